@@ -1,0 +1,78 @@
+/* arena: a list of chunks, each at least ARENA_CHUNK and twice the last one. */
+#include "runtime/arena.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "runtime/memory.h"
+
+enum { ARENA_CHUNK = 4096, ARENA_CHUNK_MAX = 1 << 20, ARENA_ALIGN = 16 };
+
+struct arena_chunk {
+    struct arena_chunk *next; /* owned */
+    size_t capacity;
+    _Alignas(ARENA_ALIGN) unsigned char data[];
+};
+
+void arena_init(struct arena *arena, size_t limit) {
+    *arena = (struct arena){.limit = limit};
+}
+
+/* The next chunk with room for size: a kept one or a new one. */
+static struct arena_chunk *next_chunk(struct arena *arena, size_t size) {
+    struct arena_chunk *chunk = arena->chunk;
+    size_t capacity = chunk ? chunk->capacity * 2 : ARENA_CHUNK;
+    if (capacity > ARENA_CHUNK_MAX) capacity = ARENA_CHUNK_MAX;
+    if (capacity < size) capacity = size;
+    struct arena_chunk *fresh = mem_alloc(sizeof *fresh + capacity);
+    if (!fresh) return NULL;
+    fresh->capacity = capacity;
+    fresh->next = NULL;
+    if (chunk) chunk->next = fresh;
+    else arena->first = fresh;
+    return fresh;
+}
+
+void *arena_alloc(struct arena *arena, size_t size) {
+    if (size > SIZE_MAX - ARENA_ALIGN) return NULL;
+    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    if (size == 0) size = ARENA_ALIGN;
+    if (arena->limit && (size > arena->limit || arena->total > arena->limit - size)) return NULL;
+    if (!arena->chunk || arena->chunk->capacity - arena->used < size) {
+        struct arena_chunk *chunk = next_chunk(arena, size);
+        if (!chunk) return NULL;
+        arena->chunk = chunk;
+        arena->used = 0;
+    }
+    void *memory = arena->chunk->data + arena->used;
+    arena->used += size;
+    arena->total += size;
+    return memory;
+}
+
+void *arena_zero(struct arena *arena, size_t size) {
+    void *memory = arena_alloc(arena, size);
+    if (memory) memset(memory, 0, size);
+    return memory;
+}
+
+/* Keeps the first chunk only: it was enough for most turns. */
+void arena_reset(struct arena *arena) {
+    if (!arena->first) return;
+    struct arena_chunk *chunk = arena->first->next;
+    while (chunk) {
+        struct arena_chunk *next = chunk->next;
+        mem_free(chunk);
+        chunk = next;
+    }
+    arena->first->next = NULL;
+    arena->chunk = arena->first;
+    arena->used = 0;
+    arena->total = 0;
+}
+
+void arena_free(struct arena *arena) {
+    arena_reset(arena);
+    mem_free(arena->first);
+    arena_init(arena, arena->limit);
+}

@@ -1,0 +1,164 @@
+/* turn: one run of one handler, and the only door from an actor to the world: memory, time, randomness,
+ * messages, timers, blocking work, other actors. The same calls work in a real process and in the
+ * simulator (runtime/sim). Use only on the thread that was given the turn, never after it ended. */
+#ifndef RUNTIME_TURN_H
+#define RUNTIME_TURN_H
+
+#include <stdarg.h>
+
+#include "runtime/actor.h"
+
+struct turn;
+
+#define NO_DEADLINE UINT64_MAX
+#define PRINTF(format, first) __attribute__((format(printf, format, first)))
+
+/* --- who and when ------------------------------------------------------------------------------- */
+actor_handle turn_self(const struct turn *turn);
+actor_handle turn_sender(const struct turn *turn);  /* 0 in open, timers and continuations */
+uint64_t turn_now_us(const struct turn *turn);      /* monotonic; virtual in the simulator */
+uint64_t turn_wall_ms(const struct turn *turn);     /* unix time; virtual in the simulator */
+uint64_t turn_deadline_us(const struct turn *turn); /* of the request being served, on turn_now_us's
+                                                       scale; NO_DEADLINE when it has none */
+uint64_t turn_random(struct turn *turn);            /* the node's seeded generator */
+
+/* --- memory: an arena that lives until the turn ends --------------------------------------------- */
+void *turn_alloc(struct turn *turn, size_t size); /* zeroed, aligned for anything; NULL: no memory */
+char *turn_printf(struct turn *turn, const char *format, ...) PRINTF(2, 3);
+/* A fresh message: ShardHits *hits = turn_new(turn, ShardHits, shard_hits); */
+#define turn_new(turn, Type, type) ((Type *)turn_message((turn), &type##__descriptor))
+void *turn_message(struct turn *turn, const ProtobufCMessageDescriptor *type);
+
+/* --- words: one line of the trace; the reply's text ---------------------------------------------- */
+void turn_note(struct turn *turn, const char *format, ...) PRINTF(2, 3);
+/* Gives the words of a failure and returns `status`: return turn_fail(turn, STATUS_X, "…", …); */
+MUST_USE enum status turn_fail(struct turn *turn, enum status status, const char *format, ...)
+    PRINTF(3, 4);
+/* Hint that goes with a BUSY failure of this turn. */
+void turn_retry_after(struct turn *turn, uint32_t ms);
+/* The words given by turn_fail in this turn, "" before. */
+const char *turn_words(const struct turn *turn);
+
+/* --- answering ------------------------------------------------------------------------------------
+ * Every call has exactly one final outcome at the caller: reply, Failed, EXPIRED, LOST_PEER (actor or link
+ * gone), BUSY (mailbox full), CANCELLED. Encoded at once: the message may be changed after. */
+void turn_reply(struct turn *turn, const ProtobufCMessage *message);
+
+/* A reply owed: plain data, copy it into the state. Resolve or reject it exactly once. */
+struct promise {
+    actor_handle caller; /* 0: it was a cast; answering is a no-op */
+    uint64_t correlation;
+    uint64_t deadline_us;
+    uint64_t trace[2];
+    uint64_t span;
+};
+/* The current request will be answered later. */
+struct promise turn_defer(struct turn *turn);
+/* A part of the answer; more follow, the final one by turn_resolve/turn_reject. */
+void turn_resolve_part(struct turn *turn, const struct promise *promise,
+                       const ProtobufCMessage *message);
+void turn_resolve(struct turn *turn, const struct promise *promise,
+                  const ProtobufCMessage *message);
+void turn_reject(struct turn *turn, const struct promise *promise, enum status status,
+                 const char *format, ...) PRINTF(4, 5);
+/* False once the caller cancelled or the deadline passed: stop working (and still reject it). Works
+ * for deferred promises of this actor. */
+bool turn_wanted(struct turn *turn, const struct promise *promise);
+/* Hands the current request on, unread and uncopied: `to` answers the caller. Keeps the deadline. */
+void turn_forward(struct turn *turn, actor_handle to);
+
+/* --- asking --------------------------------------------------------------------------------------- */
+/* At most once, no answer. What cannot be delivered becomes a dead letter. */
+void turn_tell(struct turn *turn, actor_handle to, const ProtobufCMessage *message);
+
+struct outcome {
+    enum status status;              /* OK: message is the reply */
+    const char *text;                /* words of a failure, never NULL */
+    uint32_t retry_after_ms;         /* with BUSY; 0 = unknown */
+    const ProtobufCMessage *message; /* borrowed for this turn; NULL unless OK from a call */
+    actor_handle handle;             /* of turn_lookup */
+    bool more;                       /* a part: the final outcome is still to come */
+    uint64_t call;                   /* what turn_call returned */
+};
+/* The reply as its type, or NULL when it is another. */
+#define outcome_as(outcome, Type, type)                                                            \
+    ((outcome)->message && (outcome)->message->descriptor == &type##__descriptor                   \
+         ? (const Type *)(outcome)->message                                                        \
+         : NULL)
+
+typedef void (*outcome_fn)(void *self, void *context, const struct outcome *outcome,
+                           struct turn *turn);
+
+struct call {
+    actor_handle to;
+    const ProtobufCMessage *message; /* encoded at once */
+    outcome_fn done;                 /* exactly one final outcome, in a turn of its own */
+    void *context;                   /* the actor's */
+    uint64_t deadline_us;            /* absolute; 0 = the deadline of the current request */
+};
+/* Never fails: an error is an outcome. When the actor stops, its calls are dropped without outcome. */
+uint64_t turn_call(struct turn *turn, const struct call *call);
+/* The outcome (CANCELLED, unless another was under way) still comes. The callee is told. */
+void turn_cancel(struct turn *turn, uint64_t call);
+
+/* --- time and long work --------------------------------------------------------------------------- */
+typedef void (*turn_fn)(void *self, void *context, struct turn *turn);
+uint64_t turn_timer(struct turn *turn, uint64_t delay_us, turn_fn run, void *context);
+void turn_timer_cancel(struct turn *turn, uint64_t timer); /* fired or unknown: fine */
+/* Runs soon, behind what already waits on this lane: the next step of resumable work. */
+void turn_later(struct turn *turn, turn_fn run, void *context);
+
+struct block {
+    enum status (*work)(void *context); /* on the blocking pool: no turn; may wait for the disk */
+    outcome_fn done;                    /* status = work's */
+    void (*abandon)(void *context);     /* instead of done when the actor stopped meanwhile; may be
+                                           NULL; runs on any thread */
+    void *context;
+};
+void turn_block(struct turn *turn, const struct block *block);
+
+/* File descriptors on the lane's epoll (edge only; not in the simulator). events: EPOLLIN… level
+ * triggered. One watch a descriptor; watching again changes events; unwatch before close(fd). */
+typedef void (*watch_fn)(void *self, void *context, uint32_t events, struct turn *turn);
+MUST_USE enum status turn_watch(struct turn *turn, int fd, uint32_t events, watch_fn run,
+                                void *context);
+void turn_unwatch(struct turn *turn, int fd);
+
+/* --- others --------------------------------------------------------------------------------------- */
+/* A named actor of this process; 0 when there is none. */
+actor_handle turn_find(struct turn *turn, const char *name);
+
+struct lookup {
+    const char *address; /* link address of its process ("tcp://127.0.0.1:9191"); NULL or "": here */
+    const char *name;
+    outcome_fn done; /* OK: outcome->handle. NOT_FOUND, LOST_PEER, EXPIRED */
+    void *context;
+    uint64_t deadline_us; /* absolute; 0 = of the current request, else now + 5 s */
+};
+/* Finds an actor by name, connecting to its process when needed. Cache the handle; look up again when
+ * a call ends in LOST_PEER. */
+void turn_lookup(struct turn *turn, const struct lookup *lookup);
+
+/* done runs once when the actor stops or its process is lost (status = reason). */
+uint64_t turn_monitor(struct turn *turn, actor_handle actor, outcome_fn done, void *context);
+void turn_unmonitor(struct turn *turn, uint64_t monitor);
+
+enum restart { RESTART_PERMANENT, RESTART_TRANSIENT, RESTART_TEMPORARY }; /* OTP's meanings */
+struct spawn {
+    const struct actor_type *type;
+    const char *name;    /* unique in the process; NULL: "kind/slot". Copied */
+    const void *options; /* see actor_type.open */
+    enum restart restart;
+    uint32_t intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1 (OTP) */
+    uint32_t period_s;  /* 0 = 5 */
+    int lane;           /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
+};
+/* The child is supervised by this actor: restarted in place with exponential backoff and jitter under a
+ * new incarnation (same name), stopped with it. open runs in a turn of its own, later. */
+MUST_USE enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handle *out);
+/* Stops a child: what is queued becomes dead letters. Asynchronous; monitor it to know. */
+void turn_stop(struct turn *turn, actor_handle child);
+/* This actor stops when the turn ends: OK = normal exit, else a failure its supervisor acts on. */
+void turn_exit(struct turn *turn, enum status reason, const char *format, ...) PRINTF(3, 4);
+
+#endif

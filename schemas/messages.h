@@ -1,0 +1,13 @@
+/* messages: lists the build makes from the .proto files. */
+#ifndef SCHEMAS_MESSAGES_H
+#define SCHEMAS_MESSAGES_H
+
+#include <protobuf-c/protobuf-c.h>
+
+/* Every message of schemas/internal; ends with NULL. */
+extern const ProtobufCMessageDescriptor *const schema_messages[];
+/* The public schemas as an encoded google.protobuf.FileDescriptorSet, imports included. */
+extern const unsigned char schema_descriptors[];
+extern const unsigned long schema_descriptors_size;
+
+#endif

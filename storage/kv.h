@@ -1,0 +1,101 @@
+/* kv: an ordered key-value store, the contract that log_store and point_store stand on. Two engines keep
+ * it: kv_rocksdb (the product) and kv_memory (the faulty double of the simulator). One contract test
+ * suite runs on both.
+ *
+ * Keys and values are bytes; keys order by memcmp. Calls may block on the disk: synced writes, flushes
+ * and uncached reads belong on the blocking pool. All calls are thread-safe. */
+#ifndef STORAGE_KV_H
+#define STORAGE_KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/status.h"
+
+struct bytes {
+    const void *data;
+    size_t size;
+};
+
+struct kv;
+
+struct kv_options {
+    const char *path;          /* folder, made when missing (parents too) */
+    bool wal;                  /* true: writes can be synced (log store). false: durable after kv_flush
+                                  only, in write order (data store; the Raft log is its WAL) */
+    uint64_t blob_min_bytes;   /* values from here go to blob files; 0 = never */
+    uint64_t cache_bytes;      /* block cache; 0 = 32 MiB */
+    uint64_t write_buffer_bytes; /* memtable; 0 = 16 MiB */
+};
+
+/* INVALID, IO, CORRUPT (says what in the text of kv_error), DISK_FULL, NO_MEMORY. */
+MUST_USE enum status kv_rocksdb_open(const struct kv_options *options, struct kv **out);
+/* The last error's words on this thread, for turn_fail. Never NULL. */
+const char *kv_error(void);
+
+/* Faults of the double, all off by default, rolled from the seed. */
+struct kv_faults {
+    uint64_t seed;
+    uint32_t fail_write_ppm;   /* writes answered IO, nothing stored */
+    uint32_t torn_write_ppm;   /* unsynced tail of the WAL cut inside a batch: batch is lost whole */
+    uint64_t capacity_bytes;   /* DISK_FULL beyond; 0 = no limit */
+};
+MUST_USE enum status kv_memory_open(const struct kv_options *options,
+                                    const struct kv_faults *faults, struct kv **out);
+/* Power loss: what was neither synced nor flushed is gone (a prefix survives, chosen by the seed). */
+void kv_memory_crash(struct kv *kv);
+void kv_memory_set_faults(struct kv *kv, const struct kv_faults *faults);
+
+void kv_close(struct kv *kv); /* NULL is fine */
+
+/* A batch is atomic. */
+struct kv_batch;
+struct kv_batch *kv_batch_new(void); /* NULL: no memory */
+void kv_batch_free(struct kv_batch *batch);
+void kv_batch_clear(struct kv_batch *batch);
+void kv_batch_put(struct kv_batch *batch, struct bytes key, struct bytes value);
+void kv_batch_delete(struct kv_batch *batch, struct bytes key);
+/* [begin, end) */
+void kv_batch_delete_range(struct kv_batch *batch, struct bytes begin, struct bytes end);
+size_t kv_batch_bytes(const struct kv_batch *batch);
+/* sync: durable when this returns OK (only with .wal). On failure nothing of the batch is visible. */
+MUST_USE enum status kv_write(struct kv *kv, const struct kv_batch *batch, bool sync);
+
+enum kv_tier {
+    KV_ANY,       /* may read the disk */
+    KV_CACHED,    /* memory only; NOT_READY when the answer would need the disk */
+    KV_PERSISTED, /* only what would survive power loss now */
+};
+struct kv_value { /* owned by the caller until kv_value_free */
+    const void *data;
+    size_t size;
+    void *handle;
+};
+/* NOT_FOUND leaves *out untouched. */
+MUST_USE enum status kv_get(struct kv *kv, struct bytes key, enum kv_tier tier,
+                            struct kv_value *out);
+void kv_value_free(struct kv_value *value);
+
+/* Iterates a consistent snapshot taken at open over [begin, end). */
+struct kv_cursor;
+MUST_USE enum status kv_cursor_open(struct kv *kv, struct bytes begin, struct bytes end,
+                                    struct kv_cursor **out);
+/* false at the end; check kv_cursor_status then. Key and value borrowed until the next call. */
+bool kv_cursor_next(struct kv_cursor *cursor, struct bytes *key, struct bytes *value);
+MUST_USE enum status kv_cursor_status(const struct kv_cursor *cursor);
+void kv_cursor_close(struct kv_cursor *cursor);
+
+/* Everything written before is durable when this returns OK. Blocks. */
+MUST_USE enum status kv_flush(struct kv *kv);
+/* Gives the disk of [begin, end) back: delete files in range, range delete, compaction. Blocks. */
+MUST_USE enum status kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end);
+
+struct kv_stats {
+    uint64_t disk_bytes;
+    uint64_t memtable_bytes;
+    uint64_t cache_bytes;
+};
+struct kv_stats kv_stats(struct kv *kv);
+
+#endif

@@ -1,0 +1,57 @@
+/* log_store: the Raft logs of all replicas of a process in one synced kv. Written by the log actor on
+ * the blocking pool, in one batch a turn for all replicas; read at start and for catch-up.
+ *
+ * Keys (big endian):  store id u64 · 'h'                    hard state: term, vote, bounds
+ *                     store id u64 · 'e' · index u64        entry: term u64, type u8, data */
+#ifndef STORAGE_LOG_STORE_H
+#define STORAGE_LOG_STORE_H
+
+#include "storage/kv.h"
+
+struct log_entry {
+    uint64_t index; /* from 1, no holes */
+    uint64_t term;
+    uint8_t type;   /* meaning is the replica's */
+    struct bytes data;
+};
+
+struct log_state {
+    uint64_t term;  /* current term, 0 at birth */
+    uint64_t vote;  /* replica voted for in term, 0 = none */
+    uint64_t first; /* first index kept (1 when nothing was truncated) */
+    uint64_t last;  /* last index stored, first - 1 when empty */
+};
+
+struct log_store;
+/* Takes the kv (opened with .wal) and closes it at log_store_close. */
+MUST_USE enum status log_store_open(struct kv **kv, struct log_store **out);
+void log_store_close(struct log_store *store);
+
+/* One batch for many replicas: collect, then write once. Not thread-safe; the store is. */
+struct log_batch;
+struct log_batch *log_batch_new(void);
+void log_batch_free(struct log_batch *batch);
+void log_batch_clear(struct log_batch *batch);
+/* Entries i..i+n-1 replace everything stored at or after i (Raft: a conflict truncates). */
+void log_batch_append(struct log_batch *batch, uint64_t store_id, const struct log_entry *entries,
+                      size_t n_entries);
+void log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+/* Forgets entries below `first` (they are covered by flushed data or a snapshot). */
+void log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint64_t first);
+/* Forgets the replica. */
+void log_batch_drop(struct log_batch *batch, uint64_t store_id);
+size_t log_batch_bytes(const struct log_batch *batch);
+/* Synced. Blocks. */
+MUST_USE enum status log_store_write(struct log_store *store, struct log_batch *batch);
+
+/* OK with zeroes and first = 1 for an unknown replica. CORRUPT when the log has a hole. */
+MUST_USE enum status log_store_state(struct log_store *store, uint64_t store_id,
+                                     struct log_state *out);
+/* Visits entries from..to (inclusive) in order until visit returns other than OK. */
+typedef enum status (*log_visit)(void *context, const struct log_entry *entry);
+MUST_USE enum status log_store_read(struct log_store *store, uint64_t store_id, uint64_t from,
+                                    uint64_t to, log_visit visit, void *context);
+/* Store ids with anything stored, ascending; at most n; returns how many there are. */
+size_t log_store_ids(struct log_store *store, uint64_t *ids, size_t n);
+
+#endif
