@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""bench ingest: vectors a second from a file to durable, replicated, searchable.
+
+Row vectors_per_s: `vectron import` of the set, until every point is linked into the graph; peer: raw write + fdatasync of
+the same bytes in the import's batches (what the disk alone would take). Also acknowledged_per_s: until the last reply.
+"""
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
+import service  # noqa: E402
+import sets  # noqa: E402
+from service import row, vectron  # noqa: E402
+
+BATCH = 256
+
+
+def raw_disk(data):
+    """Vectors a second of plain synced appends of the same bytes."""
+    with tempfile.TemporaryFile(dir=vectron.TEMPORARY) as file:
+        started = time.monotonic()
+        for at in range(0, len(data.base), BATCH):
+            file.write(data.base[at:at + BATCH].tobytes())
+            file.flush()
+            os.fdatasync(file.fileno())
+        return len(data.base) / (time.monotonic() - started)
+
+
+def bench(data, rounds):
+    acknowledged, linked, raw = [], [], []
+    for _ in range(rounds):
+        raw.append(raw_disk(data))
+        with vectron.Up() as server:
+            server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
+            started = time.monotonic()
+            seconds = service.import_npy(server, data.base, 'bench')
+            acknowledged.append(len(data.base) / seconds)
+            service.wait_linked(server, len(data.base))
+            linked.append(len(data.base) / (time.monotonic() - started))
+    peer = statistics.median(raw)
+    for metric, values in (('acknowledged_per_s', acknowledged), ('vectors_per_s', linked)):
+        ours = statistics.median(values)
+        row('ingest', data.name, metric, '1/s', round(ours), round(peer), 'write + fdatasync', round(ours / peer, 4))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--only')
+    options = parser.parse_args()
+    for name, make in sets.available(options.quick).items():
+        if not options.only or options.only == name:
+            bench(make(), 1 if options.quick else 3)
+
+
+if __name__ == '__main__':
+    main()
