@@ -13,17 +13,17 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import vectron  # noqa: E402
 from lib.vectron import pb, wait_for  # noqa: E402
 
-CGROUP = '/sys/fs/cgroup/vectron-e2e-%d' % os.getpid()
+V1 = '/sys/fs/cgroup/memory'
+CGROUP = os.path.join(V1 if os.path.isdir(V1) else '/sys/fs/cgroup', f'vectron-e2e-{os.getpid()}')
+LIMIT = 'memory.limit_in_bytes' if os.path.isdir(V1) else 'memory.max'
 
 
 def in_cgroup(bytes_max):
     """A command prefix that runs its command in a cgroup of its own, or None where that is not permitted."""
     try:
         os.mkdir(CGROUP)
-        with open(f'{CGROUP}/memory.max', 'w') as file:
+        with open(os.path.join(CGROUP, LIMIT), 'w') as file:
             file.write(str(bytes_max))
-        with open(f'{CGROUP}/memory.swap.max', 'w') as file:
-            file.write('0')
     except OSError as error:
         print(f'  no cgroup of our own ({error}): the memory limit is not enforced here')
         return None
