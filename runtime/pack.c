@@ -202,6 +202,11 @@ unsigned char *pack_int(unsigned char *at, int64_t value) {
     return store(at, (uint64_t)value, (size_t)1 << log);
 }
 
+unsigned char *pack_nil(unsigned char *at) {
+    *at = 0xc0;
+    return at + 1;
+}
+
 unsigned char *pack_bool(unsigned char *at, bool value) {
     *at = value ? 0xc3 : 0xc2;
     return at + 1;

@@ -48,6 +48,7 @@ bool pack_skip(struct pack_cursor *cursor);
 /* Each returns the place behind what it wrote. */
 unsigned char *pack_uint(unsigned char *at, uint64_t value);
 unsigned char *pack_int(unsigned char *at, int64_t value);
+unsigned char *pack_nil(unsigned char *at);
 unsigned char *pack_bool(unsigned char *at, bool value);
 unsigned char *pack_float(unsigned char *at, float value);
 unsigned char *pack_double(unsigned char *at, double value);
