@@ -1,7 +1,8 @@
-/* json: proto3 JSON over protobuf-c descriptors, both ways, without a DOM. Follows the contract's section 2.1:
- * writes camelCase, unpopulated fields too, 64-bit integers as strings, enums by name, float32 shortest that reads
- * back; reads camelCase or snake_case, numbers as strings, enums by name or number, ignores unknown fields. Bounded:
- * depth 64, no duplicate oneof members, strict UTF-8, no NUL in strings, NaN/Infinity only as strings. */
+/* json: proto3 JSON over protobuf-c descriptors, both ways, without a DOM. Follows the contract's
+ * section 2.1: writes camelCase, unpopulated fields too, 64-bit integers as strings, enums by name,
+ * float32 shortest that reads back; reads camelCase or snake_case, numbers as strings, enums by
+ * name or number, ignores unknown fields. Bounded: depth 64, no duplicate oneof members, strict
+ * UTF-8, no NUL in strings, NaN/Infinity only as strings. */
 #ifndef EDGE_JSON_H
 #define EDGE_JSON_H
 
@@ -14,13 +15,16 @@
 enum { JSON_DEPTH_MAX = 64 };
 
 struct json_error {
-    size_t offset; /* into the text */
+    size_t offset;  /* into the text */
     char text[160]; /* "points[3].vector[17]: number is out of range of float" */
 };
 
 /* An empty text is an empty message. Memory from the arena. INVALID (error filled), NO_MEMORY. */
-MUST_USE enum status json_read(const ProtobufCMessageDescriptor *type, const char *text,
-                               size_t size, struct arena *arena, ProtobufCMessage **out,
+MUST_USE enum status json_read(const ProtobufCMessageDescriptor *type,
+                               const char *text,
+                               size_t size,
+                               struct arena *arena,
+                               ProtobufCMessage **out,
                                struct json_error *error);
 /* buffer.failed tells of missing memory. */
 void json_write(const ProtobufCMessage *message, struct buffer *out);
