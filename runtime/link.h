@@ -1,17 +1,18 @@
 /* link: this process's connections to other processes over ZeroMQ. A plain object without a thread:
- * one I/O lane owns it, watches its descriptors and calls it; everything below is for that thread
- * only.
+ * one I/O lane owns it, watches its descriptor and calls it; everything is for that thread only.
  *
- *   here ── DEALER (one a peer and class: control, data) ──▶ ROUTER there   one ROUTER bound a
- * process
+ *     here ── two DEALERs a peer: control, data ──▶ one ROUTER bound a process ── there
  *
- * Messages of one turn to one peer are packed into frames of up to 64 messages or 64 KiB and
- * flushed once a turn. Both directions of a conversation use the opener's DEALER pair or the other
- * side's own: answers go back through the peer's entry in the table. Wire form: docs/protocol.md
- * (hello, envelope as fixed msgpack array, bodies of runtime/codec.h, name lookup, heartbeats). A
- * peer that says nothing for LINK_DEAD_MS is lost: its open calls end in LOST_PEER, its monitors
- * fire; a new hello is a new peer number (incarnation). Input is from outside: everything is
- * validated and bounded; a bad frame is dropped and counted, and a peer that sends many is cut. */
+ * A peer is one connection: opened here by link_lookup, or there by the other side. Messages of one
+ * turn to one peer are packed into frames of up to 64 messages or 64 KiB and flushed once a turn,
+ * in order within the data class (data band) and within the control class (system and control
+ * bands). Answers go back on the connection their question came from. Wire form: docs/protocol.md.
+ *
+ * ZeroMQ does not reconnect behind our back: a connection that breaks, or says nothing for
+ * LINK_DEAD_MS, is lost for good: host.lost, and what waited for it is refused. The next lookup
+ * connects anew, under a new peer number, to whatever incarnation is there then.
+ * Input is from outside: everything is validated and bounded; a bad frame is dropped and counted,
+ * and a peer that sends many is cut. */
 #ifndef RUNTIME_LINK_H
 #define RUNTIME_LINK_H
 
@@ -23,7 +24,12 @@ enum {
     LINK_BEAT_MS = 500,
     LINK_DEAD_MS = 3000,
     LINK_PEERS_MAX = 4096,
-    LINK_QUEUE_BYTES = 64 * 1024 * 1024, /* waiting for one peer; beyond it calls end in BUSY */
+    LINK_QUEUE_BYTES = 64 * 1024 * 1024,   /* waiting for one peer; beyond it calls and casts of the
+                                              data band are refused */
+    LINK_QUEUE_RESERVE = 16 * 1024 * 1024, /* on top, for replies and the other bands */
+    LINK_FRAME_MAX = 4 * 1024 * 1024 + LINK_PACK_BYTES, /* a peer that sends more is disconnected */
+    LINK_NAME_MAX = 255,                                /* bytes of a name looked up */
+    LINK_LINGER_MS = 200,
 };
 
 struct link;
@@ -31,13 +37,15 @@ struct link;
 /* What the link needs from its node. Called on the owning lane. */
 struct link_host {
     void *node;
-    /* Takes the parcel; envelope.from has the peer number in it, envelope.to is local. */
+    /* Takes the parcel; envelope.from has the peer number in it, envelope.to is local. Whether a
+     * reply's correlation is a call made to that very peer is for the node to check. */
     void (*deliver)(void *node, struct parcel *parcel);
     /* Handle of a local name, 0 = none. */
     actor_handle (*find)(void *node, const char *name);
-    /* Undeliverable: takes the parcel back with the reason (BUSY, LOST_PEER). */
+    /* Undeliverable: takes the parcel back with the reason (BUSY, LOST_PEER; EXPIRED: its deadline
+     * passed while it waited for a slow peer). */
     void (*refuse)(void *node, struct parcel *parcel, enum status reason);
-    /* Everything of this peer number is gone. */
+    /* Everything of this peer number is gone; it is not used again for a long time. */
     void (*lost)(void *node, uint16_t peer);
     /* Answer of link_lookup: handle with the peer number in it, or a failure. */
     void (*found)(void *node, uint64_t token, enum status status, actor_handle handle);
@@ -46,13 +54,20 @@ struct link_host {
 
 struct link_options {
     void *zmq_context;
-    const char *address;  /* NULL: only outgoing */
-    const char *name;     /* of the node, told in the hello */
+    /* Where peers reach this process, NULL: nobody does. "tcp://127.0.0.1:9191" (port * or 0: a
+     * free one), "ipc:///run/vectron/pd.sock" (its folder is made, 0700, when it is not there; the
+     * socket is for this user only). */
+    const char *address;
+    const char *name;     /* of the node, told in the hello; cut at 63 bytes */
     uint64_t incarnation; /* random, of this process's life */
 };
+/* INVALID: the address is malformed; EXISTS: it is in use; IO: not ours to bind; NO_MEMORY. */
 MUST_USE enum status
 link_open(const struct link_options *options, const struct link_host *host, struct link **out);
-void link_close(struct link *link); /* NULL is fine; linger bounded */
+/* Says goodbye to the peers; what was flushed has LINK_LINGER_MS to leave. Calls host.refuse for
+ * what was not, nothing else. NULL is fine. */
+void link_close(struct link *link);
+/* With the port that was picked; "" when there is none. */
 const char *link_address(const struct link *link);
 
 /* The one descriptor to watch for reading (level triggered, the same for the link's life): an epoll
@@ -61,25 +76,33 @@ const char *link_address(const struct link *link);
 int link_fd(const struct link *link);
 /* Drains the sockets, within a bound; true: more is pending, call again without waiting. */
 bool link_ready(struct link *link);
-/* Takes the parcel; envelope.to names a remote actor. Queued until link_flush. */
+/* Takes the parcel; envelope.to names a remote actor. Queued until link_flush. May call
+ * host.refuse. */
 void link_send(struct link *link, struct parcel *parcel);
 void link_flush(struct link *link);
-/* Finds `name` at `address`, connecting when needed; host.found is called once, later. */
+/* Finds `name` at `address`, connecting when needed; host.found is called once, later, never from
+ * within this call. NOT_FOUND; LOST_PEER: nobody answered within LINK_DEAD_MS or the deadline, or
+ * the connection broke; EXPIRED: the peer is there but did not answer in time; INVALID: address or
+ * name; NO_MEMORY; BUSY: too many peers. deadline_us on host.now_us's clock. */
 void link_lookup(
     struct link *link, const char *address, const char *name, uint64_t token, uint64_t deadline_us);
-/* Heartbeats, timeouts, retries. Returns the time of the next one. */
-uint64_t link_tick(struct link *link);
+/* When link_tick wants to be called next, on host.now_us's clock. Any call above can make it
+ * earlier, so the lane asks before it sleeps. */
+uint64_t link_due(const struct link *link);
+/* Heartbeats, timeouts, retries. */
+void link_tick(struct link *link);
 
 struct link_peer {
     uint16_t number;
     char name[64];
-    char address[128];
+    char address[128];       /* where we connected to; "" when the peer opened */
     uint64_t sent, received; /* messages */
     uint64_t sent_bytes, received_bytes;
     uint64_t rtt_us; /* of heartbeats, smoothed */
     uint64_t queued_bytes;
     uint64_t refused, bad_frames;
-    bool connected;
+    bool connected; /* hellos are exchanged */
+    bool opened;    /* by us; else by the peer */
 };
 /* The nth peer, for sys. False beyond the last. */
 bool link_peer(const struct link *link, size_t nth, struct link_peer *out);
