@@ -1,5 +1,5 @@
-/* log_store: the Raft logs of all replicas of a process in one synced kv. Written by the log actor on
- * the blocking pool, in one batch a turn for all replicas; read at start and for catch-up.
+/* log_store: the Raft logs of all replicas of a process in one synced kv. Written by the log actor
+ * on the blocking pool, in one batch a turn for all replicas; read at start and for catch-up.
  *
  * Keys (big endian):  store id u64 · 'h'                    hard state: term, vote, bounds
  *                     store id u64 · 'e' · index u64        entry: term u64, type u8, data */
@@ -11,7 +11,7 @@
 struct log_entry {
     uint64_t index; /* from 1, no holes */
     uint64_t term;
-    uint8_t type;   /* meaning is the replica's */
+    uint8_t type; /* meaning is the replica's */
     struct bytes data;
 };
 
@@ -23,34 +23,54 @@ struct log_state {
 };
 
 struct log_store;
-/* Takes the kv (opened with .wal) and closes it at log_store_close. */
+/* Takes the kv (opened with .wal), also on failure, and closes it at log_store_close. */
 MUST_USE enum status log_store_open(struct kv **kv, struct log_store **out);
 void log_store_close(struct log_store *store);
 
-/* One batch for many replicas: collect, then write once. Not thread-safe; the store is. */
+/* One batch for many replicas: collect, then write once. Not thread-safe; the store is. Operations
+ * are numbered from 0 in the order they were added; each is judged on its own when the batch is
+ * written, so that one replica's mistake does not fail the others. */
 struct log_batch;
-struct log_batch *log_batch_new(void);
+struct log_batch *log_batch_new(void); /* NULL: no memory */
 void log_batch_free(struct log_batch *batch);
 void log_batch_clear(struct log_batch *batch);
-/* Entries i..i+n-1 replace everything stored at or after i (Raft: a conflict truncates). */
-void log_batch_append(struct log_batch *batch, uint64_t store_id, const struct log_entry *entries,
-                      size_t n_entries);
-void log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
-/* Forgets entries below `first` (they are covered by flushed data or a snapshot). */
-void log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint64_t first);
+/* Entries i..i+n-1 replace everything stored at or after i (Raft: a conflict truncates). Copies the
+ * entries. At once: NO_MEMORY, INVALID (no entries, or indexes with a hole), nothing is added then.
+ * When written: INVALID below the first index kept or beyond the last + 1. */
+MUST_USE enum status log_batch_append(struct log_batch *batch,
+                                      uint64_t store_id,
+                                      const struct log_entry *entries,
+                                      size_t n_entries);
+/* INVALID when written: an older term than the stored one. */
+MUST_USE enum status
+log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+/* Forgets entries below `first` (they are covered by flushed data or a snapshot). Beyond the last
+ * entry: the log becomes empty and goes on at `first`. */
+MUST_USE enum status log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint64_t first);
 /* Forgets the replica. */
-void log_batch_drop(struct log_batch *batch, uint64_t store_id);
+MUST_USE enum status log_batch_drop(struct log_batch *batch, uint64_t store_id);
 size_t log_batch_bytes(const struct log_batch *batch);
-/* Synced. Blocks. */
+size_t log_batch_count(const struct log_batch *batch); /* operations */
+/* Synced: all accepted operations are durable when this returns OK; see log_batch_outcome for the
+ * others. On failure none is (kv_error says why). Clear the batch before using it again. Blocks. */
 MUST_USE enum status log_store_write(struct log_store *store, struct log_batch *batch);
+/* What became of an operation, after log_store_write. */
+enum status log_batch_outcome(const struct log_batch *batch, size_t operation);
 
-/* OK with zeroes and first = 1 for an unknown replica. CORRUPT when the log has a hole. */
-MUST_USE enum status log_store_state(struct log_store *store, uint64_t store_id,
-                                     struct log_state *out);
-/* Visits entries from..to (inclusive) in order until visit returns other than OK. */
+/* OK with zeroes and first = 1 for an unknown replica. CORRUPT when an end of the log is missing
+ * (holes inside are found by log_store_read). */
+MUST_USE enum status
+log_store_state(struct log_store *store, uint64_t store_id, struct log_state *out);
+/* Visits entries from..to (inclusive; cut at the last one stored) in order until visit returns
+ * other than OK, which is returned then. NOT_FOUND: `from` was truncated. CORRUPT: an entry is
+ * missing or malformed. */
 typedef enum status (*log_visit)(void *context, const struct log_entry *entry);
-MUST_USE enum status log_store_read(struct log_store *store, uint64_t store_id, uint64_t from,
-                                    uint64_t to, log_visit visit, void *context);
+MUST_USE enum status log_store_read(struct log_store *store,
+                                    uint64_t store_id,
+                                    uint64_t from,
+                                    uint64_t to,
+                                    log_visit visit,
+                                    void *context);
 /* Store ids with anything stored, ascending; at most n; returns how many there are. */
 size_t log_store_ids(struct log_store *store, uint64_t *ids, size_t n);
 

@@ -1,0 +1,364 @@
+/* kv_rocksdb: the product's engine, on RocksDB's C API.
+ *
+ * A process opens two of these (log, data), so memory is bounded per store: two or three memtables,
+ * one block cache that also holds indexes, filters and values of blob files. The background threads
+ * are RocksDB's default pool, shared by both. RocksDB reports errors as words only: status_of()
+ * sorts them. */
+#include <inttypes.h>
+#include <rocksdb/c.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "storage/folder.h"
+#include "storage/key.h"
+#include "storage/kv_batch.h"
+#include "storage/kv_engine.h"
+
+#include "runtime/poison.h"
+
+enum {
+    MIB = 1024 * 1024,
+    CACHE_BYTES = 32 * MIB,
+    WRITE_BUFFER_BYTES = 16 * MIB,
+    WRITE_BUFFERS = 3,              /* one filling, one being flushed, one spare against stalls */
+    ARENA_BLOCK_BYTES = 256 * 1024, /* a memtable grows by this, so an idle store stays small */
+    FILE_BYTES = 32 * MIB,
+    BLOB_FILE_BYTES = 64 * MIB,
+    BACKGROUND_JOBS = 2,
+    OPEN_FILES = 512,
+    FILTER_BITS_PER_KEY = 10, /* 1 % false positives */
+    INFO_LOG_BYTES = MIB,
+    INFO_LOG_FILES = 2,
+    INFO_LOG_WARN = 2,
+    MANIFEST_STEP_BYTES = 64 * 1024,
+    SCAN_READAHEAD_BYTES = 256 * 1024,
+    COMPACT_BOTTOMMOST = 2, /* BottommostLevelCompaction::kForce */
+    RECOVER_PREFIX = 2,     /* WALRecoveryMode::kPointInTimeRecovery */
+};
+/* Blob files whose live share fell below this are rewritten; only the older half is looked at. */
+static const double blob_garbage_ratio = 0.5;
+static const double blob_age_cutoff = 0.5;
+/* RocksDB's ReadTier values. */
+enum { TIER_ALL = 0, TIER_CACHE = 1, TIER_PERSISTED = 2, TIER_COUNT };
+
+struct rocksdb_kv {
+    struct kv kv;  /* first: what callers hold */
+    rocksdb_t *db; /* owned, as all below */
+    rocksdb_options_t *options;
+    rocksdb_block_based_table_options_t *table;
+    rocksdb_cache_t *cache;
+    rocksdb_writeoptions_t *write_synced;
+    rocksdb_writeoptions_t *write_unsynced;
+    rocksdb_readoptions_t *read[TIER_COUNT];
+    rocksdb_flushoptions_t *flush;
+};
+
+struct rocksdb_cursor {
+    struct kv_cursor cursor; /* first: what callers hold */
+    rocksdb_iterator_t *iterator;
+    rocksdb_readoptions_t *read;
+    unsigned char *bounds; /* owned; begin and end, which the iterator borrows */
+    bool started;
+};
+
+static const struct kv_engine rocksdb_engine;
+
+static struct rocksdb_kv *self_of(struct kv *kv) {
+    return (struct rocksdb_kv *)kv;
+}
+
+/* --- errors
+ * ---------------------------------------------------------------------------------------- */
+
+static bool has(const char *error, const char *words) {
+    return strstr(error, words) != NULL;
+}
+
+static enum status status_of(const char *error) {
+    if (has(error, "No space left on device") || has(error, "Disk quota exceeded") ||
+        has(error, "Space limit"))
+        return STATUS_DISK_FULL;
+    if (strncmp(error, "Corruption", strlen("Corruption")) == 0) return STATUS_CORRUPT;
+    if (strncmp(error, "Invalid argument", strlen("Invalid argument")) == 0) return STATUS_INVALID;
+    if (has(error, "Memory limit")) return STATUS_NO_MEMORY;
+    return STATUS_IO;
+}
+
+/* Takes RocksDB's words. */
+static enum status failed(const char *doing, char *error) {
+    enum status status = status_of(error);
+    const char *remedy = "";
+    if (status == STATUS_DISK_FULL) remedy = "; writes go on soon after space is freed";
+    if (status == STATUS_IO) remedy = "; check the disk, then restart the process";
+    status = kv_fail(status, "%s: %s%s", doing, error, remedy);
+    rocksdb_free(error);
+    return status;
+}
+
+static enum status open_failed(const char *path, char *error) {
+    enum status status = STATUS_IO;
+    if (has(error, "lock hold by current process") || has(error, "While lock file")) {
+        bool ours = has(error, "lock hold by current process");
+        status = kv_fail(STATUS_IO, "data folder %s is in use by %s process", path,
+                         ours ? "this" : "another");
+    } else {
+        status = kv_fail(status_of(error), "cannot open data folder %s: %s", path, error);
+    }
+    rocksdb_free(error);
+    return status;
+}
+
+/* --- writing
+ * --------------------------------------------------------------------------------------- */
+
+static enum status rocksdb_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync) {
+    struct rocksdb_kv *self = self_of(kv);
+    struct bytes data = kv_batch_data(batch);
+    rocksdb_writebatch_t *write = rocksdb_writebatch_create_from(data.data, data.size);
+    char *error = NULL;
+    rocksdb_write(self->db, sync ? self->write_synced : self->write_unsynced, write, &error);
+    rocksdb_writebatch_destroy(write);
+    return error ? failed("write", error) : STATUS_OK;
+}
+
+static enum status rocksdb_kv_flush(struct kv *kv) {
+    struct rocksdb_kv *self = self_of(kv);
+    char *error = NULL;
+    rocksdb_flush(self->db, self->flush, &error);
+    return error ? failed("flush", error) : STATUS_OK;
+}
+
+/* Whole files go at once and without reading; what shares a file with others goes by compaction. */
+static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
+    struct rocksdb_kv *self = self_of(kv);
+    char *error = NULL;
+    rocksdb_delete_file_in_range(self->db, begin.data, begin.size, end.data, end.size, &error);
+    if (error) return failed("delete files", error);
+
+    struct kv_batch *batch = kv_batch_new();
+    if (!batch) return kv_fail(STATUS_NO_MEMORY, "no memory for a batch");
+    kv_batch_delete_range(batch, begin, end);
+    enum status s = kv_write(kv, batch, false);
+    kv_batch_free(batch);
+    if (s == STATUS_OK) s = rocksdb_kv_flush(kv);
+    if (s != STATUS_OK) return s;
+
+    rocksdb_compactoptions_t *compact = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_bottommost_level_compaction(compact, COMPACT_BOTTOMMOST);
+    rocksdb_compactoptions_set_exclusive_manual_compaction(compact, 0);
+    rocksdb_compact_range_opt(self->db, compact, begin.data, begin.size, end.data, end.size);
+    rocksdb_compactoptions_destroy(compact);
+    return STATUS_OK;
+}
+
+/* --- reading
+ * --------------------------------------------------------------------------------------- */
+
+static void release_pinned(void *pinned) {
+    rocksdb_pinnableslice_destroy(pinned);
+}
+
+static enum status
+rocksdb_kv_get(struct kv *kv, struct bytes key, enum kv_tier tier, struct kv_value *out) {
+    static const int tiers[] = {
+        [KV_ANY] = TIER_ALL, [KV_CACHED] = TIER_CACHE, [KV_PERSISTED] = TIER_PERSISTED};
+    struct rocksdb_kv *self = self_of(kv);
+    char *error = NULL;
+    rocksdb_pinnableslice_t *pinned =
+        rocksdb_get_pinned(self->db, self->read[tiers[tier]], key.data, key.size, &error);
+    if (error) {
+        if (tier != KV_CACHED || !has(error, "incomplete")) return failed("read", error);
+        rocksdb_free(error);
+        return kv_fail(STATUS_NOT_READY, "the answer is not in memory");
+    }
+    if (!pinned) return kv_fail(STATUS_NOT_FOUND, "no such key");
+    struct kv_value value = {.handle = pinned, .release = release_pinned};
+    value.data = rocksdb_pinnableslice_value(pinned, &value.size);
+    *out = value;
+    return STATUS_OK;
+}
+
+static void rocksdb_cursor_close(struct kv_cursor *base) {
+    struct rocksdb_cursor *cursor = (struct rocksdb_cursor *)base;
+    if (cursor->iterator) rocksdb_iter_destroy(cursor->iterator);
+    rocksdb_readoptions_destroy(cursor->read);
+    mem_free(cursor->bounds);
+    mem_free(cursor);
+}
+
+static enum status
+rocksdb_cursor_open(struct kv *kv, struct bytes begin, struct bytes end, struct kv_cursor **out) {
+    struct rocksdb_cursor *cursor = mem_zero(1, sizeof *cursor);
+    unsigned char *bounds = mem_alloc(begin.size + end.size);
+    if (!cursor || !bounds) {
+        mem_free(cursor);
+        mem_free(bounds);
+        return kv_fail(STATUS_NO_MEMORY, "no memory for a cursor");
+    }
+    if (begin.size) memcpy(bounds, begin.data, begin.size);
+    if (end.size) memcpy(bounds + begin.size, end.data, end.size);
+    cursor->cursor.engine = &rocksdb_engine;
+    cursor->bounds = bounds;
+    cursor->read = rocksdb_readoptions_create();
+    if (end.size)
+        rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)bounds + begin.size,
+                                                    end.size);
+    /* A scan must not push out what point reads use. */
+    rocksdb_readoptions_set_fill_cache(cursor->read, 0);
+    rocksdb_readoptions_set_readahead_size(cursor->read, SCAN_READAHEAD_BYTES);
+    cursor->iterator = rocksdb_create_iterator(self_of(kv)->db, cursor->read);
+    rocksdb_iter_seek(cursor->iterator, (const char *)bounds, begin.size);
+    *out = &cursor->cursor;
+    return STATUS_OK;
+}
+
+static bool rocksdb_cursor_next(struct kv_cursor *base, struct bytes *key, struct bytes *value) {
+    struct rocksdb_cursor *cursor = (struct rocksdb_cursor *)base;
+    if (cursor->started && rocksdb_iter_valid(cursor->iterator))
+        rocksdb_iter_next(cursor->iterator);
+    cursor->started = true;
+    if (!rocksdb_iter_valid(cursor->iterator)) return false;
+    key->data = rocksdb_iter_key(cursor->iterator, &key->size);
+    value->data = rocksdb_iter_value(cursor->iterator, &value->size);
+    return true;
+}
+
+static enum status rocksdb_cursor_status(const struct kv_cursor *base) {
+    const struct rocksdb_cursor *cursor = (const struct rocksdb_cursor *)base;
+    char *error = NULL;
+    rocksdb_iter_get_error(cursor->iterator, &error);
+    return error ? failed("scan", error) : STATUS_OK;
+}
+
+static struct kv_stats rocksdb_kv_stats(struct kv *kv) {
+    struct rocksdb_kv *self = self_of(kv);
+    uint64_t files = 0, blobs = 0, memtables = 0;
+    rocksdb_property_int(self->db, "rocksdb.total-sst-files-size", &files);
+    rocksdb_property_int(self->db, "rocksdb.total-blob-file-size", &blobs);
+    rocksdb_property_int(self->db, "rocksdb.size-all-mem-tables", &memtables);
+    return (struct kv_stats){
+        .disk_bytes = files + blobs,
+        .memtable_bytes = memtables,
+        .cache_bytes = rocksdb_cache_get_usage(self->cache),
+    };
+}
+
+/* --- open and close
+ * -------------------------------------------------------------------------------- */
+
+static void rocksdb_kv_close(struct kv *kv) {
+    struct rocksdb_kv *self = self_of(kv);
+    if (self->db) rocksdb_close(self->db);
+    for (int tier = 0; tier < TIER_COUNT; tier++)
+        if (self->read[tier]) rocksdb_readoptions_destroy(self->read[tier]);
+    if (self->write_synced) rocksdb_writeoptions_destroy(self->write_synced);
+    if (self->write_unsynced) rocksdb_writeoptions_destroy(self->write_unsynced);
+    if (self->flush) rocksdb_flushoptions_destroy(self->flush);
+    if (self->options) rocksdb_options_destroy(self->options);
+    if (self->table) rocksdb_block_based_options_destroy(self->table);
+    if (self->cache) rocksdb_cache_destroy(self->cache);
+    mem_free(self);
+}
+
+/* Indexes and filters live in the cache too: memory stays bounded however much is stored. */
+static void set_table(struct rocksdb_kv *self, const struct kv_options *options) {
+    self->cache =
+        rocksdb_cache_create_lru(options->cache_bytes ? options->cache_bytes : CACHE_BYTES);
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    self->table = table;
+    rocksdb_block_based_options_set_block_cache(table, self->cache);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+    rocksdb_block_based_options_set_format_version(table, 5);
+    rocksdb_block_based_options_set_filter_policy(
+        table, rocksdb_filterpolicy_create_bloom_full(FILTER_BITS_PER_KEY));
+    rocksdb_options_set_block_based_table_factory(self->options, table);
+}
+
+static void set_memory(rocksdb_options_t *o, const struct kv_options *options) {
+    uint64_t buffer =
+        options->write_buffer_bytes ? options->write_buffer_bytes : WRITE_BUFFER_BYTES;
+    rocksdb_options_set_write_buffer_size(o, (size_t)buffer);
+    rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS);
+    rocksdb_options_set_arena_block_size(o, ARENA_BLOCK_BYTES);
+    rocksdb_options_set_max_open_files(o, OPEN_FILES);
+}
+
+static void set_disk(rocksdb_options_t *o, const struct kv_options *options) {
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_compression(o, rocksdb_no_compression); /* vectors do not shrink */
+    rocksdb_options_set_target_file_size_base(o, FILE_BYTES);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP_BYTES);
+    /* Power loss may tear the WAL anywhere behind its last sync, and starting must not need a hand:
+     * what comes before the tear is taken, and every acknowledged write is before it. */
+    rocksdb_options_set_wal_recovery_mode(o, RECOVER_PREFIX);
+    if (options->blob_min_bytes == 0) return;
+    rocksdb_options_set_enable_blob_files(o, 1);
+    rocksdb_options_set_min_blob_size(o, options->blob_min_bytes);
+    rocksdb_options_set_blob_file_size(o, BLOB_FILE_BYTES);
+    rocksdb_options_set_enable_blob_gc(o, 1);
+    rocksdb_options_set_blob_gc_age_cutoff(o, blob_age_cutoff);
+    rocksdb_options_set_blob_gc_force_threshold(o, blob_garbage_ratio);
+}
+
+static void set_background(rocksdb_options_t *o) {
+    rocksdb_options_set_max_background_jobs(o, BACKGROUND_JOBS);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_stats_persist_period_sec(o, 0);
+    rocksdb_options_set_info_log_level(o, INFO_LOG_WARN);
+    rocksdb_options_set_max_log_file_size(o, INFO_LOG_BYTES);
+    rocksdb_options_set_keep_log_file_num(o, INFO_LOG_FILES);
+}
+
+static void set_calls(struct rocksdb_kv *self) {
+    self->write_synced = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(self->write_synced, 1);
+    self->write_unsynced = rocksdb_writeoptions_create();
+    if (!self->kv.wal) rocksdb_writeoptions_disable_WAL(self->write_unsynced, 1);
+    self->flush = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(self->flush, 1);
+    for (int tier = 0; tier < TIER_COUNT; tier++) {
+        self->read[tier] = rocksdb_readoptions_create();
+        rocksdb_readoptions_set_read_tier(self->read[tier], tier);
+    }
+}
+
+enum status kv_rocksdb_open(const struct kv_options *options, struct kv **out) {
+    enum status s = folder_make(options->path);
+    if (s != STATUS_OK) return s;
+    struct rocksdb_kv *self = mem_zero(1, sizeof *self);
+    if (!self) return kv_fail(STATUS_NO_MEMORY, "no memory to open %s", options->path);
+    self->kv = (struct kv){.engine = &rocksdb_engine, .wal = options->wal};
+    self->options = rocksdb_options_create();
+    set_table(self, options);
+    set_memory(self->options, options);
+    set_disk(self->options, options);
+    if (options->blob_min_bytes) rocksdb_options_set_blob_cache(self->options, self->cache);
+    set_background(self->options);
+    set_calls(self);
+    char *error = NULL;
+    self->db = rocksdb_open(self->options, options->path, &error);
+    if (error) {
+        s = open_failed(options->path, error);
+        rocksdb_kv_close(&self->kv);
+        return s;
+    }
+    *out = &self->kv;
+    return STATUS_OK;
+}
+
+static const struct kv_engine rocksdb_engine = {
+    .close = rocksdb_kv_close,
+    .write = rocksdb_kv_write,
+    .get = rocksdb_kv_get,
+    .cursor_open = rocksdb_cursor_open,
+    .cursor_next = rocksdb_cursor_next,
+    .cursor_status = rocksdb_cursor_status,
+    .cursor_close = rocksdb_cursor_close,
+    .flush = rocksdb_kv_flush,
+    .drop_range = rocksdb_kv_drop_range,
+    .stats = rocksdb_kv_stats,
+};
