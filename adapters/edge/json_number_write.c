@@ -7,6 +7,7 @@
  * %e, whose digits are taken without its point. */
 #include "adapters/edge/json_number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,6 @@
 
 enum {
     EXACT_POWER = 22, /* 10^22 is the largest exact power of ten of a double */
-    DIGITS_LOW = 6,   /* FLT_DIG */
-    DIGITS_HIGH = 9,  /* FLT_DECIMAL_DIG */
     FIXED_LOW = -6,   /* decimal exponents written without an exponent, as Go and JavaScript do */
     FIXED_HIGH = 20,
 };
@@ -54,13 +53,15 @@ static double scaled(double value, int power) {
     return power < 0 ? value / powers[-power] : value * powers[power];
 }
 
-/* True when a correct reader turns the double nearest to a decimal into this float: it is the
- * float's nearest and not the middle of two, where the decimal's own digits would decide. */
-static bool reads_as(double read, float value) {
+/* True when a correct reader turns mantissa / 10^power into this float. The double is the nearest
+ * one; it decides unless it was rounded to the middle of two floats, where the digits would. */
+static bool reads_as(double mantissa, int power, float value) {
+    double read = scaled(mantissa, -power);
     uint64_t bits;
     memcpy(&bits, &read, sizeof bits);
     bool middle = (bits & ((UINT64_C(1) << 29) - 1)) == UINT64_C(1) << 28;
-    return !middle && (float)read == value;
+    bool exact = power <= 0 && read < 0x1p53;
+    return (exact || !middle) && (float)read == value;
 }
 
 /* value > 0. False: outside of the range where all powers of ten are exact. */
@@ -71,10 +72,10 @@ static bool shortest_quickly(float value, struct decimal *out) {
         exponent++;
     while (exponent <= 0 && (double)value * powers[-exponent] < 1)
         exponent--;
-    for (int digits = DIGITS_LOW; digits <= DIGITS_HIGH; digits++) {
+    for (int digits = FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
         int power = digits - 1 - exponent;
         double rounded = nearbyint(scaled(value, power));
-        if (!reads_as(scaled(rounded, -power), value)) continue;
+        if (!reads_as(rounded, power, value)) continue;
         /* Rounding up to 10^digits is one digit more of the same value. */
         out->exponent = -power;
         set_digits(out, (uint64_t)rounded);
@@ -87,7 +88,10 @@ static bool shortest_quickly(float value, struct decimal *out) {
 /* value > 0: printf's digits, read back as digits and exponent so that the locale's point does not
  * matter. */
 static void shortest_by_trial(double value, bool single, struct decimal *out) {
-    for (int digits = single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {
+    bool normal = value >= (single ? (double)FLT_MIN : DBL_MIN);
+    int low = !normal ? 1 : single ? FLT_DIG : DBL_DIG;
+    int high = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
+    for (int digits = low; digits <= high; digits++) {
         char text[40], plain[40];
         snprintf(text, sizeof text, "%.*e", digits - 1, value);
         const char *e = strchr(text, 'e');

@@ -42,25 +42,29 @@ static void prepend(struct json_text *json, const char *text, size_t size) {
     memcpy(json->path + json->path_at, text, size);
 }
 
+/* Between a step and what is inside it: indexes need no point. */
+static const char *joint(const struct json_text *json) {
+    bool field = json->path_at < sizeof json->path && json->path[json->path_at] != '[';
+    return field ? "." : "";
+}
+
 void json_text_in_field(struct json_text *json, const char *name) {
     char step[JSON_PATH_MAX];
-    bool inner = json->path_at < sizeof json->path && json->path[json->path_at] != '[';
-    int n = snprintf(step, sizeof step, "%s%s", name, inner ? "." : "");
+    int n = snprintf(step, sizeof step, "%s%s", name, joint(json));
     prepend(json, step, (size_t)n);
 }
 
 void json_text_in_index(struct json_text *json, size_t index) {
     char step[32];
-    bool inner = json->path_at < sizeof json->path && json->path[json->path_at] != '[';
-    int n = snprintf(step, sizeof step, "[%zu]%s", index, inner ? "." : "");
+    int n = snprintf(step, sizeof step, "[%zu]%s", index, joint(json));
     prepend(json, step, (size_t)n);
 }
 
 void json_text_in_key(struct json_text *json, const struct json_slice *key) {
     char step[KEY_SHOWN_MAX + 16];
     size_t shown = utf8_cut(key->text, key->size, KEY_SHOWN_MAX);
-    int n = snprintf(step, sizeof step, "[\"%.*s%s\"]", (int)shown, key->text,
-                     shown < key->size ? "…" : "");
+    int n = snprintf(step, sizeof step, "[\"%.*s%s\"]%s", (int)shown, key->text,
+                     shown < key->size ? "…" : "", joint(json));
     prepend(json, step, (size_t)n);
 }
 
