@@ -143,6 +143,13 @@ size_t log_batch_count(const struct log_batch *batch) {
     return batch->n_operations;
 }
 
+void log_batch_cut(struct log_batch *batch, size_t n_operations) {
+    if (n_operations >= batch->n_operations) return;
+    kv_batch_cut(batch->writes, batch->operations[n_operations].begin,
+                 kv_batch_mark(batch->writes));
+    batch->n_operations = n_operations;
+}
+
 enum status log_batch_outcome(const struct log_batch *batch, size_t operation) {
     assert(operation < batch->n_operations);
     return batch->operations[operation].outcome;

@@ -51,6 +51,8 @@ MUST_USE enum status log_batch_truncate(struct log_batch *batch, uint64_t store_
 MUST_USE enum status log_batch_drop(struct log_batch *batch, uint64_t store_id);
 size_t log_batch_bytes(const struct log_batch *batch);
 size_t log_batch_count(const struct log_batch *batch); /* operations */
+/* Takes back the operations from number n_operations on. */
+void log_batch_cut(struct log_batch *batch, size_t n_operations);
 /* Synced: all accepted operations are durable when this returns OK; see log_batch_outcome for the
  * others. On failure none is (kv_error says why). Clear the batch before using it again. Blocks. */
 MUST_USE enum status log_store_write(struct log_store *store, struct log_batch *batch);
