@@ -2,17 +2,18 @@
  * RocksDB, no thread of its own.
  *
  *   append ──▶ tail (scanned exactly, bounded) ──link──▶ graph ──▶ found by search at once, always
- *   remove ──▶ invisible at once ───────────────repair─▶ slot free again, after the last reader left
+ *   remove ──▶ invisible at once ───────────────repair─▶ slot free again, after the last reader
+ * left
  *
- * A point is known by its point number (u64, never reused: an update is a new number and the removal
- * of the old one) and carries its external id. Slots are private.
+ * A point is known by its point number (u64, never reused: an update is a new number and the
+ * removal of the old one) and carries its external id. Slots are private.
  *
  * Threads. Three parties may run at the same time, each one thread at a time, readers any number:
  *   appender   index_append, index_remove
  *   linker     index_link_step, index_save_*
  *   readers    everything that takes a const struct index_view *
- * index_open, index_close: no other writer call may run. A view outlives index_close, the memory goes
- * with the last holder. Nothing here blocks: a step does a bounded amount of work and returns.
+ * index_open, index_close: no other writer call may run. A view outlives index_close, the memory
+ * goes with the last holder. Nothing here blocks: a step does a bounded amount of work and returns.
  *
  * Distances (lower is better everywhere): cosine 1 - cos (a zero vector gives 1), euclidean squared
  * L2, dot minus the inner product. */
@@ -28,17 +29,17 @@
 
 enum {
     INDEX_DIMENSION_MAX = 65535,
-    INDEX_ID_MAX = 1024,      /* bytes of an external id */
-    INDEX_TAIL_MAX = 20000,   /* points scanned exactly; less for long vectors (about a 5 ms scan) */
+    INDEX_ID_MAX = 1024,    /* bytes of an external id */
+    INDEX_TAIL_MAX = 20000, /* points scanned exactly; less for long vectors (about a 5 ms scan) */
     INDEX_K_MAX = 10000,
-    INDEX_EF_DEFAULT = 128,   /* raised to k when k is larger */
+    INDEX_EF_DEFAULT = 128, /* raised to k when k is larger */
     INDEX_EF_MAX = 20000,
 };
 
 enum index_metric { INDEX_COSINE, INDEX_EUCLIDEAN, INDEX_DOT };
 
 struct index_options {
-    uint32_t dimension;       /* 1..INDEX_DIMENSION_MAX */
+    uint32_t dimension; /* 1..INDEX_DIMENSION_MAX */
     enum index_metric metric;
     uint32_t M;               /* links per node above level 0 (2M at 0); 0 = 16 */
     uint32_t ef_construction; /* 0 = 200 */
@@ -50,10 +51,12 @@ struct index;
 
 /* Opens an empty index, or the file at path when path is not NULL and the file exists (*applied is
  * then what the saver wrote, else 0). NOT_FOUND is not an error: it is the empty index.
- * CORRUPT: the file fails its checksums or belongs to other options; the caller deletes it and rebuilds
- * from the points. NO_MEMORY, IO. */
-MUST_USE enum status index_open(const struct index_options *options, const char *path,
-                                struct index **out, uint64_t *applied);
+ * CORRUPT: the file fails its checksums or belongs to other options; the caller deletes it and
+ * rebuilds from the points. NO_MEMORY, IO. */
+MUST_USE enum status index_open(const struct index_options *options,
+                                const char *path,
+                                struct index **out,
+                                uint64_t *applied);
 /* Drops the writer's hold. NULL is fine. */
 void index_close(struct index *index);
 
@@ -64,8 +67,8 @@ struct index_point {
     uint32_t id_size;   /* 1..INDEX_ID_MAX */
 };
 /* Searchable when this returns. All or nothing. BUSY: the tail is full, link first. NO_MEMORY. */
-MUST_USE enum status index_append(struct index *index, const struct index_point *points,
-                                  size_t n_points);
+MUST_USE enum status
+index_append(struct index *index, const struct index_point *points, size_t n_points);
 /* Invisible to every search that starts after this returns. NOT_FOUND for an unknown number. */
 MUST_USE enum status index_remove(struct index *index, uint64_t number);
 /* Points the tail can still take. Appender's thread. */
@@ -76,7 +79,8 @@ size_t index_tail_room(const struct index *index);
  * *idle becomes true when nothing is left to do. */
 MUST_USE enum status index_link_step(struct index *index, size_t budget, bool *idle);
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 struct index_view;
 /* Counted; any thread that holds one may hold another. */
@@ -84,34 +88,38 @@ const struct index_view *index_view_hold(struct index *index);
 const struct index_view *index_view_again(const struct index_view *view);
 void index_view_drop(const struct index_view *view);
 
-/* Scratch of one reading thread (visited set, heaps), usable with any index, one search at a time. */
+/* Scratch of one reading thread (visited set, heaps), usable with any index, one search at a time.
+ */
 struct index_reader;
 MUST_USE enum status index_reader_open(struct index_reader **out);
 void index_reader_close(struct index_reader *reader);
 
 struct index_query {
-    const void *vector;          /* dimension little-endian float32, any alignment, finite */
-    uint32_t k;                  /* 1..INDEX_K_MAX */
-    uint32_t ef;                 /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
-    bool exact;                  /* scan everything */
-    const uint64_t *bitmap;      /* NULL, or one bit per slot: only set slots match */
-    const atomic_bool *cancel;   /* NULL, or checked at every step */
+    const void *vector;     /* dimension little-endian float32, any alignment, finite */
+    uint32_t k;             /* 1..INDEX_K_MAX */
+    uint32_t ef;            /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
+    bool exact;             /* scan everything */
+    const uint64_t *bitmap; /* NULL, or one bit per slot (index_hit.slot): only set slots match */
+    uint32_t bitmap_slots;  /* slots the bitmap covers; later ones do not match */
+    const atomic_bool *cancel; /* NULL, or checked at every step */
 };
 
 struct index_hit {
     uint64_t number;
     float distance;
-    const char *id;   /* borrowed: valid until index_search_end */
+    uint32_t slot; /* stays while the point lives; for bitmaps */
     uint32_t id_size;
+    const char *id; /* borrowed: valid until index_search_end */
 };
 
 /* A search is a resumable state machine: start, step until done, read the hits, end.
  *
  *     index_search_start → index_search_step … (done) → index_search_hits → index_search_end
  *
- * The query's vector is copied at start. One search per reader at a time. Ends also release the epoch
- * the search holds: do not keep one open longer than its deadline. */
-MUST_USE enum status index_search_start(struct index_reader *reader, const struct index_view *view,
+ * The query's vector is copied at start. One search per reader at a time. Ends also release the
+ * epoch the search holds: do not keep one open longer than its deadline. */
+MUST_USE enum status index_search_start(struct index_reader *reader,
+                                        const struct index_view *view,
                                         const struct index_query *query);
 /* Spends about `budget` distance computations. OK with *done; CANCELLED; NO_MEMORY. */
 MUST_USE enum status index_search_step(struct index_reader *reader, size_t budget, bool *done);
@@ -125,28 +133,30 @@ struct index_search_stats {
 };
 struct index_search_stats index_search_stats(const struct index_reader *reader);
 
-/* --- keeping ------------------------------------------------------------------------------------ */
+/* --- keeping ------------------------------------------------------------------------------------
+ */
 
-/* Saving is stepped, runs beside appends and readers, and writes through a temporary file renamed at
- * the end: a crash leaves the old file or the new one. `applied` is stored with it: every append and
- * remove up to it had happened before start. One save at a time. */
+/* Saving is stepped, runs beside appends and readers, and writes through a temporary file renamed
+ * at the end: a crash leaves the old file or the new one. `applied` is stored with it: every append
+ * and remove up to it had happened before start. One save at a time. */
 struct index_save;
-MUST_USE enum status index_save_start(struct index *index, const char *path, uint64_t applied,
-                                      struct index_save **out);
+MUST_USE enum status
+index_save_start(struct index *index, const char *path, uint64_t applied, struct index_save **out);
 /* Writes about `bytes`. May block on the disk: run it on the blocking pool. */
 MUST_USE enum status index_save_step(struct index_save *save, size_t bytes, bool *done);
 void index_save_end(struct index_save *save);
 
-/* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, entry point,
- * every live linked node reachable at level 0. `text` (may be NULL) says what is wrong. Slow; tests. */
+/* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, entry
+ * point, every live linked node reachable at level 0. `text` (may be NULL) says what is wrong.
+ * Slow; tests. */
 MUST_USE enum status index_validate(const struct index_view *view, char *text, size_t text_size);
 
 struct index_stats {
-    uint64_t points;         /* live */
-    uint64_t tail;           /* live and not linked yet */
-    uint64_t removed;        /* removed, slot not free yet */
-    uint64_t slots;          /* ever used: live + removed + free */
-    uint64_t memory_bytes;   /* resident estimate: vectors, graph, ids, maps */
+    uint64_t points;       /* live */
+    uint64_t tail;         /* live and not linked yet */
+    uint64_t removed;      /* removed, slot not free yet */
+    uint64_t slots;        /* ever used: live + removed + free */
+    uint64_t memory_bytes; /* resident estimate: vectors, graph, ids, maps */
     uint32_t max_level;
 };
 struct index_stats index_stats(const struct index_view *view);

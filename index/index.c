@@ -1,0 +1,161 @@
+/* index: the writer's side: slots for new points, numbers, removals, and the steps of the linker.
+ *
+ *     fresh ──append──▶ tail ──link──▶ linked ──remove──▶ removed ──repair, readers gone──▶ free
+ *       ▲                 └──────────remove───────────────▶                                   │
+ *       └─────────────────────────────── append ◀──────────────────────────────────────────────┘
+ *
+ * The appender owns numbers, ids, live bits and the list of idle slots; the linker owns edges and
+ * states. They meet in three places only: the tail, and the two handoffs. */
+#include "index/index.h"
+
+#include "index/handoff.h"
+#include "index/numbers.h"
+#include "index/view.h"
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+struct index {
+    struct index_view *view; /* held */
+    struct numbers numbers;
+    struct handoff removed; /* appender -> linker */
+    struct handoff freed;   /* linker -> appender */
+    uint32_t idle;          /* first of the slots to reuse; the appender's list */
+    uint32_t *batch;        /* owned; slots of the append that runs */
+    size_t batch_room;
+};
+
+void index_close(struct index *index) {
+    if (!index) return;
+    numbers_reset(&index->numbers);
+    mem_free(index->batch);
+    index_view_drop(index->view);
+    mem_free(index);
+}
+
+enum status index_open(const struct index_options *given,
+                       const char *path,
+                       struct index **out,
+                       uint64_t *applied) {
+    struct index_options options;
+    enum status s = view_options(given, &options);
+    if (s != STATUS_OK) return s;
+    struct index *index = mem_zero(1, sizeof *index);
+    if (!index) return STATUS_NO_MEMORY;
+    numbers_init(&index->numbers);
+    handoff_init(&index->removed);
+    handoff_init(&index->freed);
+    index->idle = SLOT_NONE;
+    (void)path;
+    s = view_new(&options, &index->view);
+    if (s != STATUS_OK) {
+        index_close(index);
+        return s;
+    }
+    *out = index;
+    *applied = 0;
+    return STATUS_OK;
+}
+
+const struct index_view *index_view_hold(struct index *index) {
+    return index_view_again(index->view);
+}
+
+size_t index_tail_room(const struct index *index) {
+    return tail_room(&index->view->tail);
+}
+
+/* A slot nobody looks at: one that was freed, else the next. Memory was reserved. */
+static uint32_t take_slot(struct index *index) {
+    struct points *points = &index->view->points;
+    if (index->idle == SLOT_NONE) index->idle = handoff_take(&index->freed, points);
+    if (index->idle == SLOT_NONE) {
+        uint32_t n = atomic_load_explicit(&points->n_slots, memory_order_relaxed);
+        atomic_store_explicit(&points->n_slots, n + 1, memory_order_release);
+        return n;
+    }
+    uint32_t slot = index->idle;
+    index->idle = handoff_next(points, slot);
+    atomic_fetch_sub_explicit(&index->view->n_free, 1, memory_order_relaxed);
+    struct point *point = points_at(points, slot);
+    if (point->id) ids_recycle(&points->ids, point->id, point->id_size);
+    point->id = NULL;
+    return slot;
+}
+
+static void give_back_slot(struct index *index, uint32_t slot) {
+    index->idle = handoff_link(&index->view->points, slot, index->idle);
+    atomic_fetch_add_explicit(&index->view->n_free, 1, memory_order_relaxed);
+}
+
+static enum status reserve(struct index *index, size_t n) {
+    if (n > index->batch_room) {
+        uint32_t *batch = mem_resize(index->batch, n * sizeof *batch);
+        if (!batch) return STATUS_NO_MEMORY;
+        index->batch = batch;
+        index->batch_room = n;
+    }
+    uint64_t slots = n + atomic_load_explicit(&index->view->points.n_slots, memory_order_relaxed);
+    if (slots > SLOTS_MAX) return STATUS_NO_MEMORY;
+    enum status s = numbers_reserve(&index->numbers, (uint64_t)index->numbers.n + n);
+    return s == STATUS_OK ? view_grow(index->view, slots) : s;
+}
+
+static enum status
+write_point(struct index *index, const struct index_point *point, uint32_t *slot) {
+    struct points *points = &index->view->points;
+    *slot = take_slot(index);
+    enum status s = points_write(points, *slot, point);
+    if (s == STATUS_OK)
+        numbers_add(&index->numbers, points, *slot);
+    else
+        give_back_slot(index, *slot);
+    return s;
+}
+
+enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
+    struct points *points = &index->view->points;
+    size_t n_new = 0;
+    for (size_t i = 0; i < n_given; i++) {
+        if (given[i].id_size < 1 || given[i].id_size > INDEX_ID_MAX) return STATUS_INVALID;
+        n_new += numbers_find(&index->numbers, points, given[i].number) == SLOT_NONE;
+    }
+    if (n_new == 0) return STATUS_OK;
+    if (n_new > index_tail_room(index)) return STATUS_BUSY;
+    enum status s = reserve(index, n_new);
+    size_t n = 0;
+    for (size_t i = 0; s == STATUS_OK && i < n_given; i++) {
+        if (numbers_find(&index->numbers, points, given[i].number) != SLOT_NONE) continue;
+        s = write_point(index, &given[i], &index->batch[n]);
+        if (s == STATUS_OK) n++;
+    }
+    if (s != STATUS_OK) {
+        while (n-- > 0) {
+            (void)numbers_remove(&index->numbers, points,
+                                 points_at(points, index->batch[n])->number);
+            give_back_slot(index, index->batch[n]);
+        }
+        return s;
+    }
+    for (size_t i = 0; i < n; i++)
+        points_set_live(points, index->batch[i], true);
+    tail_push(&index->view->tail, index->batch, n);
+    return STATUS_OK;
+}
+
+enum status index_remove(struct index *index, uint64_t number) {
+    struct points *points = &index->view->points;
+    uint32_t slot = numbers_remove(&index->numbers, points, number);
+    if (slot == SLOT_NONE) return STATUS_NOT_FOUND;
+    points_set_live(points, slot, false);
+    handoff_push(&index->removed, points, slot);
+    return STATUS_OK;
+}
+
+enum status index_link_step(struct index *index, size_t budget, bool *idle) {
+    struct tail *tail = &index->view->tail;
+    for (; budget > 0 && tail_first(tail) != SLOT_NONE; budget--)
+        tail_pop(tail);
+    *idle = tail_first(tail) == SLOT_NONE;
+    return STATUS_OK;
+}

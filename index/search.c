@@ -1,0 +1,308 @@
+/* search: one query as a resumable state machine, on the scratch of its reader.
+ *
+ *     start ──▶ TAIL ──▶ DESCEND ──▶ GRAPH ──▶ DONE
+ *       │                              │ too few found
+ *       └──── exact, or cheaper ──▶ SCAN ──▶ DONE
+ *
+ * The tail is copied before the entry of the graph is read, so a point that moves from one to the
+ * other meanwhile is seen in at least one of them; tail slots count as visited, so in at most one.
+ * The epoch, held from start to end, keeps every slot that is met what it was. */
+#include <string.h>
+
+#include "index/best.h"
+#include "index/view.h"
+#include "index/walk.h"
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+enum { SCAN_BATCH = 64 };
+enum phase { TAIL, DESCEND, GRAPH, SCAN, DONE };
+
+struct index_reader {
+    const struct index_view *view; /* borrowed; NULL between searches */
+    uint64_t ticket;               /* of the epoch */
+    enum phase phase;
+    uint32_t k;
+    const atomic_bool *cancel; /* borrowed */
+    uint64_t n_matching;       /* live points the filter lets through, as planned */
+    float *query;              /* owned; prepared, aligned */
+    size_t query_room;         /* floats */
+    uint32_t *tail;            /* owned; the copy of the tail */
+    size_t tail_room, n_tail, tail_at;
+    uint32_t scan_word, scan_words; /* of live bits */
+    struct walk walk;
+    struct best best;
+    struct index_hit *hits; /* owned */
+    size_t hits_room, n_hits;
+};
+
+enum status index_reader_open(struct index_reader **out) {
+    struct index_reader *reader = mem_zero(1, sizeof *reader);
+    if (!reader) return STATUS_NO_MEMORY;
+    walk_init(&reader->walk);
+    best_init(&reader->best);
+    *out = reader;
+    return STATUS_OK;
+}
+
+void index_reader_close(struct index_reader *reader) {
+    if (!reader) return;
+    assert(!reader->view);
+    walk_reset(&reader->walk);
+    best_reset(&reader->best);
+    mem_free(reader->query);
+    mem_free(reader->tail);
+    mem_free(reader->hits);
+    mem_free(reader);
+}
+
+/* Live points that the bitmap lets through. */
+static uint64_t count_matching(const struct points *points, const struct index_query *query) {
+    if (!query->bitmap) return atomic_load_explicit(&points->n_live, memory_order_relaxed);
+    uint64_t n = 0;
+    uint32_t n_slots = atomic_load_explicit(&points->n_slots, memory_order_acquire);
+    if (n_slots > query->bitmap_slots) n_slots = query->bitmap_slots;
+    for (uint32_t word = 0; word < (n_slots + 63) / 64; word++)
+        n += (unsigned)__builtin_popcountll(points_live_word(points, word) & query->bitmap[word]);
+    return n;
+}
+
+/* A walk that must meet ef matching points among n expands about ef * n / matching nodes of M new
+ * neighbours each; a scan measures every match. */
+static bool scan_is_cheaper(const struct index_view *view, uint64_t n_matching, uint64_t ef) {
+    uint64_t n_linked = atomic_load_explicit(&view->graph.n_linked, memory_order_relaxed);
+    if (graph_entry(&view->graph).slot == SLOT_NONE) return true;
+    return n_matching * n_matching <= ef * view->graph.M * n_linked;
+}
+
+static enum status prepare_query(struct index_reader *reader, const void *vector) {
+    const struct metric *metric = &reader->view->points.metric;
+    if (metric->n_floats > reader->query_room) {
+        float *query = mem_aligned(KERNEL_ALIGN, metric->n_floats * sizeof *query);
+        if (!query) return STATUS_NO_MEMORY;
+        mem_free(reader->query);
+        reader->query = query;
+        reader->query_room = metric->n_floats;
+    }
+    metric_prepare(metric, vector, reader->query);
+    return STATUS_OK;
+}
+
+static enum status reserve_results(struct index_reader *reader, size_t k) {
+    if (k > reader->hits_room) {
+        struct index_hit *hits = mem_resize(reader->hits, k * sizeof *hits);
+        if (!hits) return STATUS_NO_MEMORY;
+        reader->hits = hits;
+        reader->hits_room = k;
+    }
+    size_t limit = reader->view->tail.limit;
+    if (limit > reader->tail_room) {
+        uint32_t *tail = mem_resize(reader->tail, limit * sizeof *tail);
+        if (!tail) return STATUS_NO_MEMORY;
+        reader->tail = tail;
+        reader->tail_room = limit;
+    }
+    return best_begin(&reader->best, k);
+}
+
+static void begin_scan(struct index_reader *reader) {
+    uint32_t n_slots = atomic_load_explicit(&reader->view->points.n_slots, memory_order_acquire);
+    reader->phase = SCAN;
+    reader->scan_word = 0;
+    reader->scan_words = (n_slots + 63) / 64;
+    reader->best.n = 0;
+}
+
+/* Dead candidates that may lie between ef live ones: as many as the filter's share makes likely. */
+static size_t pool_limit(const struct index_reader *reader, size_t ef) {
+    uint64_t n_linked = atomic_load_explicit(&reader->view->graph.n_linked, memory_order_relaxed);
+    uint64_t share = n_linked / (reader->n_matching ? reader->n_matching : 1) + 1;
+    uint64_t limit = ef * (2 + 2 * share);
+    return (size_t)(limit < n_linked + ef ? limit : n_linked + ef);
+}
+
+static enum status begin_graph(struct index_reader *reader, size_t ef) {
+    const struct index_view *view = reader->view;
+    reader->n_tail = tail_copy(&view->tail, reader->tail);
+    reader->tail_at = 0;
+    reader->phase = TAIL;
+    uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
+    enum status s = visited_begin(&reader->walk.visited, n_slots);
+    if (s == STATUS_OK) s = pool_begin(&reader->walk.pool, ef, pool_limit(reader, ef));
+    if (s != STATUS_OK) return s;
+    for (size_t i = 0; i < reader->n_tail; i++)
+        (void)visited_add(&reader->walk.visited, reader->tail[i]);
+    return STATUS_OK;
+}
+
+static enum status begin(struct index_reader *reader, const struct index_query *query) {
+    const struct index_view *view = reader->view;
+    uint32_t ef = query->ef ? query->ef : INDEX_EF_DEFAULT;
+    if (ef < query->k) ef = query->k;
+    enum status s = prepare_query(reader, query->vector);
+    if (s == STATUS_OK) s = reserve_results(reader, query->k);
+    if (s != STATUS_OK) return s;
+    struct walk *walk = &reader->walk;
+    walk->graph = &view->graph;
+    walk->points = &view->points;
+    walk->query = reader->query;
+    walk->bitmap = query->bitmap;
+    walk->bitmap_slots = query->bitmap_slots;
+    walk->distances = walk->hops = 0;
+    reader->k = query->k;
+    reader->cancel = query->cancel;
+    reader->n_hits = 0;
+    reader->n_matching = count_matching(&view->points, query);
+    if (query->exact || scan_is_cheaper(view, reader->n_matching, ef)) {
+        begin_scan(reader);
+        return STATUS_OK;
+    }
+    return begin_graph(reader, ef);
+}
+
+enum status index_search_start(struct index_reader *reader,
+                               const struct index_view *view,
+                               const struct index_query *query) {
+    assert(!reader->view);
+    if (query->k < 1 || query->k > INDEX_K_MAX || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
+    reader->view = view;
+    reader->ticket = epoch_enter((struct epoch *)(uintptr_t)&view->epoch); /* counts, no more */
+    enum status s = begin(reader, query);
+    if (s != STATUS_OK) index_search_end(reader);
+    return s;
+}
+
+void index_search_end(struct index_reader *reader) {
+    if (!reader->view) return;
+    epoch_leave((struct epoch *)(uintptr_t)&reader->view->epoch, reader->ticket);
+    visited_clear(&reader->walk.visited);
+    reader->view = NULL;
+    reader->n_hits = 0;
+}
+
+/* Measures up to SCAN_BATCH slots and offers them. */
+static void measure(struct index_reader *reader, const uint32_t *slots, size_t n) {
+    const struct points *points = &reader->view->points;
+    const float *rows[SCAN_BATCH];
+    float distances[SCAN_BATCH];
+    if (n == 0) return;
+    for (size_t i = 0; i < n; i++)
+        rows[i] = points_vector(points, slots[i]);
+    metric_distances(&points->metric, reader->query, rows, n, distances);
+    reader->walk.distances += n;
+    for (size_t i = 0; i < n; i++)
+        best_offer(&reader->best, points, (struct result){distances[i], slots[i]});
+}
+
+static void step_tail(struct index_reader *reader) {
+    uint32_t slots[SCAN_BATCH];
+    size_t n = 0;
+    while (n < SCAN_BATCH && reader->tail_at < reader->n_tail) {
+        uint32_t slot = reader->tail[reader->tail_at++];
+        if (walk_is_live(&reader->walk, slot)) slots[n++] = slot;
+    }
+    measure(reader, slots, n);
+    if (reader->tail_at == reader->n_tail) reader->phase = DESCEND;
+}
+
+static void step_descend(struct index_reader *reader) {
+    struct graph_entry entry = graph_entry(&reader->view->graph);
+    reader->phase = GRAPH;
+    if (entry.slot == SLOT_NONE) return;
+    walk_start(&reader->walk, walk_descend(&reader->walk, entry, 0).slot);
+}
+
+/* Copies the results out; those removed meanwhile stay behind. */
+static void write_hits(struct index_reader *reader) {
+    const struct points *points = &reader->view->points;
+    best_sort(&reader->best, points);
+    reader->n_hits = 0;
+    for (size_t i = 0; i < reader->best.n; i++) {
+        struct result result = reader->best.heap[i];
+        if (!points_live(points, result.slot)) continue;
+        const struct point *point = points_at(points, result.slot);
+        reader->hits[reader->n_hits++] = (struct index_hit){
+            .number = point->number,
+            .distance = result.distance,
+            .slot = result.slot,
+            .id_size = point->id_size,
+            .id = point->id,
+        };
+    }
+    reader->phase = DONE;
+}
+
+/* Too few although there are more: everything near was removed or refused by the filter. */
+static bool fell_short(const struct index_reader *reader) {
+    uint64_t n_live = atomic_load_explicit(&reader->view->points.n_live, memory_order_relaxed);
+    uint64_t expected = n_live < reader->n_matching ? n_live : reader->n_matching;
+    return reader->n_hits < (expected < reader->k ? expected : reader->k);
+}
+
+static void step_graph(struct index_reader *reader) {
+    if (walk_step(&reader->walk, 0)) return;
+    const struct pool *pool = &reader->walk.pool;
+    for (size_t i = 0; i < pool->size; i++) {
+        uint64_t entry = pool->entries[i];
+        if (!pool_is_live(entry) || !points_live(&reader->view->points, pool_slot(entry))) continue;
+        best_offer(&reader->best, &reader->view->points,
+                   (struct result){pool_distance(entry), pool_slot(entry)});
+    }
+    write_hits(reader);
+    if (fell_short(reader)) begin_scan(reader);
+}
+
+static void step_scan(struct index_reader *reader) {
+    if (reader->scan_word == reader->scan_words) {
+        write_hits(reader);
+        return;
+    }
+    const struct walk *walk = &reader->walk;
+    uint32_t word = reader->scan_word++, slots[SCAN_BATCH];
+    uint64_t bits = points_live_word(&reader->view->points, word);
+    if (walk->bitmap && word > walk->bitmap_slots / 64) bits = 0;
+    size_t n = 0;
+    for (; bits; bits &= bits - 1) {
+        uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (!walk->bitmap || walk_is_live(walk, slot)) slots[n++] = slot;
+    }
+    measure(reader, slots, n);
+}
+
+enum status index_search_step(struct index_reader *reader, size_t budget, bool *done) {
+    assert(reader->view);
+    uint64_t limit = reader->walk.distances + budget;
+    do {
+        if (reader->cancel && atomic_load_explicit(reader->cancel, memory_order_relaxed))
+            return STATUS_CANCELLED;
+        switch (reader->phase) {
+        case TAIL:
+            step_tail(reader);
+            break;
+        case DESCEND:
+            step_descend(reader);
+            break;
+        case GRAPH:
+            step_graph(reader);
+            break;
+        case SCAN:
+            step_scan(reader);
+            break;
+        case DONE:
+            break;
+        }
+    } while (reader->phase != DONE && reader->walk.distances < limit);
+    *done = reader->phase == DONE;
+    return STATUS_OK;
+}
+
+const struct index_hit *index_search_hits(const struct index_reader *reader, size_t *n_hits) {
+    assert(reader->view && reader->phase == DONE);
+    *n_hits = reader->n_hits;
+    return reader->hits;
+}
+
+struct index_search_stats index_search_stats(const struct index_reader *reader) {
+    return (struct index_search_stats){reader->walk.distances, reader->walk.hops};
+}

@@ -1,0 +1,99 @@
+/* view: holds, growth and figures. */
+#include "index/view.h"
+
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+enum {
+    EF_CONSTRUCTION_DEFAULT = 200,
+    M_DEFAULT = 16,
+    TAIL_BYTES_MAX = 40 << 20, /* of vectors: a scan of about 5 ms at 8 GB/s */
+    TAIL_MIN = 64,
+};
+
+enum status view_options(const struct index_options *given, struct index_options *out) {
+    struct index_options options = *given;
+    if (options.dimension < 1 || options.dimension > INDEX_DIMENSION_MAX) return STATUS_INVALID;
+    if (options.metric > INDEX_DOT) return STATUS_INVALID;
+    if (options.M == 0) options.M = M_DEFAULT;
+    if (options.M < GRAPH_M_MIN || options.M > GRAPH_M_MAX) return STATUS_INVALID;
+    if (options.ef_construction == 0) options.ef_construction = EF_CONSTRUCTION_DEFAULT;
+    if (options.ef_construction > INDEX_EF_MAX) return STATUS_INVALID;
+    uint32_t fits = TAIL_BYTES_MAX / (options.dimension * (uint32_t)sizeof(float));
+    if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
+        options.tail_max = INDEX_TAIL_MAX;
+    if (options.tail_max > fits) options.tail_max = fits > TAIL_MIN ? fits : TAIL_MIN;
+    *out = options;
+    return STATUS_OK;
+}
+
+enum status view_new(const struct index_options *options, struct index_view **out) {
+    struct index_view *view = mem_zero(1, sizeof *view);
+    if (!view) return STATUS_NO_MEMORY;
+    atomic_init(&view->holds, 1);
+    view->options = *options;
+    points_init(&view->points, options->metric, options->dimension);
+    graph_init(&view->graph, options->M);
+    epoch_init(&view->epoch);
+    atomic_init(&view->n_free, 0);
+    enum status s = tail_init(&view->tail, options->tail_max);
+    if (s != STATUS_OK) {
+        index_view_drop(view);
+        return s;
+    }
+    *out = view;
+    return STATUS_OK;
+}
+
+enum status view_grow(struct index_view *view, uint64_t n) {
+    enum status s = points_grow(&view->points, n);
+    return s == STATUS_OK ? graph_grow(&view->graph, n) : s;
+}
+
+/* Counting is the only thing done to a view through const. */
+static struct index_view *counted(const struct index_view *view) {
+    return (struct index_view *)(uintptr_t)view;
+}
+
+const struct index_view *index_view_again(const struct index_view *view) {
+    atomic_fetch_add_explicit(&counted(view)->holds, 1, memory_order_relaxed);
+    return view;
+}
+
+void index_view_drop(const struct index_view *held) {
+    if (!held) return;
+    struct index_view *view = counted(held);
+    uint32_t holds = atomic_fetch_sub_explicit(&view->holds, 1, memory_order_acq_rel);
+    assert(holds >= 1);
+    if (holds > 1) return;
+    points_reset(&view->points);
+    graph_reset(&view->graph);
+    tail_reset(&view->tail);
+    mem_free(view);
+}
+
+static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots) {
+    const struct points *points = &view->points;
+    const struct graph *graph = &view->graph;
+    uint64_t slot = points->vectors.stride + points->records.stride + graph->rows.stride +
+                    graph->parents.stride + sizeof(uint32_t) /* of numbers */;
+    uint64_t upper = atomic_load_explicit(&graph->n_upper, memory_order_relaxed);
+    return n_slots * slot + n_slots / 8 + upper * graph->upper.stride +
+           atomic_load_explicit(&points->ids.bytes, memory_order_relaxed) +
+           ((uint64_t)view->tail.mask + 1) * sizeof(uint32_t) + sizeof *view;
+}
+
+struct index_stats index_stats(const struct index_view *view) {
+    uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
+    uint64_t live = atomic_load_explicit(&view->points.n_live, memory_order_relaxed);
+    uint64_t idle = atomic_load_explicit(&view->n_free, memory_order_relaxed);
+    return (struct index_stats){
+        .points = live,
+        .tail = tail_size(&view->tail),
+        .removed = slots > live + idle ? slots - live - idle : 0,
+        .slots = slots,
+        .memory_bytes = memory_bytes(view, slots),
+        .max_level = graph_entry(&view->graph).level,
+    };
+}

@@ -1,0 +1,32 @@
+/* view: everything readers share with the writer. Lives as long as its last holder; the writer is
+ * one of them (struct index, index.c). */
+#ifndef INDEX_VIEW_H
+#define INDEX_VIEW_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "index/epoch.h"
+#include "index/graph.h"
+#include "index/index.h"
+#include "index/points.h"
+#include "index/tail.h"
+
+struct index_view {
+    _Atomic uint32_t holds;
+    struct index_options options; /* defaults filled in */
+    struct points points;
+    struct graph graph;
+    struct tail tail;
+    struct epoch epoch;
+    _Atomic uint32_t n_free; /* slots that wait for a new point */
+};
+
+/* Fills in defaults; INVALID for values out of range. */
+MUST_USE enum status view_options(const struct index_options *given, struct index_options *out);
+/* An empty one, held once. Options as view_options gives them. */
+MUST_USE enum status view_new(const struct index_options *options, struct index_view **out);
+/* Memory for n slots in all. Appender. */
+MUST_USE enum status view_grow(struct index_view *view, uint64_t n);
+
+#endif

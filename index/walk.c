@@ -1,0 +1,108 @@
+/* walk: gather the unseen neighbours, fetch their vectors, measure them in one batch, keep the good
+ * ones. Memory latency decides: the first lines of every vector are asked for while the row is
+ * still being read, the kernel asks for the rest. */
+#include "index/walk.h"
+
+#include "runtime/poison.h"
+
+enum { PREFETCH_LINES = 4, LINE = 64 };
+
+void walk_init(struct walk *walk) {
+    *walk = (struct walk){0};
+    visited_init(&walk->visited);
+    pool_init(&walk->pool);
+}
+
+void walk_reset(struct walk *walk) {
+    visited_reset(&walk->visited);
+    pool_reset(&walk->pool);
+}
+
+bool walk_is_live(const struct walk *walk, uint32_t slot) {
+    if (!points_live(walk->points, slot)) return false;
+    if (!walk->bitmap) return true;
+    return slot < walk->bitmap_slots && (walk->bitmap[slot / 64] >> (slot % 64) & 1);
+}
+
+static inline void prefetch(const float *vector, size_t n_floats) {
+    size_t bytes = n_floats * sizeof *vector;
+    for (size_t at = 0; at < bytes && at < PREFETCH_LINES * LINE; at += LINE)
+        __builtin_prefetch((const char *)vector + at);
+}
+
+struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsigned level) {
+    const struct points *points = walk->points;
+    const float *rows[GRAPH_ROW_MAX];
+    float distances[GRAPH_ROW_MAX];
+    uint32_t edges[GRAPH_ROW_MAX];
+    float best = metric_distance(&points->metric, walk->query, points_vector(points, from.slot));
+    walk->distances++;
+    while (from.level > level) {
+        unsigned n = graph_read(walk->graph, points, from.slot, from.level, edges);
+        for (unsigned i = 0; i < n; i++) {
+            rows[i] = points_vector(points, edges[i]);
+            prefetch(rows[i], points->metric.n_floats);
+        }
+        metric_distances(&points->metric, walk->query, rows, n, distances);
+        walk->distances += n;
+        walk->hops++;
+        uint32_t nearest = from.slot;
+        for (unsigned i = 0; i < n; i++) {
+            if (distances[i] >= best) continue;
+            best = distances[i];
+            nearest = edges[i];
+        }
+        if (nearest == from.slot) from.level--;
+        from.slot = nearest;
+    }
+    return from;
+}
+
+/* `fresh`: not among the results already. */
+static inline void offer(struct walk *walk, float distance, uint32_t slot, bool fresh) {
+    uint64_t entry = pool_entry(distance, slot);
+    if (!pool_wants(&walk->pool, entry)) return;
+    if (!fresh || !walk_is_live(walk, slot)) entry |= POOL_DEAD;
+    pool_insert(&walk->pool, entry);
+}
+
+void walk_start(struct walk *walk, uint32_t slot) {
+    float distance =
+        metric_distance(&walk->points->metric, walk->query, points_vector(walk->points, slot));
+    walk->distances++;
+    /* A start met before, in the tail, is a result already and only a way to others now. */
+    offer(walk, distance, slot, visited_add(&walk->visited, slot));
+}
+
+bool walk_step(struct walk *walk, unsigned level) {
+    struct pool *pool = &walk->pool;
+    size_t at = pool_next(pool);
+    if (at == pool->size) return false;
+    pool->entries[at] |= POOL_EXPANDED;
+    const struct points *points = walk->points;
+    const float *rows[GRAPH_ROW_MAX];
+    float distances[GRAPH_ROW_MAX];
+    uint32_t slots[GRAPH_ROW_MAX];
+    const graph_edge *row = graph_row(walk->graph, points, pool_slot(pool->entries[at]), level);
+    unsigned max = graph_row_max(walk->graph, level), n = 0;
+    for (unsigned i = 0; i < max; i++) {
+        uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
+        if (edge == 0) break;
+        if (!visited_add(&walk->visited, edge - 1)) continue;
+        slots[n] = edge - 1;
+        rows[n] = points_vector(points, edge - 1);
+        prefetch(rows[n], points->metric.n_floats);
+        n++;
+    }
+    metric_distances(&points->metric, walk->query, rows, n, distances);
+    walk->distances += n;
+    walk->hops++;
+    for (unsigned i = 0; i < n; i++)
+        offer(walk, distances[i], slots[i], true);
+    size_t ahead = pool_next(pool);
+    if (ahead == pool->size) return false;
+    row = graph_row(walk->graph, points, pool_slot(pool->entries[ahead]), level);
+    __builtin_prefetch(row);
+    __builtin_prefetch((const char *)row + LINE);
+    return true;
+}

@@ -1,0 +1,38 @@
+/* walk: greedy best-first search of one level, for readers and for the linker alike (Malkov &
+ * Yashunin 2016, alg. 2), one expansion a call. Also the scratch it needs. One thread. */
+#ifndef INDEX_WALK_H
+#define INDEX_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/graph.h"
+#include "index/points.h"
+#include "index/pool.h"
+#include "index/visited.h"
+
+struct walk {
+    const struct graph *graph;   /* borrowed */
+    const struct points *points; /* borrowed */
+    const float *query;          /* borrowed; prepared */
+    const uint64_t *bitmap;      /* borrowed; NULL, or only set slots are live */
+    uint32_t bitmap_slots;
+    struct visited visited;
+    struct pool pool;
+    uint64_t distances; /* computed since someone set it to 0 */
+    uint64_t hops;
+};
+
+void walk_init(struct walk *walk);
+void walk_reset(struct walk *walk);
+/* Goes down greedily from the entry to the best node found on `level`. */
+struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsigned level);
+/* Puts a start into the pool; visited and pool were begun. */
+void walk_start(struct walk *walk, uint32_t slot);
+/* Expands the best candidate; false when none is left. */
+bool walk_step(struct walk *walk, unsigned level);
+/* May this slot be a result? */
+bool walk_is_live(const struct walk *walk, uint32_t slot);
+
+#endif
