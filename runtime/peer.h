@@ -1,0 +1,66 @@
+/* peer: one connection to another process and what is known about it.
+ *
+ *     opened here:   CONNECTING ──both hellos answered──▶ OPEN ──▶ DEAD
+ *                    └─ an attempt failed: again, after a pause ─┘
+ *     opened there:  OPEN at its first hello ──▶ DEAD
+ *
+ * The number is in every handle that came from this peer; it is not given to another one soon. */
+#ifndef RUNTIME_PEER_H
+#define RUNTIME_PEER_H
+
+#include "runtime/channel.h"
+#include "runtime/doorbell.h"
+#include "runtime/endpoint.h"
+
+enum peer_state { PEER_CONNECTING, PEER_OPEN, PEER_DEAD };
+enum { PEER_CONTROL, PEER_DATA, PEER_CHANNELS };
+
+struct peer {
+    struct peer *next;      /* all peers of the link */
+    struct peer *next_busy; /* those with something to send */
+    bool busy;
+    enum peer_state state;
+    bool opened; /* by us */
+    bool single; /* a foreign program with one socket: everything goes by PEER_CONTROL */
+    uint16_t number;
+    char name[FRAME_NAME_MAX + 1];
+    char address[ENDPOINT_MAX + 1];
+    uint64_t incarnation;
+    uint64_t session;
+    struct channel channels[PEER_CHANNELS];
+    struct doorbell dealers[PEER_CHANNELS]; /* opened here; sockets owned */
+    struct doorbell monitors[PEER_CHANNELS];
+    bool broken;         /* this attempt failed; its sockets wait to be closed */
+    uint64_t attempt_us; /* when the attempt began; when broken: when the next one may */
+    uint64_t pause_us;   /* before the next attempt */
+    uint64_t received;   /* messages */
+    uint64_t received_bytes;
+    uint64_t rtt_us;
+    uint64_t refused;
+    uint64_t bad_frames;
+    uint64_t bad_recent; /* halved every beat */
+};
+
+/* What a hello of ours says. */
+struct peer_self {
+    void *zmq_context;
+    const char *name;
+    uint64_t incarnation;
+};
+
+/* By band; a single one has but one. */
+struct channel *peer_channel(struct peer *peer, enum parcel_band band);
+size_t peer_queued(const struct peer *peer);
+/* Two DEALERs with their monitors, watched, and a hello queued on each. INVALID: the address. */
+MUST_USE enum status peer_connect(struct peer *peer,
+                                  const struct peer_self *self,
+                                  struct doorbells *bells,
+                                  uint64_t now_us);
+/* Closes them; drops what they had queued through the host. Not connected: fine. */
+void peer_disconnect(struct peer *peer, struct doorbells *bells, const struct link_host *host);
+/* The options every socket between processes has, set before it is bound or connected. */
+void peer_configure(void *socket);
+/* A monitor's news. True: the connection is gone or did not come to be. */
+bool peer_monitor_read(void *monitor);
+
+#endif
