@@ -48,6 +48,7 @@ struct index_options {
 };
 
 struct index;
+struct index_view;
 
 /* Opens an empty index, or the file at path when path is not NULL and the file exists (*applied is
  * then what the saver wrote, else 0). NOT_FOUND is not an error: it is the empty index.
@@ -71,6 +72,10 @@ MUST_USE enum status
 index_append(struct index *index, const struct index_point *points, size_t n_points);
 /* Invisible to every search that starts after this returns. NOT_FOUND for an unknown number. */
 MUST_USE enum status index_remove(struct index *index, uint64_t number);
+/* Lists the numbers of the live points: at most n from slot *slot (0 at first) on; returns how many,
+ * 0 at the end. Appender's thread, which may remove between two calls. What a replica compares with
+ * its points after a restart. */
+size_t index_numbers(const struct index_view *view, uint32_t *slot, uint64_t *numbers, size_t n);
 /* Points the tail can still take. Appender's thread. */
 size_t index_tail_room(const struct index *index);
 

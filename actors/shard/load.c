@@ -1,0 +1,348 @@
+/* load: from the stores to SERVING, in jobs on the blocking pool.
+ *
+ *     CHECK ─▶ REPLAY log to points ─▶ OPEN index file, or empty ─▶ FILL points to index ─▶ PRUNE
+ * ─▶ serve a piece a job                                        a piece a job
+ *
+ * The points are the truth and the index is compared with all of them: so it does not matter how
+ * old its file is, nor whether it is older or newer than what the points had kept. Appending a
+ * number that is there is nothing; when the index then has more points than there are, it still has
+ * removed ones: those are found by number and removed. While FILL waits for room in the tail, the
+ * linker works on the published holding; nobody searches it, since the shard refuses until it
+ * serves. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actors/shard/replica.h"
+#include "runtime/arena.h"
+#include "runtime/memory.h"
+
+#include "runtime/poison.h"
+
+enum {
+    REPLAY_ENTRIES = 256, /* in one job */
+    FILL_POINTS = 4096,   /* in one job */
+    FILL_BATCH = 64,      /* points of one append */
+    ROOM_LOOK_US = 2 * 1000,
+    HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
+    FIRST_TERM = 1,
+};
+
+enum load_stage { LOAD_CHECK, LOAD_REPLAY, LOAD_OPEN, LOAD_FILL, LOAD_PRUNE, LOAD_DONE };
+
+struct load {
+    struct shard_options options; /* copied; borrows the process's stores */
+    struct holding *holding;      /* owned hold */
+    enum load_stage stage;
+    bool ignore_file;
+    uint64_t first; /* of the log */
+    uint64_t last;
+    uint64_t term;
+    uint64_t applied; /* to the points */
+    struct window window;
+    struct index *index; /* opened, not published yet */
+    uint64_t *numbers;   /* owned; of all live points seen, ascending */
+    size_t n_numbers;
+    size_t room_numbers;
+    bool full; /* the tail needs room before the next piece */
+    enum status status;
+    char text[REPLICA_WHY_SIZE];
+};
+
+void load_free(struct load *load) {
+    if (!load) return;
+    index_close(load->index);
+    mem_free(load->numbers);
+    holding_drop(load->holding);
+    mem_free(load);
+}
+
+static void load_abandon(void *context) {
+    load_free(context);
+}
+
+/* --- on the blocking pool
+ * ----------------------------------------------------------------------------- */
+
+static enum status
+load_fail(struct load *load, enum status status, const char *what, const char *why) {
+    snprintf(load->text, sizeof load->text, "%s: %s", what, why);
+    return status;
+}
+
+static enum status check(struct load *load) {
+    const struct shard_options *options = &load->options;
+    struct log_state log;
+    enum status s = log_store_state(options->log, options->store_id, &log);
+    if (s != STATUS_OK) return load_fail(load, s, "log", kv_error());
+    struct point_applied applied = {0};
+    s = point_store_applied(options->points, options->store_id, KV_ANY, &applied);
+    if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
+    if (options->born && log.last == 0)
+        return load_fail(load, STATUS_CORRUPT, "log", "the data this replica had is gone");
+    if (applied.index + 1 < log.first || applied.index > log.last)
+        return load_fail(load, STATUS_CORRUPT, "log", "it does not meet the points");
+    s = window_load(&load->window, options->points, options->store_id);
+    if (s != STATUS_OK) return load_fail(load, s, "window", kv_error());
+    load->first = log.first;
+    load->last = log.last;
+    load->term = log.term > applied.term ? log.term : applied.term;
+    if (load->term == 0) load->term = FIRST_TERM;
+    load->applied = applied.index;
+    load->stage = LOAD_REPLAY;
+    return STATUS_OK;
+}
+
+struct replay {
+    struct load *load;
+    struct point_batch *batch;
+    struct arena arena;
+};
+
+static enum status replay_entry(void *context, const struct log_entry *entry) {
+    struct replay *replay = context;
+    struct apply_entry work = {
+        .index = entry->index, .term = entry->term, .type = entry->type, .data = entry->data};
+    arena_reset(&replay->arena);
+    enum status s = apply_points(&work, &replay->load->window, replay->batch, &replay->arena);
+    if (s == STATUS_OK) replay->load->applied = entry->index;
+    return s;
+}
+
+static enum status replay_piece(struct load *load) {
+    const struct shard_options *options = &load->options;
+    if (load->applied == load->last) {
+        load->stage = LOAD_OPEN;
+        return STATUS_OK;
+    }
+    struct replay replay = {.load = load};
+    arena_init(&replay.arena, 0);
+    enum status s = point_batch_open(options->points, options->store_id, &replay.batch);
+    uint64_t to = load->applied + REPLAY_ENTRIES;
+    if (to > load->last) to = load->last;
+    if (s == STATUS_OK)
+        s = log_store_read(options->log, options->store_id, load->applied + 1, to, replay_entry,
+                           &replay);
+    point_batch_close(replay.batch);
+    arena_free(&replay.arena);
+    if (s == STATUS_OK && load->applied != to) s = STATUS_CORRUPT;
+    return s == STATUS_OK ? s : load_fail(load, s, "replay", kv_error());
+}
+
+static enum status open_index(struct load *load) {
+    const struct shard_options *options = &load->options;
+    char path[4096] = "";
+    if (options->index_dir)
+        shard_index_path(options->index_dir, options->store_id, path, sizeof path);
+    if (load->ignore_file && path[0]) unlink(path);
+    struct index_options index = {.dimension = options->dimension,
+                                  .metric = options->metric,
+                                  .seed = options->store_id,
+                                  .tail_max = options->tail_max};
+    uint64_t applied;
+    enum status s = index_open(&index, path[0] ? path : NULL, &load->index, &applied);
+    if (s == STATUS_CORRUPT) {
+        unlink(path);
+        s = index_open(&index, NULL, &load->index, &applied);
+    }
+    if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
+    load->stage = LOAD_FILL;
+    return STATUS_OK;
+}
+
+static enum status note_number(struct load *load, uint64_t number) {
+    if (load->n_numbers == load->room_numbers) {
+        size_t room = load->room_numbers ? 2 * load->room_numbers : FILL_POINTS;
+        uint64_t *numbers = mem_resize(load->numbers, room * sizeof *numbers);
+        if (!numbers) return STATUS_NO_MEMORY;
+        load->numbers = numbers;
+        load->room_numbers = room;
+    }
+    load->numbers[load->n_numbers++] = number;
+    return STATUS_OK;
+}
+
+static enum status fill_point(struct load *load, const struct point *point) {
+    if (point->vector.size != load->options.dimension * sizeof(float)) return STATUS_CORRUPT;
+    struct index_point entry = {.number = point->number,
+                                .vector = point->vector.data,
+                                .id = point->id.data,
+                                .id_size = (uint32_t)point->id.size};
+    enum status s = index_append(load->holding->index, &entry, 1);
+    return s == STATUS_OK ? note_number(load, point->number) : s;
+}
+
+/* A piece of the points, as far as the tail has room. */
+static enum status fill_piece(struct load *load) {
+    struct point_cursor *cursor;
+    uint64_t from = load->n_numbers ? load->numbers[load->n_numbers - 1] + 1 : 0;
+    enum status s = point_cursor_open(load->options.points, load->options.store_id, from, &cursor);
+    if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
+    load->full = false;
+    struct point point;
+    for (uint32_t i = 0; s == STATUS_OK && i < FILL_POINTS; i++) {
+        if (!point_cursor_next(cursor, &point)) {
+            s = point_cursor_status(cursor);
+            if (s == STATUS_OK) load->stage = LOAD_PRUNE;
+            break;
+        }
+        s = fill_point(load, &point);
+    }
+    point_cursor_close(cursor);
+    if (s == STATUS_BUSY) {
+        load->full = true;
+        return STATUS_OK;
+    }
+    return s == STATUS_OK ? s : load_fail(load, s, "points to index", status_text(s));
+}
+
+static bool is_live(const struct load *load, uint64_t number) {
+    size_t low = 0;
+    size_t high = load->n_numbers; /* ascending, as the cursor went */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (load->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < load->n_numbers && load->numbers[low] == number;
+}
+
+/* Removes what the index file had and the points have no more. */
+static enum status prune(struct load *load) {
+    struct index *index = load->holding->index;
+    load->stage = LOAD_DONE;
+    if (index_stats(load->holding->view).points == load->n_numbers) return STATUS_OK;
+    uint64_t numbers[FILL_BATCH];
+    uint32_t cursor = 0;
+    size_t n;
+    while ((n = index_numbers(load->holding->view, &cursor, numbers, FILL_BATCH)) > 0)
+        for (size_t i = 0; i < n; i++) {
+            if (is_live(load, numbers[i])) continue;
+            enum status s = index_remove(index, numbers[i]);
+            if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
+        }
+    if (index_stats(load->holding->view).points != load->n_numbers)
+        return load_fail(load, STATUS_CORRUPT, "index", "it does not meet the points");
+    return STATUS_OK;
+}
+
+static enum status load_work(void *context) {
+    struct load *load = context;
+    switch (load->stage) {
+    case LOAD_CHECK:
+        load->status = check(load);
+        break;
+    case LOAD_REPLAY:
+        load->status = replay_piece(load);
+        break;
+    case LOAD_OPEN:
+        load->status = open_index(load);
+        break;
+    case LOAD_FILL:
+        load->status = fill_piece(load);
+        break;
+    case LOAD_PRUNE:
+        load->status = prune(load);
+        break;
+    case LOAD_DONE:
+        break;
+    }
+    return STATUS_OK;
+}
+
+/* --- in the lane
+ * --------------------------------------------------------------------------------------- */
+
+static void on_piece(void *actor, void *context, const struct outcome *outcome, struct turn *turn);
+
+static void next_piece(struct replica *self, struct turn *turn) {
+    struct load *load = self->load;
+    self->load = NULL; /* the job's from now on */
+    turn_block(turn,
+               &(struct block){
+                   .work = load_work, .done = on_piece, .abandon = load_abandon, .context = load});
+}
+
+static void look_again(void *actor, void *context, struct turn *turn) {
+    (void)context;
+    next_piece(actor, turn);
+}
+
+static void restart(void *actor, void *context, struct turn *turn) {
+    (void)context;
+    load_start(actor, turn);
+}
+
+/* The file contradicts the points: once more, without it. */
+static void rebuild(struct replica *self, struct turn *turn) {
+    turn_note(turn, "index file does not fit: rebuilding");
+    self->ignore_file = true;
+    load_free(self->load);
+    self->load = NULL;
+    holding_close(self->holding);
+    self->holding = NULL;
+    turn_timer(turn, HOLDING_LOOK_US, restart, NULL);
+}
+
+static void load_done(struct replica *self, struct turn *turn) {
+    struct load *load = self->load;
+    self->window = load->window;
+    struct load_result result = {.first = load->first, .last = load->last, .term = load->term};
+    load_free(load);
+    self->load = NULL;
+    replica_serve(self, &result, turn);
+}
+
+static void on_piece(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct replica *self = actor;
+    struct load *load = context;
+    self->load = load;
+    if (outcome->status != STATUS_OK) load->status = outcome->status;
+    if (load->status != STATUS_OK) {
+        if (load->stage >= LOAD_FILL && load->status != STATUS_NO_MEMORY && !self->ignore_file) {
+            rebuild(self, turn);
+            return;
+        }
+        replica_fail(self, load->status, "load", load->text, turn);
+        load_free(load);
+        self->load = NULL;
+        return;
+    }
+    if (load->index) holding_publish(self->holding, &load->index);
+    if (load->stage == LOAD_DONE) {
+        load_done(self, turn);
+        return;
+    }
+    if (load->full) {
+        replica_link(self, turn);
+        turn_timer(turn, ROOM_LOOK_US, look_again, NULL);
+        return;
+    }
+    next_piece(self, turn);
+}
+
+void load_start(struct replica *self, struct turn *turn) {
+    const struct shard_options *options = &self->options;
+    struct holding like = {.shard = options->shard,
+                           .store_id = options->store_id,
+                           .dimension = options->dimension,
+                           .metric = options->metric};
+    enum status s = holding_open(options->shelf, &like, &self->holding);
+    struct load *load = s == STATUS_OK ? mem_zero(1, sizeof *load) : NULL;
+    if (!load) {
+        /* An earlier incarnation's last search or job still uses the store, or there is no memory
+         * now. */
+        holding_close(self->holding);
+        self->holding = NULL;
+        turn_timer(turn, HOLDING_LOOK_US, restart, NULL);
+        return;
+    }
+    load->options = *options;
+    load->holding = holding_again(self->holding);
+    load->ignore_file = self->ignore_file;
+    self->load = load;
+    next_piece(self, turn);
+}

@@ -1,0 +1,544 @@
+/* shard: the conversation of one replica; see shard.h for the states.
+ *
+ *     ShardWrite ─▶ judged ─▶ journal (one entry) ─▶ durable ─▶ apply.c ─▶ ShardWritten
+ *     ShardGet ─▶ points, from the cache or the blocking pool ─▶ ShardPoint
+ *     ShardSearch ─▶ judged ─▶ forwarded to the searcher with the least to do
+ *
+ * The lane never waits: whatever may touch the disk is a job on the blocking pool. A write is
+ * acknowledged after it was applied, so with one replica whatever is applied is linearizable.
+ * Writers wait in the journal while the index's tail has no room, up to a bound, then they are told
+ * to come back. */
+#include "actors/shard/shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "actors/shard/replica.h"
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "schemas/pd.pb-c.h"
+#include "schemas/shard.pb-c.h"
+
+#include "runtime/poison.h"
+
+enum {
+    BUSY_RETRY_MS = 20,      /* told to writers that found the queue full */
+    ROOM_LOOK_US = 2 * 1000, /* pause before a full tail is looked at again */
+    PROBE_US = 1000 * 1000,  /* between two looks whether the disk has space again */
+};
+
+static_assert((int)SHARD_PENDING_BYTES_MAX >= (int)JOURNAL_ENTRY_MAX,
+              "any write fits an empty queue");
+static_assert(SHARD_OPERATIONS_MAX < 1 << POINT_POSITION_BITS, "positions number a write's points");
+
+static const char *const state_names[] = {
+    [REPLICA_LOADING] = "loading",
+    [REPLICA_SERVING] = "serving",
+    [REPLICA_DISK_FULL] = "disk_full",
+    [REPLICA_QUARANTINED] = "quarantined",
+};
+
+#define SHARD_ACCEPTS(X) \
+    X(struct replica, ShardWrite, shard_write, on_write) \
+    X(struct replica, ShardGet, shard_get, on_get) \
+    X(struct replica, ShardSearch, shard_search, on_search) \
+    X(struct replica, ShardAsk, shard_ask, on_ask)
+ACTOR_HANDLERS(shard_handlers, SHARD_ACCEPTS);
+
+void shard_name(uint64_t shard, char *text, size_t size) {
+    snprintf(text, size, "shard/%" PRIu64, shard);
+}
+
+void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size) {
+    snprintf(text, size, "%s/%" PRIu64 ".index", index_dir, store_id);
+}
+
+/* --- states
+ * ------------------------------------------------------------------------------------------- */
+
+void replica_move(struct replica *self, enum replica_state state, struct turn *turn) {
+    if (self->state == state) return;
+    turn_note(turn, "%s -> %s", state_names[self->state], state_names[state]);
+    self->state = state;
+    if (state == REPLICA_SERVING) self->why[0] = '\0';
+    KeeperShard told = KEEPER_SHARD__INIT;
+    told.shard = self->options.shard;
+    told.state = (char *)(uintptr_t)state_names[state];
+    actor_handle keeper = turn_find(turn, "keeper");
+    if (keeper) turn_tell(turn, keeper, &told.base);
+}
+
+static void probe(void *actor, void *context, struct turn *turn);
+
+static void probe_later(struct replica *self, struct turn *turn) {
+    self->probing = false;
+    if (self->probe_armed) return;
+    self->probe_armed = true;
+    turn_timer(turn, PROBE_US, probe, NULL);
+}
+
+void replica_fail(struct replica *self,
+                  enum status status,
+                  const char *what,
+                  const char *text,
+                  struct turn *turn) {
+    snprintf(self->why, sizeof self->why, "%s: %s", what, text);
+    turn_note(turn, "%s %s", status_name(status), self->why);
+    bool full = status == STATUS_DISK_FULL && self->state != REPLICA_QUARANTINED;
+    enum status told = full ? STATUS_DISK_FULL : STATUS_QUARANTINED;
+    proposals_reject(&self->durable, told, self->why, turn);
+    journal_reject(&self->journal, told, self->why, turn);
+    journal_forget(&self->journal);
+    if (!full)
+        replica_move(self, REPLICA_QUARANTINED, turn);
+    else if (self->state == REPLICA_SERVING)
+        replica_move(self, REPLICA_DISK_FULL, turn);
+    if (full) probe_later(self, turn);
+}
+
+/* Words for a request that this state cannot serve. */
+static enum status refuse(const struct replica *self, struct turn *turn) {
+    uint64_t shard = self->options.shard;
+    switch (self->state) {
+    case REPLICA_LOADING:
+        return turn_fail(turn, STATUS_NOT_READY, "shard %" PRIu64 " is loading", shard);
+    case REPLICA_DISK_FULL:
+        return turn_fail(turn, STATUS_DISK_FULL,
+                         "shard %" PRIu64 " is read-only until disk space is free (%s)", shard,
+                         self->why);
+    default:
+        return turn_fail(turn, STATUS_QUARANTINED, "shard %" PRIu64 " is quarantined (%s)", shard,
+                         self->why);
+    }
+}
+
+static enum status judge_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
+    if (epoch == self->options.epoch) return STATUS_OK;
+    return turn_fail(turn, STATUS_STALE_EPOCH,
+                     "shard %" PRIu64 " is at epoch %" PRIu64 ", not %" PRIu64, self->options.shard,
+                     self->options.epoch, epoch);
+}
+
+/* Reads are served while the disk is full. */
+static enum status
+judge_read(const struct replica *self, uint64_t epoch, uint64_t session, struct turn *turn) {
+    if (self->state != REPLICA_SERVING && self->state != REPLICA_DISK_FULL)
+        return refuse(self, turn);
+    if (session > self->applied)
+        return turn_fail(turn, STATUS_NOT_READY,
+                         "shard %" PRIu64 " has applied %" PRIu64 ", the session saw %" PRIu64,
+                         self->options.shard, self->applied, session);
+    return judge_epoch(self, epoch, turn);
+}
+
+/* --- writing
+ * ------------------------------------------------------------------------------------------ */
+
+/* Without early exit, in blocks of fixed size: the compiler makes vector code of it. */
+static bool all_finite(const float *vector, size_t n) {
+    enum { BLOCK = 16, EXPONENT = 0x7f800000 };
+    const unsigned char *at = (const void *)vector; /* may be misaligned */
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i += BLOCK) {
+        uint32_t bits[BLOCK] = {0};
+        size_t left = n - i < BLOCK ? n - i : BLOCK;
+        memcpy(bits, at + i * sizeof *bits, left * sizeof *bits);
+        for (size_t j = 0; j < BLOCK; j++)
+            bad |= (bits[j] & EXPONENT) == EXPONENT;
+    }
+    return bad == 0;
+}
+
+static enum status
+judge_operation(const struct replica *self, const ShardOperation *op, struct turn *turn) {
+    size_t id_size = strlen(op->id);
+    if (id_size == 0 || id_size > INDEX_ID_MAX)
+        return turn_fail(turn, STATUS_INVALID, "an id has %zu bytes, not 1 to %d", id_size,
+                         INDEX_ID_MAX);
+    if (op->remove) return STATUS_OK;
+    if (op->n_vector != self->options.dimension)
+        return turn_fail(turn, STATUS_INVALID,
+                         "vector dimension %zu does not match index dimension %" PRIu32,
+                         op->n_vector, self->options.dimension);
+    if (op->payload.len > SHARD_PAYLOAD_MAX)
+        return turn_fail(turn, STATUS_TOO_LARGE, "payload of point \"%s\" is above %d bytes",
+                         op->id, SHARD_PAYLOAD_MAX);
+    if (!all_finite(op->vector, op->n_vector))
+        return turn_fail(turn, STATUS_INVALID, "vector of point \"%s\" is not finite", op->id);
+    return STATUS_OK;
+}
+
+static enum status
+judge_write(const struct replica *self, const ShardWrite *msg, struct turn *turn) {
+    if (self->state != REPLICA_SERVING) return refuse(self, turn);
+    enum status s = judge_epoch(self, msg->epoch, turn);
+    if (s != STATUS_OK) return s;
+    if (msg->router == 0 || msg->sequence == 0)
+        return turn_fail(turn, STATUS_INVALID, "a write needs a router and a sequence");
+    if (msg->n_operations == 0 || msg->n_operations > SHARD_OPERATIONS_MAX)
+        return turn_fail(turn, STATUS_INVALID, "%zu operations in a write, not 1 to %d",
+                         msg->n_operations, SHARD_OPERATIONS_MAX);
+    for (size_t i = 0; s == STATUS_OK && i < msg->n_operations; i++)
+        s = judge_operation(self, msg->operations[i], turn);
+    return s;
+}
+
+/* A repeat of the newest write of its router is answered without a new entry. The final word is the
+ * window's at apply: here an entry under way is not known yet. */
+static bool answer_repeat(const struct replica *self, const ShardWrite *msg, struct turn *turn) {
+    const struct window_row *row = window_find(&self->window, msg->router);
+    if (!row || row->sequence != msg->sequence || row->index > self->applied) return false;
+    turn_note(turn, "repeat of %" PRIu64 ", answered from the window", msg->sequence);
+    ShardWritten written = SHARD_WRITTEN__INIT;
+    written.operations = row->operations;
+    written.index = row->index;
+    turn_reply(turn, &written.base);
+    return true;
+}
+
+static uint32_t count_puts(const ShardWrite *msg) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < msg->n_operations; i++)
+        n += !msg->operations[i]->remove;
+    return n;
+}
+
+static void pump_later(struct replica *self, struct turn *turn);
+
+static enum status on_write(struct replica *self, const ShardWrite *msg, struct turn *turn) {
+    enum status s = judge_write(self, msg, turn);
+    if (s != STATUS_OK) return s;
+    if (answer_repeat(self, msg, turn)) return STATUS_OK;
+    if (journal_pending(&self->journal) >= SHARD_PENDING_MAX ||
+        journal_pending_bytes(&self->journal) >= SHARD_PENDING_BYTES_MAX) {
+        turn_retry_after(turn, BUSY_RETRY_MS);
+        return turn_fail(turn, STATUS_BUSY, "shard %" PRIu64 " has too many writes waiting",
+                         self->options.shard);
+    }
+    struct buffer data;
+    buffer_init(&data);
+    struct proposal *proposal;
+    s = codec_encode(&msg->base, &data);
+    if (s == STATUS_OK && data.size > JOURNAL_ENTRY_MAX) s = STATUS_TOO_LARGE;
+    if (s == STATUS_OK) s = proposal_new(ENTRY_DATA, &data, &proposal);
+    if (s != STATUS_OK) {
+        buffer_free(&data);
+        return turn_fail(turn, s, "write of %zu operations", msg->n_operations);
+    }
+    proposal->weight = count_puts(msg);
+    proposal->promise = turn_defer(turn);
+    proposal->owed = true;
+    journal_push(&self->journal, &proposal, turn);
+    pump_later(self, turn);
+    return STATUS_OK;
+}
+
+static void look_for_room(void *actor, void *context, struct turn *turn);
+
+/* The journal's gate: an entry is logged only when the tail will have room for its points. */
+static bool tail_is_full(void *owner, const struct proposal *next) {
+    struct replica *self = owner;
+    if (index_tail_room(self->holding->index) < (size_t)self->reserved + next->weight) return true;
+    self->reserved += next->weight;
+    return false;
+}
+
+static void pump_later(struct replica *self, struct turn *turn) {
+    if (self->room_armed || self->journal.busy || !self->journal.waiting.first) return;
+    self->room_armed = true;
+    turn_timer(turn, ROOM_LOOK_US, look_for_room, NULL);
+}
+
+static void look_for_room(void *actor, void *context, struct turn *turn) {
+    struct replica *self = actor;
+    (void)context;
+    self->room_armed = false;
+    if (self->state == REPLICA_QUARANTINED) return;
+    journal_pump(&self->journal, turn);
+    if (self->journal.waiting.first) replica_link(self, turn);
+    pump_later(self, turn);
+}
+
+static void on_durable(void *owner, struct proposals *done, struct turn *turn) {
+    struct replica *self = owner;
+    proposals_move(&self->durable, done);
+    apply_start(self, turn);
+}
+
+static void on_refused(void *owner, enum status status, const char *text, struct turn *turn) {
+    struct replica *self = owner;
+    replica_fail(self, status, "log", text, turn);
+    self->reserved -= self->journal.writing.weight;
+    journal_abandon(&self->journal);
+}
+
+void replica_applied(struct replica *self, struct turn *turn) {
+    if (self->probing) {
+        self->probing = false;
+        replica_move(self, REPLICA_SERVING, turn);
+    }
+    apply_start(self, turn);
+    journal_pump(&self->journal, turn); /* the gate may have opened */
+    pump_later(self, turn);
+}
+
+/* Is there space again? What is logged and not applied is tried first, else an entry that says
+ * nothing. */
+static void probe(void *actor, void *context, struct turn *turn) {
+    struct replica *self = actor;
+    (void)context;
+    self->probe_armed = false;
+    if (self->state == REPLICA_LOADING) {
+        holding_close(self->holding);
+        self->holding = NULL;
+        load_start(self, turn);
+        return;
+    }
+    if (self->state != REPLICA_DISK_FULL) return;
+    self->probing = true;
+    if (self->durable.first) {
+        apply_start(self, turn);
+    } else if (journal_pending(&self->journal) == 0) {
+        struct proposal *proposal;
+        if (proposal_new(ENTRY_NOTHING, NULL, &proposal) != STATUS_OK) {
+            probe_later(self, turn);
+            return;
+        }
+        journal_push(&self->journal, &proposal, turn);
+    }
+    journal_resume(&self->journal, turn);
+}
+
+/* --- reading
+ * ------------------------------------------------------------------------------------------ */
+
+static void
+answer_point(const struct point_value *value, const struct promise *promise, struct turn *turn) {
+    ShardPoint point = SHARD_POINT__INIT;
+    char *id = turn_alloc(turn, value->point.id.size + 1);
+    if (!id) {
+        turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
+        return;
+    }
+    memcpy(id, value->point.id.data, value->point.id.size);
+    point.id = id;
+    point.number = value->point.number;
+    point.n_vector = value->point.vector.size / sizeof(float);
+    point.vector = (float *)(uintptr_t)value->point.vector.data;
+    point.payload.len = value->point.payload.size;
+    point.payload.data = (uint8_t *)(uintptr_t)value->point.payload.data;
+    turn_resolve(turn, promise, &point.base);
+}
+
+static void
+answer_missing(enum status s, const char *id, const struct promise *promise, struct turn *turn) {
+    if (s == STATUS_NOT_FOUND)
+        turn_reject(turn, promise, s, "vector with id %s not found", id);
+    else
+        turn_reject(turn, promise, s, "get: %s", kv_error());
+}
+
+/* A get that needs the disk. */
+struct fetch {
+    struct promise promise;
+    struct holding *holding; /* owned hold */
+    struct point_store *points;
+    struct point_value value;
+    char *id; /* owned */
+};
+
+static void fetch_free(void *context) {
+    struct fetch *fetch = context;
+    holding_drop(fetch->holding);
+    mem_free(fetch->id);
+    mem_free(fetch);
+}
+
+static enum status fetch_work(void *context) {
+    struct fetch *fetch = context;
+    struct bytes id = {fetch->id, strlen(fetch->id)};
+    return point_store_get(fetch->points, fetch->holding->store_id, id, KV_ANY, &fetch->value);
+}
+
+static void
+on_fetched(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct fetch *fetch = context;
+    (void)self;
+    if (outcome->status == STATUS_OK) {
+        answer_point(&fetch->value, &fetch->promise, turn);
+        point_value_free(&fetch->value);
+    } else {
+        answer_missing(outcome->status, fetch->id, &fetch->promise, turn);
+    }
+    fetch_free(fetch);
+}
+
+static void abandon_fetch(void *context) {
+    struct fetch *fetch = context;
+    point_value_free(&fetch->value); /* the job may have been done already */
+    fetch_free(fetch);
+}
+
+static enum status start_fetch(struct replica *self, const char *id, struct turn *turn) {
+    struct fetch *fetch = mem_zero(1, sizeof *fetch);
+    char *copy = mem_string(id);
+    if (!fetch || !copy) {
+        mem_free(fetch);
+        mem_free(copy);
+        return turn_fail(turn, STATUS_NO_MEMORY, "get");
+    }
+    fetch->promise = turn_defer(turn);
+    fetch->holding = holding_again(self->holding);
+    fetch->points = self->options.points;
+    fetch->id = copy;
+    turn_block(turn, &(struct block){.work = fetch_work,
+                                     .done = on_fetched,
+                                     .abandon = abandon_fetch,
+                                     .context = fetch});
+    return STATUS_OK;
+}
+
+static enum status on_get(struct replica *self, const ShardGet *msg, struct turn *turn) {
+    enum status s = judge_read(self, msg->epoch, msg->session_index, turn);
+    if (s != STATUS_OK) return s;
+    struct point_value value;
+    struct bytes id = {msg->id, strlen(msg->id)};
+    s = point_store_get(self->options.points, self->options.store_id, id, KV_CACHED, &value);
+    if (s == STATUS_NOT_READY) return start_fetch(self, msg->id, turn);
+    struct promise promise = turn_defer(turn);
+    if (s == STATUS_OK) {
+        answer_point(&value, &promise, turn);
+        point_value_free(&value);
+    } else {
+        answer_missing(s, msg->id, &promise, turn);
+    }
+    return STATUS_OK;
+}
+
+static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    enum status s = judge_read(self, msg->epoch, msg->session_index, turn);
+    if (s != STATUS_OK) return s;
+    if (msg->n_vector != self->options.dimension)
+        return turn_fail(turn, STATUS_INVALID,
+                         "search vector dimension %zu does not match index dimension %" PRIu32,
+                         msg->n_vector, self->options.dimension);
+    if (msg->k == 0 || msg->k > INDEX_K_MAX)
+        return turn_fail(turn, STATUS_INVALID, "k is %" PRIu32 ", not 1 to %d", msg->k,
+                         INDEX_K_MAX);
+    if (!all_finite(msg->vector, msg->n_vector))
+        return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
+    char name[64];
+    uint32_t searcher = shelf_pick(self->options.shelf);
+    snprintf(name, sizeof name, "searcher/%" PRIu32, searcher);
+    actor_handle to = turn_find(turn, name);
+    if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "%s is not there", name);
+    turn_forward(turn, to);
+    return STATUS_OK;
+}
+
+static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn *turn) {
+    (void)msg;
+    ShardState *state = turn_new(turn, ShardState, shard_state);
+    if (!state) return STATUS_NO_MEMORY;
+    state->shard = self->options.shard;
+    state->state = (char *)(uintptr_t)state_names[self->state];
+    state->applied = self->applied;
+    state->text = self->why;
+    if (self->holding && self->holding->view) {
+        struct index_stats stats = index_stats(self->holding->view);
+        state->points = stats.points;
+        state->tail = stats.tail;
+        state->memory_bytes = stats.memory_bytes;
+    }
+    turn_reply(turn, &state->base);
+    return STATUS_OK;
+}
+
+/* --- background
+ * --------------------------------------------------------------------------------------- */
+
+actor_handle replica_linker(struct replica *self, struct turn *turn) {
+    char name[64];
+    snprintf(name, sizeof name, "linker/%" PRIu32,
+             shelf_linker(self->options.shelf, self->options.shard));
+    return turn_find(turn, name);
+}
+
+void replica_link(struct replica *self, struct turn *turn) {
+    if (atomic_load_explicit(&self->holding->linking, memory_order_acquire)) return;
+    actor_handle linker = replica_linker(self, turn);
+    if (linker == 0) return;
+    LinkerWork work = LINKER_WORK__INIT;
+    work.shard = self->options.shard;
+    turn_tell(turn, linker, &work.base);
+}
+
+/* --- opening and closing
+ * ------------------------------------------------------------------------------- */
+
+/* A replica writes an entry at birth: from then on an empty log means that data was lost. */
+static void be_born(struct replica *self, struct turn *turn) {
+    struct proposal *proposal;
+    if (proposal_new(ENTRY_NOTHING, NULL, &proposal) != STATUS_OK) {
+        replica_fail(self, STATUS_NO_MEMORY, "load", "birth", turn);
+        return;
+    }
+    journal_push(&self->journal, &proposal, turn);
+}
+
+static void on_born(void *owner, struct proposals *done, struct turn *turn) {
+    struct replica *self = owner;
+    self->journal.options.durable = on_durable;
+    replica_move(self, REPLICA_SERVING, turn);
+    on_durable(owner, done, turn);
+}
+
+void replica_serve(struct replica *self, const struct load_result *result, struct turn *turn) {
+    bool born = result->last > 0;
+    journal_init(&self->journal, &(struct journal_options){.store_id = self->options.store_id,
+                                                           .last = result->last,
+                                                           .term = result->term,
+                                                           .owner = self,
+                                                           .durable = born ? on_durable : on_born,
+                                                           .failed = on_refused,
+                                                           .gate = tail_is_full});
+    self->applied = result->last;
+    self->truncated = result->first - 1;
+    self->dirty_index = result->first;
+    self->saved_us = turn_now_us(turn);
+    atomic_store_explicit(&self->holding->applied, result->last, memory_order_release);
+    replica_link(self, turn);
+    if (!born) {
+        be_born(self, turn);
+        return;
+    }
+    replica_move(self, REPLICA_SERVING, turn);
+    upkeep_arm(self, turn);
+}
+
+static enum status shard_open(void *actor, const void *options, struct turn *turn) {
+    struct replica *self = actor;
+    self->options = *(const struct shard_options *)options;
+    load_start(self, turn);
+    return STATUS_OK;
+}
+
+static void shard_close(void *actor) {
+    struct replica *self = actor;
+    load_free(self->load);
+    apply_free(self->apply);
+    journal_free(&self->journal);
+    proposals_free(&self->durable);
+    holding_close(self->holding);
+}
+
+const struct actor_type shard_type = {
+    .kind = "shard",
+    .size = sizeof(struct replica),
+    .handlers = shard_handlers,
+    .open = shard_open,
+    .close = shard_close,
+    .lane = LANE_IO,
+};

@@ -1,0 +1,49 @@
+/* shard: one replica of one partition of a collection (schemas/internal/shard.proto). It owns the
+ * log, the points and the index of its store id, is a child of the keeper, and is found by others
+ * under the name "shard/<id>".
+ *
+ *     LOADING ──▶ SERVING ◀──▶ DISK_FULL (reads only)
+ *        └────────────┴────────────┴──▶ QUARANTINED (nothing; reopened by a restart)
+ *
+ * An acknowledged write was logged and synced, applied to the points and appended to the index. */
+#ifndef ACTORS_SHARD_SHARD_H
+#define ACTORS_SHARD_SHARD_H
+
+#include "actors/shelf.h"
+#include "runtime/actor.h"
+#include "storage/log_store.h"
+#include "storage/point_store.h"
+
+enum {
+    SHARD_OPERATIONS_MAX = 1000,                /* of one ShardWrite */
+    SHARD_PAYLOAD_MAX = 80 * 1024,              /* encoded bytes of one point's payload */
+    SHARD_PENDING_MAX = 256,                    /* writes not durable yet */
+    SHARD_PENDING_BYTES_MAX = 16 * 1024 * 1024, /* … and their bytes */
+    SHARD_FLUSH_BYTES = 64 * 1024 * 1024, /* of log, until points are flushed and log is cut */
+    SHARD_FLUSH_MS = 60 * 1000,           /* the same by time */
+    SHARD_SAVE_CHANGES_MIN = 10 * 1000,   /* an index that changed less is not saved: rebuilding
+                                             that little costs less than keeping it */
+    SHARD_SAVE_MS = 60 * 1000,            /* between two saves of an index */
+};
+
+struct shard_options {
+    uint64_t shard;
+    uint64_t store_id;
+    uint64_t epoch;
+    uint32_t dimension;
+    enum index_metric metric;
+    bool born;             /* it served before: an empty log is then a loss */
+    struct log_store *log; /* borrowed, as the rest */
+    struct point_store *points;
+    struct shelf *shelf;
+    const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */
+    uint32_t tail_max;     /* 0 = the index's own */
+};
+
+/* Names of actors and files that belong to a shard; `size` 64 is always enough. */
+void shard_name(uint64_t shard, char *text, size_t size);
+void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size);
+
+extern const struct actor_type shard_type;
+
+#endif

@@ -1,0 +1,146 @@
+/* upkeep: what keeps log, points and index file short and close together, once a second while there
+ * is something to do:
+ *
+ *     points flushed (64 MB of log or 60 s) ─▶ log cut below what is persisted
+ *     index saved by the linker, when it changed by a quarter or rests
+ *     linker told again, should the message have been lost
+ *
+ * The store of points is the process's: a flush covers all its shards. So a shard first asks what
+ * is persisted, and flushes only when nobody did it since its first unflushed entry. */
+#include "actors/shard/replica.h"
+#include "runtime/memory.h"
+#include "schemas/shard.pb-c.h"
+
+#include "runtime/poison.h"
+
+enum {
+    LOOK_US = 1000 * 1000,
+    SAVE_SHARE = 4,                     /* an index is saved when 1/4 of it changed */
+    SAVE_TIMEOUT_US = 600 * 1000 * 1000 /* the largest index on a slow disk */
+};
+
+struct flush {
+    struct holding *holding; /* owned hold */
+    struct point_store *points;
+    uint64_t enough; /* nothing to do when this much is persisted already */
+    uint64_t bytes;  /* of log, when the flush began */
+    uint64_t persisted;
+};
+
+static void flush_free(void *context) {
+    struct flush *flush = context;
+    holding_drop(flush->holding);
+    mem_free(flush);
+}
+
+static enum status persisted(struct flush *flush) {
+    struct point_applied applied = {0};
+    enum status s =
+        point_store_applied(flush->points, flush->holding->store_id, KV_PERSISTED, &applied);
+    if (s == STATUS_OK) flush->persisted = applied.index;
+    return s;
+}
+
+static enum status flush_work(void *context) {
+    struct flush *flush = context;
+    enum status s = persisted(flush);
+    if (s != STATUS_OK || flush->persisted >= flush->enough) return s;
+    s = point_store_flush(flush->points);
+    return s == STATUS_OK ? persisted(flush) : s;
+}
+
+static void
+on_flushed(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct replica *self = actor;
+    struct flush *flush = context;
+    self->flushing = false;
+    self->dirty_us = turn_now_us(turn); /* after a failure too: it is tried again in its time */
+    if (outcome->status != STATUS_OK) {
+        turn_note(turn, "flush %s %s", status_name(outcome->status), kv_error());
+    } else {
+        self->log_bytes -= flush->bytes;
+        self->dirty_index = flush->persisted + 1;
+        if (flush->persisted == self->applied) self->dirty_us = 0;
+        if (flush->persisted > self->truncated) {
+            self->truncated = flush->persisted;
+            journal_truncate(&self->journal, flush->persisted + 1, turn);
+        }
+    }
+    flush_free(flush);
+}
+
+static void start_flush(struct replica *self, struct turn *turn) {
+    bool by_bytes = self->log_bytes >= SHARD_FLUSH_BYTES;
+    bool by_time = self->dirty_us != 0 &&
+                   turn_now_us(turn) - self->dirty_us >= SHARD_FLUSH_MS * UINT64_C(1000);
+    if (self->flushing || (!by_bytes && !by_time)) return;
+    struct flush *flush = mem_zero(1, sizeof *flush);
+    if (!flush) return; /* the next look tries again */
+    flush->holding = holding_again(self->holding);
+    flush->points = self->options.points;
+    flush->enough = by_bytes ? self->applied : self->dirty_index;
+    flush->bytes = self->log_bytes;
+    self->flushing = true;
+    turn_block(
+        turn, &(struct block){
+                  .work = flush_work, .done = on_flushed, .abandon = flush_free, .context = flush});
+}
+
+static void on_saved(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct replica *self = actor;
+    uint64_t covered = (uint64_t)(uintptr_t)context;
+    self->saving = false;
+    self->saved_us = turn_now_us(turn);
+    if (outcome->status == STATUS_OK)
+        self->changes -= covered;
+    else
+        turn_note(turn, "save %s %s", status_name(outcome->status), outcome->text);
+}
+
+static void start_save(struct replica *self, struct turn *turn) {
+    if (self->saving || !self->options.index_dir || self->changes < SHARD_SAVE_CHANGES_MIN) return;
+    uint64_t now = turn_now_us(turn);
+    if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
+    bool rests = now - self->changed_us >= SHARD_SAVE_MS * UINT64_C(1000);
+    uint64_t points = index_stats(self->holding->view).points;
+    if (!rests && self->changes < points / SAVE_SHARE) return;
+    actor_handle linker = replica_linker(self, turn);
+    if (linker == 0) return;
+    LinkerSave save = LINKER_SAVE__INIT;
+    save.shard = self->options.shard;
+    save.applied = self->applied;
+    self->saving = true;
+    turn_call(turn, &(struct call){.to = linker,
+                                   .message = &save.base,
+                                   .done = on_saved,
+                                   .context = (void *)(uintptr_t)self->changes,
+                                   .deadline_us = now + SAVE_TIMEOUT_US});
+}
+
+static bool has_work(const struct replica *self) {
+    return self->dirty_us != 0 || index_stats(self->holding->view).tail > 0 ||
+           (self->options.index_dir && self->changes >= SHARD_SAVE_CHANGES_MIN);
+}
+
+static void look(void *actor, void *context, struct turn *turn) {
+    struct replica *self = actor;
+    (void)context;
+    self->upkeep_armed = false;
+    if (self->state == REPLICA_QUARANTINED || !self->holding || !self->holding->view) return;
+    start_flush(self, turn);
+    start_save(self, turn);
+    if (index_stats(self->holding->view).tail > 0) replica_link(self, turn);
+    if (!has_work(self)) return;
+    self->upkeep_armed = true;
+    turn_timer(turn, LOOK_US, look, NULL);
+}
+
+void upkeep_arm(struct replica *self, struct turn *turn) {
+    if (self->applied >= self->dirty_index && self->dirty_us == 0)
+        self->dirty_us = turn_now_us(turn);
+    self->changed_us = turn_now_us(turn);
+    if (self->log_bytes >= SHARD_FLUSH_BYTES) start_flush(self, turn);
+    if (self->upkeep_armed) return;
+    self->upkeep_armed = true;
+    turn_timer(turn, LOOK_US, look, NULL);
+}

@@ -1,0 +1,180 @@
+/* shelf: a mutex, a table of holdings by shard id, and the loads of the searchers.
+ *
+ * The mutex is held for a few instructions and never across a call into the index: the last close
+ * happens outside of it. Invariants: a listed holding has an index; holds counts the shard's own
+ * hold too; a holding without holds is in no list; of one shard there is one holding at most. */
+#include "actors/shelf.h"
+
+#include <pthread.h>
+
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/rng.h"
+
+#include "runtime/poison.h"
+
+enum { SHELF_BUCKETS = 1024 };
+
+struct shelf {
+    pthread_mutex_t lock;
+    struct holding *buckets[SHELF_BUCKETS]; /* by shard id */
+    atomic_uint turn;                       /* ties between searchers go round */
+    uint32_t n_searchers;
+    atomic_int loads[SHELF_SEARCHERS_MAX];
+};
+
+enum status shelf_open(struct shelf **out) {
+    struct shelf *shelf = mem_zero(1, sizeof *shelf);
+    if (!shelf) return STATUS_NO_MEMORY;
+    if (pthread_mutex_init(&shelf->lock, NULL) != 0) {
+        mem_free(shelf);
+        return STATUS_NO_MEMORY;
+    }
+    *out = shelf;
+    return STATUS_OK;
+}
+
+void shelf_close(struct shelf *shelf) {
+    if (!shelf) return;
+    for (uint32_t i = 0; i < SHELF_BUCKETS; i++)
+        assert(!shelf->buckets[i]);
+    pthread_mutex_destroy(&shelf->lock);
+    mem_free(shelf);
+}
+
+static struct holding **bucket_of(struct shelf *shelf, uint64_t shard) {
+    return &shelf->buckets[rng_mix(shard) % SHELF_BUCKETS];
+}
+
+/* With the lock held. */
+static struct holding *find(struct shelf *shelf, uint64_t shard) {
+    struct holding *holding = *bucket_of(shelf, shard);
+    while (holding && holding->shard != shard)
+        holding = holding->next;
+    return holding;
+}
+
+enum status holding_open(struct shelf *shelf, const struct holding *like, struct holding **out) {
+    struct holding *holding = mem_zero(1, sizeof *holding);
+    if (!holding) return STATUS_NO_MEMORY;
+    holding->shard = like->shard;
+    holding->store_id = like->store_id;
+    holding->dimension = like->dimension;
+    holding->metric = like->metric;
+    holding->shelf = shelf;
+    holding->holds = 1;
+
+    pthread_mutex_lock(&shelf->lock);
+    bool taken = find(shelf, like->shard) != NULL;
+    if (!taken) {
+        struct holding **bucket = bucket_of(shelf, like->shard);
+        holding->next = *bucket;
+        *bucket = holding;
+    }
+    pthread_mutex_unlock(&shelf->lock);
+    if (taken) {
+        mem_free(holding);
+        return STATUS_BUSY;
+    }
+    *out = holding;
+    return STATUS_OK;
+}
+
+void holding_publish(struct holding *holding, struct index **index) {
+    assert(!holding->index);
+    holding->index = *index;
+    holding->view = index_view_hold(*index);
+    *index = NULL;
+    pthread_mutex_lock(&holding->shelf->lock);
+    holding->listed = true;
+    pthread_mutex_unlock(&holding->shelf->lock);
+}
+
+void holding_close(struct holding *holding) {
+    if (!holding) return;
+    atomic_store_explicit(&holding->closed, true, memory_order_release);
+    pthread_mutex_lock(&holding->shelf->lock);
+    holding->listed = false;
+    pthread_mutex_unlock(&holding->shelf->lock);
+    holding_drop(holding);
+}
+
+struct holding *shelf_take(struct shelf *shelf, uint64_t shard) {
+    pthread_mutex_lock(&shelf->lock);
+    struct holding *holding = find(shelf, shard);
+    if (holding && !holding->listed) holding = NULL;
+    if (holding) holding->holds++;
+    pthread_mutex_unlock(&shelf->lock);
+    return holding;
+}
+
+struct holding *holding_again(struct holding *holding) {
+    pthread_mutex_lock(&holding->shelf->lock);
+    holding->holds++;
+    pthread_mutex_unlock(&holding->shelf->lock);
+    return holding;
+}
+
+void holding_drop(struct holding *holding) {
+    if (!holding) return;
+    struct shelf *shelf = holding->shelf;
+    pthread_mutex_lock(&shelf->lock);
+    assert(holding->holds > 0);
+    bool last = --holding->holds == 0;
+    pthread_mutex_unlock(&shelf->lock);
+    if (!last) return;
+    /* Nobody can find it any more (it is not listed), so its memory is ours; it stays in the table
+     * until the index is closed, so that the shard does not open the same file too early. */
+    if (holding->view) index_view_drop(holding->view);
+    index_close(holding->index);
+    pthread_mutex_lock(&shelf->lock);
+    struct holding **link = bucket_of(shelf, holding->shard);
+    while (*link != holding)
+        link = &(*link)->next;
+    *link = holding->next;
+    pthread_mutex_unlock(&shelf->lock);
+    mem_free(holding);
+}
+
+bool shelf_uses(struct shelf *shelf, uint64_t shard) {
+    pthread_mutex_lock(&shelf->lock);
+    bool used = find(shelf, shard) != NULL;
+    pthread_mutex_unlock(&shelf->lock);
+    return used;
+}
+
+void shelf_searchers(struct shelf *shelf, uint32_t n_searchers) {
+    assert(n_searchers > 0);
+    assert(n_searchers <= SHELF_SEARCHERS_MAX);
+    shelf->n_searchers = n_searchers;
+}
+
+uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard) {
+    assert(shelf->n_searchers > 0);
+    return (uint32_t)(shard % shelf->n_searchers);
+}
+
+uint32_t shelf_pick(struct shelf *shelf) {
+    assert(shelf->n_searchers > 0);
+    uint32_t first = atomic_fetch_add_explicit(&shelf->turn, 1, memory_order_relaxed);
+    uint32_t best = 0;
+    int least = 0;
+    for (uint32_t i = 0; i < shelf->n_searchers; i++) {
+        uint32_t n = (first + i) % shelf->n_searchers;
+        int load = atomic_load_explicit(&shelf->loads[n], memory_order_relaxed);
+        if (i == 0 || load < least) {
+            best = n;
+            least = load;
+        }
+    }
+    atomic_fetch_add_explicit(&shelf->loads[best], 1, memory_order_relaxed);
+    return best;
+}
+
+void shelf_ended(struct shelf *shelf, uint32_t searcher) {
+    atomic_fetch_sub_explicit(&shelf->loads[searcher], 1, memory_order_relaxed);
+}
+
+void shelf_idle(struct shelf *shelf, uint32_t searcher) {
+    atomic_store_explicit(&shelf->loads[searcher], 0, memory_order_relaxed);
+}

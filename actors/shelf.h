@@ -1,0 +1,77 @@
+/* shelf: the indexes of this process, the one structure that lanes share (architecture.md 8). A
+ * shard puts a holding on it, searchers and linkers take it down by shard id, and whoever comes
+ * last frees it:
+ *
+ *     shard     holding_open ─▶ holding_publish ─▶ … ─▶ holding_close
+ *     others                    shelf_take ─▶ use ─▶ holding_drop
+ *
+ * So no pointer travels in a message, a dead letter leaks nothing, and an index outlives its shard
+ * until the last search, link step, save or blocking job on it ended. Thread-safe; nothing here
+ * waits. */
+#ifndef ACTORS_SHELF_H
+#define ACTORS_SHELF_H
+
+#include <stdatomic.h>
+
+#include "index/index.h"
+
+struct shelf;
+/* NO_MEMORY. */
+MUST_USE enum status shelf_open(struct shelf **out);
+/* Every holding must be gone: close it after the node. NULL is fine. */
+void shelf_close(struct shelf *shelf);
+
+/* One replica of a shard in this process, from its opening until its last user let go. */
+struct holding {
+    uint64_t shard;
+    uint64_t store_id;
+    uint32_t dimension;
+    enum index_metric metric;
+    struct index *index;           /* NULL until published */
+    const struct index_view *view; /* of index */
+    atomic_bool closed;            /* the shard stopped: background work on it ends */
+    atomic_bool linking;           /* the linker has it on its list */
+    atomic_uint_fast64_t applied;  /* newest log index applied to store and index */
+    /* The shelf's own. */
+    struct shelf *shelf;
+    struct holding *next;
+    uint32_t holds;
+    bool listed;
+};
+
+/* The shard's hold on a new, unpublished holding. `like` gives shard, store_id, dimension and
+ * metric. BUSY: an older holding of the same shard is still in use, ask again later. NO_MEMORY. */
+MUST_USE enum status
+holding_open(struct shelf *shelf, const struct holding *like, struct holding **out);
+/* From now on shelf_take finds it. Takes the index. */
+void holding_publish(struct holding *holding, struct index **index);
+/* Off the shelf; drops the shard's hold. NULL is fine. */
+void holding_close(struct holding *holding);
+
+/* The published holding of a shard with one more hold, or NULL. */
+struct holding *shelf_take(struct shelf *shelf, uint64_t shard);
+struct holding *holding_again(struct holding *holding);
+/* The last one closes the index. NULL is fine. */
+void holding_drop(struct holding *holding);
+/* True while anybody uses the shard's store: its files must stay. */
+bool shelf_uses(struct shelf *shelf, uint64_t shard);
+
+/* --- searchers of the process
+ * ------------------------------------------------------------------------- */
+
+enum { SHELF_SEARCHERS_MAX = 256 };
+
+/* How many searchers the process has ("searcher/0" …), told once before the first shard opens.
+ * There are as many linkers ("linker/0" …): one of each a compute lane. */
+void shelf_searchers(struct shelf *shelf, uint32_t n_searchers);
+/* The linker of a shard. */
+uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard);
+/* The searcher (from 0) with the least searches, counted as having one more from now on. */
+uint32_t shelf_pick(struct shelf *shelf);
+/* A search of this searcher ended. */
+void shelf_ended(struct shelf *shelf, uint32_t searcher);
+/* Searches lost on the way (dead letters) would bias the pick for ever: an idle searcher says so.
+ */
+void shelf_idle(struct shelf *shelf, uint32_t searcher);
+
+#endif
