@@ -1,5 +1,6 @@
-/* actor: what an actor type is. An actor is state owned by one lane, a mailbox, and typed handlers that
- * run to completion (<= 1 ms) and never block. It speaks only through its turn (runtime/turn.h).
+/* actor: what an actor type is. An actor is state owned by one lane, a mailbox, and typed handlers
+ * that run to completion (<= 1 ms) and never block. It speaks only through its turn
+ * (runtime/turn.h).
  *
  *     #define SHARD_ACCEPTS(X) \
  *         X(struct shard, ShardWrite, shard_write, on_write)
@@ -21,9 +22,9 @@
 
 struct turn;
 
-/* Where an actor is: peer 16 | slot 24 | incarnation 24. peer 0 is this process; other peers are numbers of this
- * process's link table. So a handle has a meaning only inside the process that holds it: across processes
- * names travel, not handles. 0 is nobody. */
+/* Where an actor is: peer 16 | slot 24 | incarnation 24. peer 0 is this process; other peers are
+ * numbers of this process's link table. So a handle has a meaning only inside the process that
+ * holds it: across processes names travel, not handles. 0 is nobody. */
 typedef uint64_t actor_handle;
 
 /* The message is borrowed from the turn and dies with it (promises do not keep it). OK without
@@ -35,19 +36,20 @@ struct handler {
     handler_fn run;
 };
 
-#define ACTOR_DECLARE(Self, Msg, msg, fn)                                                          \
-    static enum status fn(Self *self, const Msg *message, struct turn *turn);                      \
-    static enum status fn##_any(void *self, const void *message, struct turn *turn) {              \
-        return fn(self, message, turn);                                                            \
+#define ACTOR_DECLARE(Self, Msg, msg, fn) \
+    static enum status fn(Self *self, const Msg *message, struct turn *turn); \
+    static enum status fn##_any(void *self, const void *message, struct turn *turn) { \
+        return fn(self, message, turn); \
     }
 #define ACTOR_ENTRY(Self, Msg, msg, fn) {&msg##__descriptor, fn##_any},
-#define ACTOR_HANDLERS(table, ACCEPTS)                                                             \
-    ACCEPTS(ACTOR_DECLARE)                                                                         \
+#define ACTOR_HANDLERS(table, ACCEPTS) \
+    ACCEPTS(ACTOR_DECLARE) \
     static const struct handler table[] = {ACCEPTS(ACTOR_ENTRY){NULL, NULL}}
 
 enum lane_kind {
     LANE_IO,      /* short handlers: edge, router, replicas, pd, sys */
-    LANE_COMPUTE, /* resumable work in steps of <= 1 ms: searchers, linkers, parsers; lower OS priority */
+    LANE_COMPUTE, /* resumable work in steps of <= 1 ms: searchers, linkers, parsers; lower OS
+                     priority */
 };
 
 enum {
@@ -59,15 +61,16 @@ struct actor_type {
     const char *kind; /* "shard": counters, names and traces use it */
     size_t size;      /* of the state; zeroed before open */
     const struct handler *handlers;
-    /* options: the spawner's, borrowed; must stay valid as long as the actor can be restarted. Failing stops
-     * the actor (reason = status; words by turn_fail). NULL: nothing to do. */
+    /* options: the spawner's, borrowed; must stay valid as long as the actor can be restarted.
+     * Failing stops the actor (reason = status; words by turn_fail). NULL: nothing to do. */
     enum status (*open)(void *self, const void *options, struct turn *turn);
     /* Releases everything, also after a half-done open. Must not wait. NULL: nothing to do. */
     void (*close)(void *self);
     enum lane_kind lane;
-    bool light; /* no ZeroMQ mailbox of its own: children in thousands */
+    bool light;                /* no ZeroMQ mailbox of its own: children in thousands */
     uint32_t mailbox_messages; /* 0 = MAILBOX_MESSAGES */
     size_t mailbox_bytes;      /* 0 = MAILBOX_BYTES */
+    bool quiet;                /* not traced: the runtime's own actors */
 };
 
 #endif

@@ -4,20 +4,25 @@
 #ifndef RUNTIME_ASSERT_H
 #define RUNTIME_ASSERT_H
 
-/* Prints the expression, the place and (when a turn runs on this thread) actor and message; aborts. */
+/* Prints the expression, the place and (when a turn runs on this thread) actor and message; aborts.
+ */
 _Noreturn void assert_failed(const char *expression, const char *file, int line);
 
+struct lane;
+/* The lane this thread runs from now on (NULL: none), for the words above. */
+void assert_lane(const struct lane *lane);
+
 #undef assert
-#define assert(condition)                                                                          \
-    do {                                                                                           \
-        if (__builtin_expect(!(condition), 0)) assert_failed(#condition, __FILE__, __LINE__);      \
+#define assert(condition) \
+    do { \
+        if (__builtin_expect(!(condition), 0)) assert_failed(#condition, __FILE__, __LINE__); \
     } while (0)
 
 #ifdef VECTRON_HOT_ASSERTS
 #define assert_hot(condition) assert(condition)
 #else
-#define assert_hot(condition)                                                                      \
-    do {                                                                                           \
+#define assert_hot(condition) \
+    do { \
     } while (0)
 #endif
 

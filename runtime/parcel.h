@@ -1,6 +1,6 @@
-/* parcel: one message on its way: envelope and encoded body. Made by the sender's lane, handed over by
- * pointer, read in the receiver's turn, then returned to its home lane's pool in lots (cross-thread
- * malloc/free is the main cost of messaging: runtime.md 1). */
+/* parcel: one message on its way: envelope and encoded body. Made by the sender's lane, handed over
+ * by pointer, read in the receiver's turn, then returned to its home lane's pool in lots
+ * (cross-thread malloc/free is the main cost of messaging: runtime.md 1). */
 #ifndef RUNTIME_PARCEL_H
 #define RUNTIME_PARCEL_H
 
@@ -18,16 +18,27 @@ enum parcel_kind {
     PARCEL_DOWN,   /* a monitored actor stopped: body is Down */
     PARCEL_MONITOR,
     PARCEL_UNMONITOR,
+    PARCEL_WIRE_COUNT, /* the kinds above travel between processes, the ones below stay in theirs */
+    PARCEL_START = PARCEL_WIRE_COUNT, /* the actor may open */
+    PARCEL_STOP,                      /* supervisor → child */
+    PARCEL_OPENED,                    /* child → supervisor: first open is over; body is Down */
+    PARCEL_GONE,                      /* child → supervisor: stopped for good */
+    PARCEL_ESCALATE,                  /* child → supervisor: failed too often; body is Down */
+    PARCEL_FOUND,                     /* answer of a lookup: room holds struct found */
+    PARCEL_LATER,                     /* a turn of its own: room holds struct later */
+    PARCEL_WORKED,                    /* blocking work is over: room holds struct work */
+    PARCEL_LOOKUP,                    /* actor → the link's lane: room holds struct seek */
+    PARCEL_LOST,                      /* link → every lane: peer `correlation` is gone */
 };
 
 /* Three bands a mailbox: the system band is never dropped and has a reserve of its own. */
 enum parcel_band { BAND_SYSTEM, BAND_CONTROL, BAND_DATA, BAND_COUNT };
 
 struct envelope {
-    uint8_t kind;         /* enum parcel_kind */
-    uint8_t band;         /* enum parcel_band */
-    uint8_t flags;        /* PARCEL_TRACED */
-    uint32_t op;          /* codec_op of the body's type */
+    uint8_t kind;  /* enum parcel_kind */
+    uint8_t band;  /* enum parcel_band */
+    uint8_t flags; /* PARCEL_TRACED */
+    uint32_t op;   /* codec_op of the body's type */
     actor_handle to;
     actor_handle from;
     uint64_t correlation; /* the caller's call id, echoed by its answers */
@@ -35,20 +46,46 @@ struct envelope {
     uint64_t trace[2];    /* W3C trace id, 0 = none */
     uint64_t span;
 };
-enum { PARCEL_TRACED = 1, PARCEL_INLINE = 128 };
+enum {
+    PARCEL_TRACED = 1,
+    PARCEL_RESERVED = 0x80, /* in a mailbox: not counted against its bound; never on the wire */
+    PARCEL_INLINE = 128,
+    PARCEL_PAGE = 4096,
+};
 
 struct parcel {
     struct parcel *next;
     struct envelope envelope;
-    uint64_t queued_us; /* when it entered the mailbox */
-    void *home;         /* pool it returns to; NULL = heap */
-    size_t size;        /* of body */
-    unsigned char *body;
+    uint64_t queued_us;  /* when it entered the mailbox */
+    void *home;          /* pool it returns to; NULL = heap */
+    size_t size;         /* of body */
+    unsigned char *body; /* room, page, or owned heap memory */
+    unsigned char *page; /* PARCEL_PAGE bytes that stay with the parcel, or NULL */
     _Alignas(16) unsigned char room[PARCEL_INLINE]; /* small bodies live here */
 };
 
-/* A parcel with room for `size` body bytes, from the calling lane's pool or the heap. NULL: no memory. */
+/* A parcel with room for `size` body bytes, from the calling lane's pool or the heap; the envelope
+ * is zeroed but for its deadline (none). NULL: no memory. */
 struct parcel *parcel_new(size_t size);
 void parcel_free(struct parcel *parcel); /* NULL is fine; any thread */
+/* Turns any parcel into a final answer Failed{status, text}; its envelope but for kind and op
+ * stays. Words beyond some 90 bytes are cut. */
+void parcel_fail(struct parcel *parcel,
+                 enum status status,
+                 const char *text,
+                 uint32_t retry_after_ms);
+/* Parcels alive in this process, pooled ones not counted; approximate while other threads run. */
+int64_t parcel_alive(void);
+
+/* A pool belongs to one thread. Parcels freed by another lane come home in lots of PARCEL_LOT. */
+enum { PARCEL_LOT = 32, PARCEL_POOLS_MAX = 256 };
+struct parcel_pool;
+struct parcel_pool *parcel_pool_new(void); /* NULL: no memory or PARCEL_POOLS_MAX in use */
+/* The calling thread's pool from now on; NULL: the heap. */
+void parcel_pool_enter(struct parcel_pool *pool);
+/* Sends incomplete lots home: before the thread sleeps. */
+void parcel_pool_settle(struct parcel_pool *pool);
+/* After the last parcel came home and its thread ended. NULL is fine. */
+void parcel_pool_free(struct parcel_pool *pool);
 
 #endif

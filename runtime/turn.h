@@ -1,6 +1,7 @@
-/* turn: one run of one handler, and the only door from an actor to the world: memory, time, randomness,
- * messages, timers, blocking work, other actors. The same calls work in a real process and in the
- * simulator (runtime/sim). Use only on the thread that was given the turn, never after it ended. */
+/* turn: one run of one handler, and the only door from an actor to the world: memory, time,
+ * randomness, messages, timers, blocking work, other actors. The same calls work in a real process
+ * and in the simulator (runtime/sim). Use only on the thread that was given the turn, never after
+ * it ended. */
 #ifndef RUNTIME_TURN_H
 #define RUNTIME_TURN_H
 
@@ -10,10 +11,11 @@
 
 struct turn;
 
-#define NO_DEADLINE UINT64_MAX
-#define PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define NO_DEADLINE         UINT64_MAX
+#define PRINTF(text, first) __attribute__((format(printf, text, first)))
 
-/* --- who and when ------------------------------------------------------------------------------- */
+/* --- who and when -------------------------------------------------------------------------------
+ */
 actor_handle turn_self(const struct turn *turn);
 actor_handle turn_sender(const struct turn *turn);  /* 0 in open, timers and continuations */
 uint64_t turn_now_us(const struct turn *turn);      /* monotonic; virtual in the simulator */
@@ -22,14 +24,17 @@ uint64_t turn_deadline_us(const struct turn *turn); /* of the request being serv
                                                        scale; NO_DEADLINE when it has none */
 uint64_t turn_random(struct turn *turn);            /* the node's seeded generator */
 
-/* --- memory: an arena that lives until the turn ends --------------------------------------------- */
-void *turn_alloc(struct turn *turn, size_t size); /* zeroed, aligned for anything; NULL: no memory */
+/* --- memory: an arena that lives until the turn ends ---------------------------------------------
+ */
+void *turn_alloc(struct turn *turn,
+                 size_t size); /* zeroed, aligned for anything; NULL: no memory */
 char *turn_printf(struct turn *turn, const char *format, ...) PRINTF(2, 3);
 /* A fresh message: ShardHits *hits = turn_new(turn, ShardHits, shard_hits); */
 #define turn_new(turn, Type, type) ((Type *)turn_message((turn), &type##__descriptor))
 void *turn_message(struct turn *turn, const ProtobufCMessageDescriptor *type);
 
-/* --- words: one line of the trace; the reply's text ---------------------------------------------- */
+/* --- words: one line of the trace; the reply's text ----------------------------------------------
+ */
 void turn_note(struct turn *turn, const char *format, ...) PRINTF(2, 3);
 /* Gives the words of a failure and returns `status`: return turn_fail(turn, STATUS_X, "…", …); */
 MUST_USE enum status turn_fail(struct turn *turn, enum status status, const char *format, ...)
@@ -39,8 +44,9 @@ void turn_retry_after(struct turn *turn, uint32_t ms);
 /* The words given by turn_fail in this turn, "" before. */
 const char *turn_words(const struct turn *turn);
 
-/* --- answering ------------------------------------------------------------------------------------
- * Every call has exactly one final outcome at the caller: reply, Failed, EXPIRED, LOST_PEER (actor or link
+/* --- answering
+ * ------------------------------------------------------------------------------------ Every call
+ * has exactly one final outcome at the caller: reply, Failed, EXPIRED, LOST_PEER (actor or link
  * gone), BUSY (mailbox full), CANCELLED. Encoded at once: the message may be changed after. */
 void turn_reply(struct turn *turn, const ProtobufCMessage *message);
 
@@ -51,25 +57,36 @@ struct promise {
     uint64_t deadline_us;
     uint64_t trace[2];
     uint64_t span;
+    uint64_t record; /* the runtime's, of this reply owed */
 };
 /* The current request will be answered later. */
 struct promise turn_defer(struct turn *turn);
 /* A part of the answer; more follow, the final one by turn_resolve/turn_reject. */
-void turn_resolve_part(struct turn *turn, const struct promise *promise,
+void turn_resolve_part(struct turn *turn,
+                       const struct promise *promise,
                        const ProtobufCMessage *message);
-void turn_resolve(struct turn *turn, const struct promise *promise,
+void turn_resolve(struct turn *turn,
+                  const struct promise *promise,
                   const ProtobufCMessage *message);
-void turn_reject(struct turn *turn, const struct promise *promise, enum status status,
-                 const char *format, ...) PRINTF(4, 5);
+void turn_reject(struct turn *turn,
+                 const struct promise *promise,
+                 enum status status,
+                 const char *format,
+                 ...) PRINTF(4, 5);
 /* False once the caller cancelled or the deadline passed: stop working (and still reject it). Works
  * for deferred promises of this actor. */
 bool turn_wanted(struct turn *turn, const struct promise *promise);
-/* Hands the current request on, unread and uncopied: `to` answers the caller. Keeps the deadline. */
+/* Hands the current request on, unread and uncopied: `to` answers the caller. Keeps the deadline.
+ */
 void turn_forward(struct turn *turn, actor_handle to);
 
-/* --- asking --------------------------------------------------------------------------------------- */
+/* --- asking
+ * --------------------------------------------------------------------------------------- */
 /* At most once, no answer. What cannot be delivered becomes a dead letter. */
 void turn_tell(struct turn *turn, actor_handle to, const ProtobufCMessage *message);
+/* The same in the control band: ahead of data, with a bound of its own. First in, first out holds
+ * for messages of one sender, one receiver and one band. */
+void turn_tell_control(struct turn *turn, actor_handle to, const ProtobufCMessage *message);
 
 struct outcome {
     enum status status;              /* OK: message is the reply */
@@ -81,12 +98,14 @@ struct outcome {
     uint64_t call;                   /* what turn_call returned */
 };
 /* The reply as its type, or NULL when it is another. */
-#define outcome_as(outcome, Type, type)                                                            \
-    ((outcome)->message && (outcome)->message->descriptor == &type##__descriptor                   \
-         ? (const Type *)(outcome)->message                                                        \
+#define outcome_as(outcome, Type, type) \
+    ((outcome)->message && (outcome)->message->descriptor == &type##__descriptor \
+         ? (const Type *)(outcome)->message \
          : NULL)
 
-typedef void (*outcome_fn)(void *self, void *context, const struct outcome *outcome,
+typedef void (*outcome_fn)(void *self,
+                           void *context,
+                           const struct outcome *outcome,
                            struct turn *turn);
 
 struct call {
@@ -94,14 +113,20 @@ struct call {
     const ProtobufCMessage *message; /* encoded at once */
     outcome_fn done;                 /* exactly one final outcome, in a turn of its own */
     void *context;                   /* the actor's */
-    uint64_t deadline_us;            /* absolute; 0 = the deadline of the current request */
+    uint64_t deadline_us; /* absolute; 0 = the deadline of the current request, without one
+                             now + CALL_DEFAULT_US; NO_DEADLINE is cut to CALL_MAX_US */
+    bool control;         /* goes ahead of data: short messages that keep the system in order */
 };
-/* Never fails: an error is an outcome. When the actor stops, its calls are dropped without outcome. */
+#define CALL_DEFAULT_US UINT64_C(60000000)
+#define CALL_MAX_US     UINT64_C(3600000000)
+/* Never fails: an error is an outcome. When the actor stops, its calls are dropped without outcome.
+ */
 uint64_t turn_call(struct turn *turn, const struct call *call);
 /* The outcome (CANCELLED, unless another was under way) still comes. The callee is told. */
 void turn_cancel(struct turn *turn, uint64_t call);
 
-/* --- time and long work --------------------------------------------------------------------------- */
+/* --- time and long work
+ * --------------------------------------------------------------------------- */
 typedef void (*turn_fn)(void *self, void *context, struct turn *turn);
 uint64_t turn_timer(struct turn *turn, uint64_t delay_us, turn_fn run, void *context);
 void turn_timer_cancel(struct turn *turn, uint64_t timer); /* fired or unknown: fine */
@@ -120,23 +145,25 @@ void turn_block(struct turn *turn, const struct block *block);
 /* File descriptors on the lane's epoll (edge only; not in the simulator). events: EPOLLIN… level
  * triggered. One watch a descriptor; watching again changes events; unwatch before close(fd). */
 typedef void (*watch_fn)(void *self, void *context, uint32_t events, struct turn *turn);
-MUST_USE enum status turn_watch(struct turn *turn, int fd, uint32_t events, watch_fn run,
-                                void *context);
+MUST_USE enum status
+turn_watch(struct turn *turn, int fd, uint32_t events, watch_fn run, void *context);
 void turn_unwatch(struct turn *turn, int fd);
 
-/* --- others --------------------------------------------------------------------------------------- */
+/* --- others
+ * --------------------------------------------------------------------------------------- */
 /* A named actor of this process; 0 when there is none. */
 actor_handle turn_find(struct turn *turn, const char *name);
 
 struct lookup {
-    const char *address; /* link address of its process ("tcp://127.0.0.1:9191"); NULL or "": here */
+    const char
+        *address; /* link address of its process ("tcp://127.0.0.1:9191"); NULL or "": here */
     const char *name;
     outcome_fn done; /* OK: outcome->handle. NOT_FOUND, LOST_PEER, EXPIRED */
     void *context;
     uint64_t deadline_us; /* absolute; 0 = of the current request, else now + 5 s */
 };
-/* Finds an actor by name, connecting to its process when needed. Cache the handle; look up again when
- * a call ends in LOST_PEER. */
+/* Finds an actor by name, connecting to its process when needed. Cache the handle; look up again
+ * when a call ends in LOST_PEER. */
 void turn_lookup(struct turn *turn, const struct lookup *lookup);
 
 /* done runs once when the actor stops or its process is lost (status = reason). */
@@ -149,12 +176,16 @@ struct spawn {
     const char *name;    /* unique in the process; NULL: "kind/slot". Copied */
     const void *options; /* see actor_type.open */
     enum restart restart;
-    uint32_t intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1 (OTP) */
-    uint32_t period_s;  /* 0 = 5 */
-    int lane;           /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
+    uint32_t
+        intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1 (OTP) */
+    uint32_t period_s; /* 0 = 5 */
+    int lane;          /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
+    outcome_fn
+        opened;    /* may be NULL: runs once when the first open is over; status and text are its */
+    void *context; /* of opened */
 };
-/* The child is supervised by this actor: restarted in place with exponential backoff and jitter under a
- * new incarnation (same name), stopped with it. open runs in a turn of its own, later. */
+/* The child is supervised by this actor: restarted in place with exponential backoff and jitter
+ * under a new incarnation (same name), stopped with it. open runs in a turn of its own, later. */
 MUST_USE enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handle *out);
 /* Stops a child: what is queued becomes dead letters. Asynchronous; monitor it to know. */
 void turn_stop(struct turn *turn, actor_handle child);

@@ -1,0 +1,315 @@
+/* cell: making an actor and running its turns. Stopping and restarting are in runtime/supervise.c.
+ */
+#include "runtime/cell.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "runtime/trace.h"
+#include "runtime/turn_state.h"
+#include "schemas/runtime.pb-c.h"
+
+enum { PERIOD_DEFAULT_S = 5, INTENSITY_DEFAULT = 1 };
+
+/* --- making
+ * --------------------------------------------------------------------------------------- */
+
+static struct lane *choose_lane(struct core *core, const struct spawn *spawn) {
+    bool io = spawn->type->lane == LANE_IO || core->n_lanes == core->n_io;
+    uint32_t n = io ? core->n_io : core->n_lanes - core->n_io;
+    uint32_t nth = spawn->lane > 0
+                       ? (uint32_t)spawn->lane - 1
+                       : atomic_fetch_add_explicit(&core->next_lane[io], 1, memory_order_relaxed);
+    return &core->lanes[(io ? 0 : core->n_io) + nth % n];
+}
+
+static void free_cell(struct cell *cell) {
+    if (!cell->kind->type->light) mem_free(cell->stats);
+    mem_free(cell->supervision.times);
+    mem_free(cell->name);
+    mem_free(cell->words);
+    mem_free(cell);
+}
+
+/* A cell that no one knows yet. */
+static struct cell *build(struct core *core, const struct spawn *spawn) {
+    const struct kind *kind = kinds_get(&core->kinds, spawn->type);
+    struct cell *cell = kind ? mem_zero(1, sizeof *cell) : NULL;
+    if (!cell) return NULL;
+    uint32_t intensity = spawn->intensity ? spawn->intensity : INTENSITY_DEFAULT;
+    if (intensity > CELL_INTENSITY_MAX) intensity = CELL_INTENSITY_MAX;
+    cell->core = core;
+    cell->kind = kind;
+    cell->lane = choose_lane(core, spawn);
+    cell->options = spawn->options;
+    cell->supervision.restart = spawn->restart;
+    cell->supervision.intensity = intensity;
+    cell->supervision.period_us =
+        (spawn->period_s ? spawn->period_s : PERIOD_DEFAULT_S) * UINT64_C(1000000);
+    cell->name = spawn->name ? mem_string(spawn->name) : NULL;
+    cell->stats = spawn->type->light ? NULL : mem_zero(1, sizeof *cell->stats);
+    mailbox_init(&cell->mailbox, spawn->type->mailbox_messages, spawn->type->mailbox_bytes);
+    if ((!spawn->name || cell->name) && (spawn->type->light || cell->stats)) return cell;
+    free_cell(cell);
+    return NULL;
+}
+
+enum status cell_new(struct core *core,
+                     const struct spawn *spawn,
+                     actor_handle supervisor,
+                     uint64_t opened_wait,
+                     struct cell **out) {
+    struct cell *cell = build(core, spawn);
+    if (!cell) return STATUS_NO_MEMORY;
+    cell->supervisor = supervisor;
+    cell->supervision.opened_wait = opened_wait;
+    enum status s = table_take(&core->table, (uint8_t)cell->lane->index, cell, &cell->handle);
+    if (s == STATUS_OK && cell->name) {
+        s = registry_add(&core->registry, cell->name, cell->handle);
+        if (s != STATUS_OK) table_give(&core->table, cell->handle);
+    }
+    if (s != STATUS_OK) {
+        free_cell(cell);
+        return s;
+    }
+    *out = cell;
+    return STATUS_OK;
+}
+
+void cell_arrive(struct cell *cell) {
+    if (cell->arrived) return;
+    struct lane *lane = cell->lane;
+    cell->arrived = true;
+    if (cell->kind->type->light) cell->stats = lane_light_stats(lane, cell->kind->number);
+    assert(cell->stats);
+    cell->next = lane->cells;
+    if (cell->next) cell->next->previous = cell;
+    lane->cells = cell;
+    lane->n_cells++;
+}
+
+void cell_free(struct cell *cell) {
+    struct lane *lane = cell->lane;
+    assert(!cell->ready && !cell->waits && !cell->children && cell->mailbox.depth == 0);
+    if (cell->previous)
+        cell->previous->next = cell->next;
+    else
+        lane->cells = cell->next;
+    if (cell->next) cell->next->previous = cell->previous;
+    lane->n_cells--;
+    free_cell(cell);
+}
+
+const char *cell_name(const struct cell *cell, char text[CELL_NAME_MAX]) {
+    if (cell->name) return cell->name;
+    snprintf(text, CELL_NAME_MAX, "%s/%u", cell->kind->type->kind, handle_slot(cell->handle));
+    return text;
+}
+
+void cell_exit(struct cell *cell, enum status reason, const char *words) {
+    if (cell->exiting) return;
+    cell->exiting = true;
+    cell->reason = reason;
+    mem_free(cell->words);
+    cell->words = words && *words ? mem_string(words) : NULL;
+    lane_ready(cell->lane, cell);
+}
+
+/* --- turns
+ * ---------------------------------------------------------------------------------------- */
+
+static void open_turn(struct cell *cell) {
+    const struct actor_type *type = cell->kind->type;
+    struct turn turn;
+    turn_begin(&turn, cell, NULL);
+    cell->now = CELL_OPEN;
+    cell->state = mem_zero(1, type->size);
+    const char *words = "out of memory";
+    enum status s = cell->state ? cell->core->driver->bind(cell, &words) : STATUS_NO_MEMORY;
+    if (s != STATUS_OK)
+        words = turn_printf(&turn, "%s", words);
+    else if (type->open) {
+        s = type->open(cell->state, cell->options, &turn);
+        words = turn_words(&turn);
+    }
+    if (s != STATUS_OK) cell_exit(cell, s, words);
+    cell_tell_opened(cell, s, words);
+    turn_end(&turn);
+}
+
+void cell_run_fn(struct cell *cell, struct wait *wait) {
+    turn_fn run = wait->run;
+    void *context = wait->context;
+    struct turn turn;
+    turn_begin(&turn, cell, NULL);
+    wait_free(&cell->lane->waits, wait);
+    run(cell->state, context, &turn);
+    turn_end(&turn);
+}
+
+void cell_run_event(struct cell *cell, struct wait *wait, uint32_t events) {
+    struct turn turn;
+    turn_begin(&turn, cell, NULL);
+    wait->watch(cell->state, wait->context, events, &turn);
+    turn_end(&turn);
+}
+
+void cell_run_outcome(struct cell *cell,
+                      struct wait *wait,
+                      struct parcel *parcel,
+                      const struct outcome *outcome) {
+    outcome_fn done = wait->done;
+    void *context = wait->context;
+    struct turn turn;
+    turn_begin(&turn, cell, parcel);
+    turn.trace[0] = wait->trace[0];
+    turn.trace[1] = wait->trace[1];
+    turn.span = wait->span;
+    if (!outcome->more) cell_end_wait(cell, wait);
+    if (done) done(cell->state, context, outcome, &turn);
+    turn_end(&turn);
+}
+
+/* Reads Failed or Down, or the reply itself, into an outcome. */
+static void read_answer(struct cell *cell, const struct parcel *parcel, struct outcome *outcome) {
+    struct arena *arena = &cell->lane->arena;
+    const ProtobufCMessageDescriptor *type = codec_find(parcel->envelope.op);
+    ProtobufCMessage *message = NULL;
+    const char *why = "an answer of an unknown type";
+    enum status s = STATUS_CORRUPT;
+    if (type) s = codec_decode(type, parcel->body, parcel->size, arena, &message, &why);
+    outcome->text = "";
+    outcome->status = s;
+    if (s != STATUS_OK) {
+        outcome->text = why ? why : status_text(s);
+    } else if (type == &failed__descriptor) {
+        const Failed *failed = (const Failed *)message;
+        bool known = failed->status != STATUS_OK && failed->status < STATUS_COUNT;
+        outcome->status = known ? (enum status)failed->status : STATUS_INTERNAL;
+        outcome->text = failed->text;
+        outcome->retry_after_ms = failed->retry_after_ms;
+    } else if (type == &down__descriptor) {
+        const Down *down = (const Down *)message;
+        outcome->status = down->status < STATUS_COUNT ? (enum status)down->status : STATUS_INTERNAL;
+        outcome->text = down->text;
+    } else {
+        outcome->message = message;
+    }
+}
+
+/* The answer to something this actor waits for; an answer that comes too late is dropped. */
+static void answer_turn(struct cell *cell, struct parcel *parcel) {
+    static const enum wait_kind wanted[] = {
+        [PARCEL_REPLY] = WAIT_CALL,  [PARCEL_PART] = WAIT_CALL,    [PARCEL_DOWN] = WAIT_MONITOR,
+        [PARCEL_OPENED] = WAIT_OPEN, [PARCEL_FOUND] = WAIT_LOOKUP,
+    };
+    const struct envelope *envelope = &parcel->envelope;
+    struct wait *wait = wait_find(&cell->lane->waits, cell, envelope->correlation);
+    if (!wait || wait->kind != wanted[envelope->kind]) {
+        parcel_free(parcel);
+        return;
+    }
+    struct outcome outcome = {.text = "", .call = wait->id, .more = envelope->kind == PARCEL_PART};
+    if (envelope->kind == PARCEL_FOUND) {
+        struct found found;
+        memcpy(&found, parcel->room, sizeof found);
+        outcome.status = found.status;
+        outcome.handle = found.handle;
+        if (found.status != STATUS_OK) outcome.text = status_text(found.status);
+    } else {
+        read_answer(cell, parcel, &outcome);
+        if (outcome.status != STATUS_OK && envelope->kind == PARCEL_PART) outcome.more = false;
+        if (envelope->kind != PARCEL_REPLY && envelope->kind != PARCEL_PART)
+            outcome.handle = envelope->from;
+    }
+    cell_run_outcome(cell, wait, parcel, &outcome);
+}
+
+static void later_turn(struct cell *cell, struct parcel *parcel) {
+    struct later later;
+    memcpy(&later, parcel->room, sizeof later);
+    struct turn turn;
+    turn_begin(&turn, cell, parcel);
+    later.run(cell->state, later.context, &turn);
+    turn_end(&turn);
+}
+
+static void worked_turn(struct cell *cell, struct parcel *parcel) {
+    struct work work;
+    memcpy(&work, parcel->room, sizeof work);
+    struct outcome outcome = {
+        .status = work.status,
+        .text = work.status == STATUS_OK ? "" : status_text(work.status),
+    };
+    struct turn turn;
+    turn_begin(&turn, cell, parcel);
+    if (work.block.done) work.block.done(cell->state, work.block.context, &outcome, &turn);
+    turn_end(&turn);
+}
+
+static void request_turn(struct cell *cell, struct parcel *parcel) {
+    struct lane *lane = cell->lane;
+    cell->stats->received++;
+    if (lane->now_us >= parcel->envelope.deadline_us) { /* NO_DEADLINE is never reached */
+        cell->stats->expired++;
+        trace_dead(cell, parcel->envelope.op, STATUS_EXPIRED);
+        core_refuse(cell->core, lane, parcel, STATUS_EXPIRED, NULL);
+        return;
+    }
+    struct turn turn;
+    turn_begin(&turn, cell, parcel);
+    turn_serve(&turn);
+    turn_end(&turn);
+}
+
+static void parcel_turn(struct cell *cell, struct parcel *parcel) {
+    struct lane *lane = cell->lane;
+    uint64_t queued = parcel->queued_us;
+    histogram_add(&cell->stats->mailbox, lane->now_us > queued ? lane->now_us - queued : 0);
+    switch (parcel->envelope.kind) {
+    case PARCEL_CAST:
+    case PARCEL_CALL:
+        request_turn(cell, parcel);
+        return;
+    case PARCEL_LATER:
+        later_turn(cell, parcel);
+        return;
+    case PARCEL_WORKED:
+        worked_turn(cell, parcel);
+        return;
+    default:
+        answer_turn(cell, parcel);
+    }
+}
+
+/* What waited when the batch began: what a turn puts off with turn_later runs behind the other
+ * actors. */
+static void run_batch(struct cell *cell) {
+    struct lane *lane = cell->lane;
+    uint64_t until = lane->now_us + LANE_BATCH_US;
+    uint32_t n = cell->mailbox.depth < LANE_BATCH ? cell->mailbox.depth : LANE_BATCH;
+    while (n-- > 0 && !cell->exiting && !cell->stop_asked) {
+        struct parcel *parcel = mailbox_pop(&cell->mailbox);
+        if (!parcel) break;
+        parcel_turn(cell, parcel);
+        if (lane->now_us >= until) break;
+    }
+    if (cell->mailbox.depth > 0) lane_ready(lane, cell);
+}
+
+void cell_run(struct cell *cell) {
+    lane_read_clock(cell->lane);
+    if (cell->now == CELL_STOPPING) {
+        cell_stop_step(cell);
+        return;
+    }
+    if (cell->stop_asked || cell->exiting) {
+        cell_stop_begin(cell);
+        return;
+    }
+    if (cell->now == CELL_NEW) open_turn(cell);
+    if (cell->now == CELL_OPEN && !cell->exiting && !cell->stop_asked) run_batch(cell);
+}

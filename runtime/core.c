@@ -1,0 +1,227 @@
+/* core: the way of a parcel, and its end when there is nobody. */
+#include "runtime/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/cell.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "runtime/sys.h"
+#include "runtime/turn_state.h"
+#include "schemas/runtime.pb-c.h"
+
+enum { FAILED_WORDS_MAX = 90 };
+
+/* --- sending
+ * -------------------------------------------------------------------------------------- */
+
+void core_send(struct core *core, struct lane *from, struct parcel *parcel) {
+    actor_handle to = parcel->envelope.to;
+    if (handle_peer(to) != 0) {
+        core->driver->remote(core, from, parcel);
+        return;
+    }
+    int index = table_lane(&core->table, to);
+    if (index < 0) {
+        core_refuse(core, from, parcel, STATUS_LOST_PEER, NULL);
+        return;
+    }
+    struct lane *lane = &core->lanes[index];
+    if (lane == from)
+        lane_deliver(lane, parcel);
+    else if (!core->driver->post(core, from, lane, parcel))
+        core_refuse(core, from, parcel, STATUS_BUSY, "the actor's lane is overloaded");
+}
+
+void parcel_fail(struct parcel *parcel,
+                 enum status status,
+                 const char *text,
+                 uint32_t retry_after_ms) {
+    char cut[FAILED_WORDS_MAX];
+    Failed failed = FAILED__INIT;
+    struct buffer body;
+    snprintf(cut, sizeof cut, "%s", text ? text : status_text(status));
+    failed.status = (uint32_t)status;
+    failed.text = cut;
+    failed.retry_after_ms = retry_after_ms;
+    buffer_init(&body);
+    enum status s = codec_encode(&failed.base, &body);
+    assert(s == STATUS_OK && body.size <= PARCEL_INLINE);
+    if (parcel->body != parcel->room && parcel->body != parcel->page) mem_free(parcel->body);
+    parcel->body = parcel->room;
+    parcel->size = body.size;
+    memcpy(parcel->room, body.data, body.size);
+    buffer_free(&body);
+    parcel->envelope.kind = PARCEL_REPLY;
+    parcel->envelope.op = codec_op(&failed__descriptor);
+}
+
+static void keep_letter(struct core *core, const struct envelope *envelope, enum status reason) {
+    struct dead_letter letter = {
+        .at_ms = core->driver->wall_ms(core),
+        .to = envelope->to,
+        .from = envelope->from,
+        .op = envelope->op,
+        .reason = reason,
+    };
+    pthread_mutex_lock(&core->letters_lock);
+    core->letters[core->n_letters++ % DEAD_LETTERS_KEPT] = letter;
+    pthread_mutex_unlock(&core->letters_lock);
+}
+
+uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n) {
+    pthread_mutex_lock(&core->letters_lock);
+    uint64_t all = core->n_letters;
+    *n = all < DEAD_LETTERS_KEPT ? (size_t)all : DEAD_LETTERS_KEPT;
+    for (size_t i = 0; i < *n; i++)
+        out[i] = core->letters[(all - 1 - i) % DEAD_LETTERS_KEPT];
+    pthread_mutex_unlock(&core->letters_lock);
+    return all;
+}
+
+/* Sends the parcel back as what it is to its sender. */
+static void answer(struct core *core,
+                   struct lane *from,
+                   struct parcel *parcel,
+                   enum status reason,
+                   const char *words) {
+    bool monitor = parcel->envelope.kind == PARCEL_MONITOR;
+    actor_handle to = parcel->envelope.from;
+    parcel->envelope.from = parcel->envelope.to;
+    parcel->envelope.to = to;
+    parcel->envelope.band = monitor ? BAND_SYSTEM : BAND_DATA;
+    parcel_fail(parcel, reason, words, 0);
+    if (monitor) parcel->envelope.kind = PARCEL_DOWN;
+    core_send(core, from, parcel);
+}
+
+void core_refuse(struct core *core,
+                 struct lane *from,
+                 struct parcel *parcel,
+                 enum status reason,
+                 const char *words) {
+    struct work work;
+    struct seek seek;
+    switch (parcel->envelope.kind) {
+    case PARCEL_CALL:
+        keep_letter(core, &parcel->envelope, reason);
+        answer(core, from, parcel, reason, words);
+        return;
+    case PARCEL_MONITOR:
+        answer(core, from, parcel, reason, words);
+        return;
+    case PARCEL_CAST:
+        keep_letter(core, &parcel->envelope, reason);
+        break;
+    case PARCEL_WORKED:
+        memcpy(&work, parcel->room, sizeof work);
+        if (work.block.abandon) work.block.abandon(work.block.context);
+        break;
+    case PARCEL_LOOKUP:
+        memcpy(&seek, parcel->room, sizeof seek);
+        mem_free(seek.address);
+        mem_free(seek.name);
+        break;
+    default: /* answers and notices that nobody waits for any more */
+        break;
+    }
+    parcel_free(parcel);
+}
+
+void core_lost(struct core *core, struct lane *from, uint16_t peer) {
+    for (uint32_t i = 0; i < core->n_lanes; i++) {
+        struct parcel *parcel = parcel_local(PARCEL_LOST, 0, NULL, 0);
+        parcel->envelope.correlation = peer;
+        parcel->envelope.band = BAND_SYSTEM;
+        struct lane *lane = &core->lanes[i];
+        if (lane == from)
+            lane_deliver(lane, parcel);
+        else
+            core->driver->post(core, from, lane, parcel);
+    }
+}
+
+void core_order(struct core *core, struct lane *from, turn_fn run, void *context) {
+    struct later later = {run, context};
+    struct parcel *parcel = parcel_local(PARCEL_LATER, core->root_handle, &later, sizeof later);
+    parcel->envelope.band = BAND_SYSTEM;
+    core_send(core, from, parcel);
+}
+
+void core_stop(struct core *core, struct lane *from) {
+    struct parcel *parcel = parcel_local(PARCEL_STOP, core->root_handle, NULL, 0);
+    parcel->envelope.band = BAND_SYSTEM;
+    core_send(core, from, parcel);
+}
+
+/* --- open and close
+ * ------------------------------------------------------------------------------- */
+
+/* The root: a supervisor of last resort. The world outside runs its turns through core_order. */
+struct root {
+    char unused; /* an actor's state has a size */
+};
+static const struct actor_type root_type = {
+    .kind = "root",
+    .size = sizeof(struct root),
+    .lane = LANE_IO,
+    .light = true,
+    .quiet = true,
+};
+
+static enum status open_root(struct core *core) {
+    struct spawn spawn = {
+        .type = &root_type, .name = "root", .restart = RESTART_TEMPORARY, .lane = 1};
+    struct cell *cell = NULL;
+    enum status s = cell_new(core, &spawn, 0, 0, &cell);
+    if (s != STATUS_OK) return s;
+    core->root = cell;
+    core->root_handle = cell->handle;
+    return STATUS_OK;
+}
+
+static void spawn_built_in(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct core *core = context;
+    sys_spawn(core, turn);
+}
+
+enum status core_open(struct core *core, const struct core_options *options) {
+    memset(core, 0, sizeof *core);
+    core->driver = options->driver;
+    core->host = options->host;
+    snprintf(core->name, sizeof core->name, "%s", options->name ? options->name : "node");
+    core->seed = options->seed;
+    core->started_us = core->driver->now_us(core);
+    core->n_io = options->io_lanes;
+    core->n_lanes = options->io_lanes + options->compute_lanes;
+    table_open(&core->table);
+    kinds_open(&core->kinds);
+    pthread_mutex_init(&core->letters_lock, NULL);
+    enum status s = registry_open(&core->registry);
+    if (s != STATUS_OK) return s;
+    core->lanes = mem_zero(core->n_lanes, sizeof(struct lane));
+    if (!core->lanes) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < core->n_lanes; i++)
+        lane_init(&core->lanes[i], core, i, i < core->n_io ? LANE_IO : LANE_COMPUTE);
+    s = open_root(core);
+    if (s != STATUS_OK) return s;
+    struct later later = {spawn_built_in, core};
+    lane_deliver(&core->lanes[0],
+                 parcel_local(PARCEL_LATER, core->root_handle, &later, sizeof later));
+    return STATUS_OK;
+}
+
+void core_close(struct core *core) {
+    if (!core->driver) return;
+    for (uint32_t i = 0; core->lanes && i < core->n_lanes; i++)
+        lane_free(&core->lanes[i]);
+    mem_free(core->lanes);
+    registry_close(&core->registry);
+    kinds_close(&core->kinds);
+    table_close(&core->table);
+    pthread_mutex_destroy(&core->letters_lock);
+    memset(core, 0, sizeof *core);
+}

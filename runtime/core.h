@@ -1,0 +1,112 @@
+/* core: a node without threads: actor table, names, lanes, dead letters, and what a message may
+ * meet on its way. A driver underneath gives it time, threads and transport: the real one
+ * (runtime/node.c) or the simulator (runtime/sim). Private to runtime/. */
+#ifndef RUNTIME_CORE_H
+#define RUNTIME_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "runtime/kind.h"
+#include "runtime/lane.h"
+#include "runtime/parcel.h"
+#include "runtime/registry.h"
+#include "runtime/table.h"
+
+struct core;
+struct wait;
+
+/* What the core needs from below. Called on the lane given, unless said otherwise. */
+struct driver {
+    uint64_t (*now_us)(const struct core *core); /* any thread */
+    uint64_t (*wall_ms)(const struct core *core);
+    /* Takes the parcel for another lane. from: the calling lane, or NULL on any other thread.
+     * False: too much is on its way there already and the parcel (of the data band) stays the
+     * caller's. */
+    bool (*post)(struct core *core, struct lane *from, struct lane *to, struct parcel *parcel);
+    /* Takes a parcel whose receiver is in another process; refuses by core_refuse. from as above.
+     */
+    void (*remote)(struct core *core, struct lane *from, struct parcel *parcel);
+    /* Takes a PARCEL_WORKED: runs its work, sends it to envelope.to. False: too much is waiting. */
+    bool (*block)(struct core *core, struct parcel *parcel);
+    /* Takes a PARCEL_LOOKUP; answers with a PARCEL_FOUND to envelope.from. */
+    void (*lookup)(struct core *core, struct lane *from, struct parcel *parcel);
+    enum status (*watch)(struct lane *lane, struct wait *wait, uint32_t events, bool again);
+    void (*unwatch)(struct lane *lane, struct wait *wait);
+    /* The actor's own ZeroMQ mailbox; words of a failure are static. */
+    enum status (*bind)(struct cell *cell, const char **words);
+    void (*unbind)(struct cell *cell);
+    /* Endpoint of the mailbox, "" when it has none. */
+    const char *(*endpoint)(const struct cell *cell);
+    /* One line of the trace, without a line end; NULL: nobody reads it. */
+    void (*trace)(struct core *core, const char *line);
+    /* The root actor is gone: nothing runs any more. Any lane. */
+    void (*stopped)(struct core *core);
+    /* A top-level actor failed for good. */
+    void (*failed)(struct core *core);
+    /* The nth peer of the link, for sys; false beyond the last. On the first lane. */
+    bool (*peer)(struct core *core, size_t nth, struct link_peer *out);
+};
+
+struct dead_letter {
+    uint64_t at_ms;
+    actor_handle to;
+    actor_handle from;
+    uint32_t op;
+    enum status reason;
+};
+enum { DEAD_LETTERS_KEPT = 32 };
+
+struct core {
+    const struct driver *driver;
+    void *host; /* the driver's own */
+    char name[64];
+    uint64_t seed;
+    uint64_t started_us;
+    struct lane *lanes; /* owned; I/O lanes first */
+    uint32_t n_lanes;
+    uint32_t n_io;
+    _Atomic uint32_t next_lane[2]; /* round robin a kind */
+    struct table table;
+    struct registry registry;
+    struct kinds kinds;
+    struct cell *root; /* borrowed; on the first lane */
+    actor_handle root_handle;
+    pthread_mutex_t letters_lock; /* of what follows */
+    uint64_t n_letters;
+    struct dead_letter letters[DEAD_LETTERS_KEPT];
+};
+
+struct core_options {
+    const char *name;
+    uint64_t seed;
+    uint32_t io_lanes; /* >= 1 */
+    uint32_t compute_lanes;
+    const struct driver *driver;
+    void *host;
+};
+/* Makes the lanes and the root, sys and lane actors: ready, nothing ran yet. */
+MUST_USE enum status core_open(struct core *core, const struct core_options *options);
+/* After `stopped`. Fine on a core that never opened. */
+void core_close(struct core *core);
+
+/* Takes the parcel to its receiver, or to core_refuse. from: the calling lane; NULL on other
+ * threads. */
+void core_send(struct core *core, struct lane *from, struct parcel *parcel);
+/* Takes an undeliverable parcel: a call is answered Failed{reason, words}, a monitor fires, a
+ * message becomes a dead letter. words may be NULL. */
+void core_refuse(struct core *core,
+                 struct lane *from,
+                 struct parcel *parcel,
+                 enum status reason,
+                 const char *words);
+/* The link lost this peer number: open calls to it end, its monitors fire. */
+void core_lost(struct core *core, struct lane *from, uint16_t peer);
+/* Runs `run` in a turn of the root actor: how the world outside gets in. Any thread. */
+void core_order(struct core *core, struct lane *from, turn_fn run, void *context);
+/* The root stops its children, last first, then itself; `stopped` follows. Any thread. */
+void core_stop(struct core *core, struct lane *from);
+/* Copies the newest dead letters, newest first; returns how many there were in all. */
+uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n);
+
+#endif

@@ -1,0 +1,308 @@
+/* lane: ready queue and timers, and what becomes of a parcel that arrives. Deliveries may happen
+ * inside another actor's turn, so nothing here runs an actor's code except lane_run, lane_fire and
+ * lane_event. */
+#include "runtime/lane.h"
+
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/log.h"
+#include "runtime/memory.h"
+#include "runtime/trace.h"
+#include "runtime/turn_state.h"
+
+enum { PARTS_FACTOR = 4 }; /* parts of answers may fill this many times the mailbox's bytes */
+
+void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind) {
+    *lane = (struct lane){.core = core, .index = index, .kind = kind};
+    timers_init(&lane->timers);
+    waits_init(&lane->waits);
+    arena_init(&lane->arena, LANE_ARENA_MAX);
+    buffer_init(&lane->scratch);
+    rng_init(&lane->rng, core->seed + index * UINT64_C(0x9e3779b97f4a7c15));
+    lane->now_us = core->driver->now_us(core);
+}
+
+void lane_free(struct lane *lane) {
+    assert(!lane->cells && lane->waits.alive == 0);
+    for (uint32_t i = 0; i < lane->n_light; i++)
+        mem_free(lane->light[i]);
+    mem_free(lane->light);
+    mem_free(lane->watched);
+    timers_free(&lane->timers);
+    waits_free(&lane->waits);
+    arena_free(&lane->arena);
+    buffer_free(&lane->scratch);
+}
+
+uint64_t lane_read_clock(struct lane *lane) {
+    lane->now_us = lane->core->driver->now_us(lane->core);
+    return lane->now_us;
+}
+
+uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type) {
+    size_t i = ((uintptr_t)type >> 5) % LANE_OPS;
+    if (lane->ops[i].type != type) {
+        lane->ops[i].type = type;
+        lane->ops[i].op = codec_op(type);
+    }
+    return lane->ops[i].op;
+}
+
+enum status lane_room_to_watch(struct lane *lane, int fd) {
+    uint32_t need = (uint32_t)fd + 1;
+    if (need <= lane->n_watched) return STATUS_OK;
+    uint32_t n = lane->n_watched ? lane->n_watched : 64;
+    while (n < need)
+        n *= 2;
+    struct wait **watched = mem_resize(lane->watched, n * sizeof(struct wait *));
+    if (!watched) return STATUS_NO_MEMORY;
+    memset(watched + lane->n_watched, 0, (n - lane->n_watched) * sizeof(struct wait *));
+    lane->watched = watched;
+    lane->n_watched = n;
+    return STATUS_OK;
+}
+
+struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind) {
+    if (kind >= lane->n_light) {
+        struct actor_stats **light = mem_resize(lane->light, (kind + 1) * sizeof *light);
+        if (!light) return NULL;
+        memset(light + lane->n_light, 0, (kind + 1 - lane->n_light) * sizeof *light);
+        lane->light = light;
+        lane->n_light = kind + 1;
+    }
+    if (!lane->light[kind]) lane->light[kind] = mem_zero(1, sizeof(struct actor_stats));
+    return lane->light[kind];
+}
+
+void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us) {
+    char name[CELL_NAME_MAX];
+    const ProtobufCMessageDescriptor *type = codec_find(op);
+    log_error("%s held lane %u for %" PRIu64 " ms in %s", cell_name(cell, name), lane->index + 1,
+              us / 1000, type ? type->name : "a turn without a message");
+}
+
+void lane_ready(struct lane *lane, struct cell *cell) {
+    if (cell->ready) return;
+    cell->ready = true;
+    cell->next_ready = NULL;
+    if (lane->last_ready)
+        lane->last_ready->next_ready = cell;
+    else
+        lane->first_ready = cell;
+    lane->last_ready = cell;
+    lane->n_ready++;
+}
+
+/* Takes out the cell behind `before` (NULL: the first). */
+static struct cell *take_ready(struct lane *lane, struct cell *before) {
+    struct cell *cell = before ? before->next_ready : lane->first_ready;
+    if (before)
+        before->next_ready = cell->next_ready;
+    else
+        lane->first_ready = cell->next_ready;
+    if (lane->last_ready == cell) lane->last_ready = before;
+    lane->n_ready--;
+    cell->ready = false;
+    return cell;
+}
+
+void lane_unready(struct lane *lane, struct cell *cell) {
+    struct cell *before = NULL;
+    for (struct cell *at = lane->first_ready; at != cell; at = at->next_ready)
+        before = at;
+    take_ready(lane, before);
+}
+
+void lane_run(struct lane *lane, uint32_t nth) {
+    assert(nth < lane->n_ready);
+    struct cell *before = NULL;
+    for (; nth > 0; nth--)
+        before = before ? before->next_ready : lane->first_ready;
+    cell_run(take_ready(lane, before));
+}
+
+/* --- arrivals
+ * ------------------------------------------------------------------------------------- */
+
+/* The caller gave up: a waiting call is taken out, one in work is marked, one handed on is
+ * followed. */
+static void cancel(struct lane *lane, struct cell *cell, struct parcel *parcel) {
+    const struct envelope *asked = &parcel->envelope;
+    struct parcel *waiting = mailbox_take_call(&cell->mailbox, asked->from, asked->correlation);
+    if (waiting) {
+        parcel_free(waiting); /* its caller has the outcome CANCELLED already */
+        parcel_free(parcel);
+        return;
+    }
+    struct wait *wait = wait_served(&lane->waits, cell, asked->from, asked->correlation);
+    if (wait && wait->kind == WAIT_FORWARD) {
+        parcel->envelope.to = wait->forwarded;
+        cell_end_wait(cell, wait);
+        core_send(lane->core, lane, parcel);
+        return;
+    }
+    if (wait) wait->cancelled = true;
+    parcel_free(parcel);
+}
+
+/* Parts have no room reserved: an actor that does not keep up gets its call ended instead of memory
+ * without bound. */
+static bool too_many_parts(const struct cell *cell, const struct parcel *parcel) {
+    return parcel->envelope.kind == PARCEL_PART &&
+           cell->mailbox.bytes + parcel->size > PARTS_FACTOR * cell->mailbox.bytes_max;
+}
+
+static void enqueue(struct lane *lane, struct cell *cell, struct parcel *parcel) {
+    uint8_t kind = parcel->envelope.kind;
+    bool asked = kind == PARCEL_CALL || kind == PARCEL_CAST;
+    parcel->queued_us = lane->now_us;
+    if (cell->now == CELL_STOPPING) {
+        core_refuse(lane->core, lane, parcel, STATUS_LOST_PEER, "the actor is stopping");
+        return;
+    }
+    if (too_many_parts(cell, parcel)) {
+        parcel_fail(parcel, STATUS_BUSY, "too many parts wait for the caller", 0);
+        parcel->envelope.kind = PARCEL_REPLY;
+    }
+    if (!mailbox_push(&cell->mailbox, parcel, !asked)) {
+        cell->stats->dropped++;
+        trace_dead(cell, parcel->envelope.op, STATUS_BUSY);
+        core_refuse(lane->core, lane, parcel, STATUS_BUSY, "the mailbox is full");
+        return;
+    }
+    lane_ready(lane, cell);
+}
+
+/* What concerns the actor's life rather than its work. */
+static void order(struct lane *lane, struct cell *cell, struct parcel *parcel) {
+    switch (parcel->envelope.kind) {
+    case PARCEL_STOP:
+        cell->stop_asked = true;
+        break;
+    case PARCEL_GONE:
+        cell_child_gone(cell, parcel->envelope.from);
+        break;
+    case PARCEL_ESCALATE:
+        cell_child_failed(cell, parcel);
+        break;
+    default:
+        assert(parcel->envelope.kind == PARCEL_START);
+    }
+    parcel_free(parcel);
+    lane_ready(lane, cell);
+}
+
+void lane_deliver(struct lane *lane, struct parcel *parcel) {
+    if (parcel->envelope.kind == PARCEL_LOST) {
+        lane_lost(lane, (uint16_t)parcel->envelope.correlation);
+        parcel_free(parcel);
+        return;
+    }
+    struct cell *cell = table_cell(&lane->core->table, parcel->envelope.to);
+    if (!cell) {
+        core_refuse(lane->core, lane, parcel, STATUS_LOST_PEER, NULL);
+        return;
+    }
+    assert(cell->lane == lane);
+    cell_arrive(cell);
+    if (cell->sink) {
+        cell->sink(cell, parcel);
+        return;
+    }
+    switch (parcel->envelope.kind) {
+    case PARCEL_CANCEL:
+        cancel(lane, cell, parcel);
+        return;
+    case PARCEL_MONITOR:
+        cell_add_watcher(cell, parcel->envelope.from, parcel->envelope.correlation);
+        parcel_free(parcel);
+        return;
+    case PARCEL_UNMONITOR:
+        cell_remove_watcher(cell, parcel->envelope.from, parcel->envelope.correlation);
+        parcel_free(parcel);
+        return;
+    case PARCEL_START:
+    case PARCEL_STOP:
+    case PARCEL_GONE:
+    case PARCEL_ESCALATE:
+        order(lane, cell, parcel);
+        return;
+    default:
+        enqueue(lane, cell, parcel);
+    }
+}
+
+/* --- lost peers
+ * ----------------------------------------------------------------------------------- */
+
+struct loss {
+    struct lane *lane;
+    uint16_t peer;
+};
+
+/* The outcome comes through the mailbox, in a turn of its own. */
+static void end_if_lost(struct wait *wait, void *context) {
+    const struct loss *loss = context;
+    if (wait->kind != WAIT_CALL && wait->kind != WAIT_MONITOR) return;
+    if (handle_peer(wait->peer) != loss->peer) return;
+    struct parcel *parcel = parcel_local(PARCEL_REPLY, wait->cell->handle, NULL, 0);
+    parcel->envelope.from = wait->peer;
+    parcel->envelope.correlation = wait->id;
+    parcel_fail(parcel, STATUS_LOST_PEER, "the link to its process was lost", 0);
+    if (wait->kind == WAIT_MONITOR) parcel->envelope.kind = PARCEL_DOWN;
+    lane_deliver(loss->lane, parcel);
+}
+
+void lane_lost(struct lane *lane, uint16_t peer) {
+    struct loss loss = {lane, peer};
+    waits_each(&lane->waits, end_if_lost, &loss);
+    for (struct cell *cell = lane->cells; cell; cell = cell->next)
+        cell_forget_peer(cell, peer);
+}
+
+/* --- timers and descriptors
+ * ------------------------------------------------------------------------ */
+
+uint64_t lane_next_us(const struct lane *lane) {
+    struct timer *timer = timers_first(&lane->timers);
+    return timer ? timer->at_us : UINT64_MAX;
+}
+
+static void fire(struct lane *lane, struct wait *wait) {
+    struct cell *cell = wait->cell;
+    struct outcome late = {.status = STATUS_EXPIRED, .text = status_text(STATUS_EXPIRED)};
+    switch (wait->kind) {
+    case WAIT_TIMER:
+        cell_run_fn(cell, wait);
+        break;
+    case WAIT_CALL:
+    case WAIT_LOOKUP:
+        late.call = wait->id;
+        cell_run_outcome(cell, wait, NULL, &late);
+        break;
+    case WAIT_RESTART:
+        cell->now = CELL_NEW;
+        wait_free(&lane->waits, wait);
+        lane_ready(lane, cell);
+        break;
+    default:
+        assert(wait->kind == WAIT_FORWARD);
+        wait_free(&lane->waits, wait);
+    }
+}
+
+void lane_fire(struct lane *lane) {
+    struct timer *timer;
+    uint64_t now = lane_read_clock(lane);
+    while ((timer = timers_first(&lane->timers)) && timer->at_us <= now) {
+        timers_remove(&lane->timers, timer);
+        fire(lane, (struct wait *)timer);
+    }
+}
+
+void lane_event(struct lane *lane, int fd, uint32_t events) {
+    struct wait *wait = (uint32_t)fd < lane->n_watched ? lane->watched[fd] : NULL;
+    if (wait) cell_run_event(wait->cell, wait, events);
+}

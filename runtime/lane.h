@@ -1,0 +1,105 @@
+/* lane: runs the turns of its actors, one at a time: ready queue, timers, waits, turn memory. It
+ * has no thread of its own: a driver calls it from one. Private to runtime/. */
+#ifndef RUNTIME_LANE_H
+#define RUNTIME_LANE_H
+
+#include <stdatomic.h>
+
+#include "runtime/arena.h"
+#include "runtime/buffer.h"
+#include "runtime/histogram.h"
+#include "runtime/parcel.h"
+#include "runtime/rng.h"
+#include "runtime/timers.h"
+#include "runtime/wait.h"
+
+struct cell;
+struct core;
+struct link_peer;
+struct turn;
+
+enum {
+    LANE_BATCH = 64,       /* messages an actor may handle before the next one's turn */
+    LANE_BATCH_US = 200,   /* and time */
+    LANE_OPS = 64,         /* descriptors whose op is remembered */
+    LANE_STALL_US = 50000, /* a longer turn is reported */
+    LANE_ARENA_MAX = 256 * 1024 * 1024, /* memory of one turn */
+};
+
+/* Counters of one actor, or of all light ones of a kind on a lane. Written and read by the lane
+ * only. */
+struct actor_stats {
+    uint64_t received, sent, dropped, expired, failed;
+    uint64_t busy_us;
+    struct histogram mailbox; /* time waiting */
+    struct histogram handler; /* time in the handler */
+};
+
+/* What the lane is doing, for watchers on other threads: static words and numbers only. */
+struct lane_now {
+    _Atomic uint64_t turn; /* counts up; odd while a turn runs */
+    _Atomic uint64_t since_us;
+    _Atomic(const char *) kind;
+    _Atomic actor_handle actor;
+    _Atomic uint32_t op;
+};
+
+struct lane {
+    struct core *core;
+    uint32_t index; /* in core.lanes */
+    enum lane_kind kind;
+    struct cell *first_ready;
+    struct cell *last_ready;
+    uint32_t n_ready;
+    struct cell *cells; /* owned list of all */
+    uint32_t n_cells;
+    struct timers timers;
+    struct waits waits;
+    struct arena arena;
+    struct buffer scratch; /* of encoding */
+    struct rng rng;
+    struct {
+        const ProtobufCMessageDescriptor *type;
+        uint32_t op;
+    } ops[LANE_OPS];
+    struct wait **watched; /* by descriptor; owned array of borrowed records */
+    uint32_t n_watched;
+    struct actor_stats **light; /* by kind number; owned */
+    uint32_t n_light;
+    uint64_t now_us;   /* as of the running, or the last, turn */
+    struct turn *turn; /* running, or NULL */
+    struct lane_now doing;
+    uint64_t turns, busy_us, wakes, stall_max_us;
+    void *driver; /* the driver's own */
+};
+
+void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind);
+void lane_free(struct lane *lane);
+/* Takes a parcel for an actor of this lane into its mailbox, or acts on it. On the lane's thread.
+ */
+void lane_deliver(struct lane *lane, struct parcel *parcel);
+/* Queues the actor to run. */
+void lane_ready(struct lane *lane, struct cell *cell);
+/* Takes it out of the queue again. */
+void lane_unready(struct lane *lane, struct cell *cell);
+/* A process is gone: open calls to it end, monitors fire, its watchers are forgotten. */
+void lane_lost(struct lane *lane, uint16_t peer);
+/* Runs the nth ready actor (0: the first): one batch of turns. */
+void lane_run(struct lane *lane, uint32_t nth);
+/* Fires the timers that are due. */
+void lane_fire(struct lane *lane);
+/* When the next timer is due; UINT64_MAX: there is none. */
+uint64_t lane_next_us(const struct lane *lane);
+/* A watched descriptor has events; nothing when it is not watched any more. */
+void lane_event(struct lane *lane, int fd, uint32_t events);
+/* Room for fd in lane.watched. NO_MEMORY. */
+MUST_USE enum status lane_room_to_watch(struct lane *lane, int fd);
+/* The counters that light actors of this kind share here; NULL: no memory. */
+struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
+/* codec_op, remembered. */
+uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
+/* A turn took longer than LANE_STALL_US. */
+void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
+uint64_t lane_read_clock(struct lane *lane);
+
+#endif

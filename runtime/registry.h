@@ -1,0 +1,29 @@
+/* registry: names of this process's actors. Any thread. */
+#ifndef RUNTIME_REGISTRY_H
+#define RUNTIME_REGISTRY_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "runtime/actor.h"
+
+struct registry_entry;
+
+struct registry {
+    pthread_mutex_t lock;
+    struct registry_entry **buckets; /* owned, chained */
+    size_t n_buckets;                /* power of two */
+    size_t count;
+};
+
+MUST_USE enum status registry_open(struct registry *registry);
+void registry_close(struct registry *registry);
+/* EXISTS: the name is taken; NO_MEMORY. The name is copied. */
+MUST_USE enum status registry_add(struct registry *registry, const char *name, actor_handle handle);
+/* Points a known name at its actor's new incarnation. */
+void registry_renew(struct registry *registry, const char *name, actor_handle handle);
+void registry_remove(struct registry *registry, const char *name);
+/* 0: nobody has this name. */
+actor_handle registry_find(struct registry *registry, const char *name);
+
+#endif

@@ -1,0 +1,512 @@
+/* sim: drives the cores of several nodes from one thread.
+ *
+ *   ready actors and blocking work ──nothing left──▶ the next timer or event moves the clock ──▶ …
+ *
+ * A node is a core with one lane. Blocking work is run where the scheduler picks it; the network
+ * between nodes is runtime/sim/network.c. Everything random comes from one seeded generator. */
+#include "runtime/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "runtime/turn_state.h"
+
+enum {
+    SIM_STARTS_US = 1000000,          /* time 0 stays free to mean "none" */
+    SIM_TURNS_MAX = 20 * 1000 * 1000, /* without the clock moving: an actor that never rests */
+};
+#define SIM_WALL_STARTS_MS UINT64_C(1767225600000) /* 2026-01-01 */
+
+/* --- the driver
+ * ------------------------------------------------------------------------------------ */
+
+static struct sim *sim_of(const struct core *core) {
+    return ((struct sim_node *)core->host)->sim;
+}
+
+static uint64_t now_us(const struct core *core) {
+    return sim_of(core)->now_us;
+}
+
+static uint64_t wall_ms(const struct core *core) {
+    return SIM_WALL_STARTS_MS + (sim_of(core)->now_us - SIM_STARTS_US) / 1000;
+}
+
+/* One lane a node and one thread: whoever is not on the lane may just as well deliver. */
+static bool post(struct core *core, struct lane *from, struct lane *to, struct parcel *parcel) {
+    (void)core, (void)from;
+    lane_deliver(to, parcel);
+    return true;
+}
+
+static bool block(struct core *core, struct parcel *parcel) {
+    struct sim *sim = sim_of(core);
+    if (sim->options.block_us > 0) {
+        network_work(sim, core->host, parcel, sim->options.block_us);
+        return true;
+    }
+    parcel->next = NULL;
+    parcel->home = NULL;
+    struct sim_job *job = mem_alloc(sizeof *job);
+    assert(job);
+    *job = (struct sim_job){.node = core->host, .parcel = parcel};
+    if (sim->last_job)
+        sim->last_job->next = job;
+    else
+        sim->jobs = job;
+    sim->last_job = job;
+    sim->n_jobs++;
+    return true;
+}
+
+static enum status watch(struct lane *lane, struct wait *wait, uint32_t events, bool again) {
+    (void)lane, (void)wait, (void)events, (void)again;
+    return STATUS_UNIMPLEMENTED; /* descriptors are not in the simulated world */
+}
+
+static void unwatch(struct lane *lane, struct wait *wait) {
+    (void)lane, (void)wait;
+}
+
+static enum status bind_mailbox(struct cell *cell, const char **words) {
+    (void)cell, (void)words;
+    return STATUS_OK; /* and neither are foreign sockets */
+}
+
+static void unbind(struct cell *cell) {
+    (void)cell;
+}
+
+static const char *endpoint(const struct cell *cell) {
+    (void)cell;
+    return "";
+}
+
+static void trace(struct core *core, const char *line) {
+    const struct sim_node *node = core->host;
+    struct sim *sim = node->sim;
+    if (sim->options.trace_time)
+        buffer_printf(&sim->trace, "%" PRIu64 " ", sim->now_us - SIM_STARTS_US);
+    if (sim->n_nodes > 1) buffer_printf(&sim->trace, "%u:", node->number);
+    buffer_printf(&sim->trace, "%s\n", line);
+}
+
+static void stopped(struct core *core) {
+    ((struct sim_node *)core->host)->stopped = true;
+}
+
+static void failed(struct core *core) {
+    ((struct sim_node *)core->host)->failed = true;
+}
+
+static bool peer(struct core *core, size_t nth, struct link_peer *out) {
+    (void)core, (void)nth, (void)out;
+    return false;
+}
+
+static const struct driver sim_driver = {
+    .now_us = now_us,
+    .wall_ms = wall_ms,
+    .post = post,
+    .remote = network_send,
+    .block = block,
+    .lookup = network_lookup,
+    .watch = watch,
+    .unwatch = unwatch,
+    .bind = bind_mailbox,
+    .unbind = unbind,
+    .endpoint = endpoint,
+    .trace = trace,
+    .stopped = stopped,
+    .failed = failed,
+    .peer = peer,
+};
+
+/* --- the scheduler
+ * --------------------------------------------------------------------------------- */
+
+void sim_work(struct sim_node *node, struct parcel *parcel) {
+    struct work work;
+    memcpy(&work, parcel->room, sizeof work);
+    work.status = work.block.work(work.block.context);
+    memcpy(parcel->room, &work, sizeof work);
+    core_send(&node->core, node->core.lanes, parcel);
+}
+
+static void run_job(struct sim *sim) {
+    struct sim_job *job = sim->jobs;
+    sim->jobs = job->next;
+    if (!sim->jobs) sim->last_job = NULL;
+    sim->n_jobs--;
+    sim_work(job->node, job->parcel);
+    mem_free(job);
+}
+
+static uint32_t count_ready(const struct sim *sim) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        n += sim->nodes[i].core.lanes[0].n_ready;
+    return n;
+}
+
+/* The nth ready actor of all nodes runs a batch. */
+static void run_nth(struct sim *sim, uint32_t nth) {
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        struct lane *lane = &sim->nodes[i].core.lanes[0];
+        if (nth < lane->n_ready) {
+            lane_run(lane, nth);
+            return;
+        }
+        nth -= lane->n_ready;
+    }
+}
+
+/* First ready, first run; nodes take turns, and disks are slower than actors. */
+static void run_in_order(struct sim *sim) {
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        sim->next_node = (sim->next_node + 1) % sim->n_nodes;
+        struct lane *lane = &sim->nodes[sim->next_node].core.lanes[0];
+        if (lane->n_ready == 0) continue;
+        lane_run(lane, 0);
+        return;
+    }
+    run_job(sim);
+}
+
+static bool run_one(struct sim *sim) {
+    uint32_t ready = count_ready(sim);
+    uint32_t choices = ready + (sim->jobs ? 1 : 0);
+    if (choices == 0) return false;
+    if (!sim->options.shuffle) {
+        run_in_order(sim);
+        return true;
+    }
+    uint32_t choice = (uint32_t)rng_below(&sim->rng, choices);
+    if (choice < ready)
+        run_nth(sim, choice);
+    else
+        run_job(sim);
+    return true;
+}
+
+/* Runs what is ready at this instant. */
+static void settle(struct sim *sim) {
+    for (uint64_t turns = 0; run_one(sim); turns++)
+        assert(turns < SIM_TURNS_MAX);
+}
+
+static uint64_t next_us(const struct sim *sim) {
+    struct timer *event = timers_first(&sim->events);
+    uint64_t next = event ? event->at_us : UINT64_MAX;
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        uint64_t at = lane_next_us(&sim->nodes[i].core.lanes[0]);
+        if (at < next) next = at;
+    }
+    return next;
+}
+
+/* Moves the clock to the next timer or event, at most to `until`; false: there was none. */
+static bool advance(struct sim *sim, uint64_t until) {
+    uint64_t next = next_us(sim);
+    if (next > until) return false;
+    if (next > sim->now_us) sim->now_us = next;
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        lane_fire(&sim->nodes[i].core.lanes[0]);
+    network_fire(sim);
+    settle(sim);
+    return true;
+}
+
+void sim_run(struct sim *sim, uint64_t us) {
+    uint64_t until = sim->now_us + us;
+    settle(sim);
+    while (advance(sim, until)) {
+    }
+    sim->now_us = until;
+}
+
+uint64_t sim_now_us(const struct sim *sim) {
+    return sim->now_us;
+}
+
+/* --- open and close
+ * -------------------------------------------------------------------------------- */
+
+struct sim *sim_open(const struct sim_options *options) {
+    struct sim *sim = mem_zero(1, sizeof *sim);
+    assert(sim);
+    sim->options = *options;
+    sim->n_nodes = options->nodes ? options->nodes : 1;
+    sim->now_us = SIM_STARTS_US;
+    sim->parcels_before = parcel_alive();
+    rng_init(&sim->rng, options->seed);
+    timers_init(&sim->events);
+    buffer_init(&sim->trace);
+    buffer_init(&sim->reply_body);
+    arena_init(&sim->reply_arena, 0);
+    sim->nodes = mem_zero(sim->n_nodes, sizeof(struct sim_node));
+    assert(sim->nodes);
+    network_open(sim);
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        char name[32];
+        snprintf(name, sizeof name, "node%u", i + 1);
+        node->sim = sim;
+        node->number = i + 1;
+        enum status s = core_open(&node->core, &(struct core_options){
+                                                   .name = name,
+                                                   .seed = rng_next(&sim->rng),
+                                                   .io_lanes = 1,
+                                                   .driver = &sim_driver,
+                                                   .host = node,
+                                               });
+        assert(s == STATUS_OK);
+    }
+    settle(sim);
+    return sim;
+}
+
+void sim_close(struct sim **taken) {
+    struct sim *sim = *taken;
+    *taken = NULL;
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        core_stop(&node->core, node->core.lanes);
+        settle(sim);
+        while (!node->stopped) {
+            bool moved = advance(sim, UINT64_MAX - 1);
+            assert(moved); /* an actor that cannot stop */
+        }
+    }
+    settle(sim);
+    network_close(sim);
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        core_close(&sim->nodes[i].core);
+    assert(parcel_alive() == sim->parcels_before);
+    timers_free(&sim->events);
+    buffer_free(&sim->trace);
+    buffer_free(&sim->reply_body);
+    arena_free(&sim->reply_arena);
+    mem_free(sim->nodes);
+    mem_free(sim);
+}
+
+/* --- orders from the test
+ * --------------------------------------------------------------------------- */
+
+/* Runs fn in a turn of the node's root, and what follows at this instant. */
+static void order(struct sim *sim, struct sim_node *node, turn_fn fn, void *context) {
+    core_order(&node->core, node->core.lanes, fn, context);
+    settle(sim);
+}
+
+static struct sim_node *node_at(struct sim *sim, uint32_t number) {
+    assert(number >= 1 && number <= sim->n_nodes);
+    return &sim->nodes[number - 1];
+}
+
+/* The actor a test names; a test that names nobody is wrong. */
+static actor_handle named(struct sim *sim, const char *name) {
+    actor_handle handle = registry_find(&sim->nodes[0].core.registry, name);
+    if (handle == 0) {
+        fprintf(stderr, "sim: node 1 has no actor \"%s\"\n", name);
+        abort();
+    }
+    return handle;
+}
+
+struct spawning {
+    struct spawn spawn;
+    actor_handle handle;
+    enum status status;
+    bool over;
+};
+
+static void
+spawn_opened(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self;
+    struct spawning *spawning = context;
+    spawning->over = true;
+    spawning->status = outcome->status;
+    if (outcome->status != STATUS_OK) turn_stop(turn, spawning->handle);
+}
+
+static void spawn_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct spawning *spawning = context;
+    spawning->status = turn_spawn(turn, &spawning->spawn, &spawning->handle);
+    if (spawning->status != STATUS_OK) spawning->over = true;
+}
+
+actor_handle sim_spawn_as(struct sim *sim, uint32_t node, const struct spawn *spawn) {
+    struct spawning spawning = {.spawn = *spawn};
+    spawning.spawn.opened = spawn_opened;
+    spawning.spawn.context = &spawning;
+    order(sim, node_at(sim, node), spawn_now, &spawning);
+    assert(spawning.over);
+    return spawning.status == STATUS_OK ? spawning.handle : 0;
+}
+
+actor_handle sim_spawn_on(struct sim *sim,
+                          uint32_t node,
+                          const char *name,
+                          const struct actor_type *type,
+                          const void *options) {
+    return sim_spawn_as(
+        sim, node,
+        &(struct spawn){
+            .type = type, .name = name, .options = options, .restart = RESTART_TEMPORARY});
+}
+
+actor_handle
+sim_spawn(struct sim *sim, const char *name, const struct actor_type *type, const void *options) {
+    return sim_spawn_on(sim, 1, name, type, options);
+}
+
+static void stop_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    turn_stop(turn, *(actor_handle *)context);
+}
+
+void sim_stop_on(struct sim *sim, uint32_t number, const char *name) {
+    struct sim_node *node = node_at(sim, number);
+    actor_handle handle = registry_find(&node->core.registry, name);
+    order(sim, node, stop_now, &handle);
+}
+
+void sim_stop(struct sim *sim, const char *name) {
+    actor_handle handle = named(sim, name);
+    order(sim, &sim->nodes[0], stop_now, &handle);
+}
+
+struct telling {
+    actor_handle to;
+    const ProtobufCMessage *message;
+};
+
+static void tell_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    const struct telling *telling = context;
+    turn_tell(turn, telling->to, telling->message);
+}
+
+void sim_tell(struct sim *sim, const char *name, const ProtobufCMessage *message) {
+    struct telling telling = {named(sim, name), message};
+    order(sim, &sim->nodes[0], tell_now, &telling);
+}
+
+struct calling {
+    struct sim *sim;
+    actor_handle to;
+    const ProtobufCMessage *message;
+    uint64_t timeout_us;
+    bool over;
+    enum status status;
+};
+
+/* Keeps the answer beyond its turn. */
+static void call_done(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)turn;
+    struct calling *calling = context;
+    struct sim *sim = calling->sim;
+    calling->status = outcome->status;
+    calling->over = !outcome->more;
+    snprintf(sim->words, sizeof sim->words, "%s", outcome->text);
+    if (!outcome->message) return;
+    arena_reset(&sim->reply_arena);
+    buffer_clear(&sim->reply_body);
+    enum status s = codec_encode(outcome->message, &sim->reply_body);
+    assert(s == STATUS_OK);
+    s = codec_decode(outcome->message->descriptor, sim->reply_body.data, sim->reply_body.size,
+                     &sim->reply_arena, &sim->reply, NULL);
+    assert(s == STATUS_OK);
+}
+
+static void call_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct calling *calling = context;
+    turn_call(turn, &(struct call){
+                        .to = calling->to,
+                        .message = calling->message,
+                        .done = call_done,
+                        .context = calling,
+                        .deadline_us = turn_now_us(turn) + calling->timeout_us,
+                    });
+}
+
+enum status sim_call(struct sim *sim,
+                     const char *name,
+                     const ProtobufCMessage *message,
+                     uint64_t timeout_us,
+                     const ProtobufCMessage **reply) {
+    struct calling calling = {
+        .sim = sim, .to = named(sim, name), .message = message, .timeout_us = timeout_us};
+    sim->reply = NULL;
+    order(sim, &sim->nodes[0], call_now, &calling);
+    while (!calling.over) {
+        bool moved = advance(sim, UINT64_MAX - 1);
+        assert(moved);
+    }
+    if (reply) *reply = calling.status == STATUS_OK ? sim->reply : NULL;
+    return calling.status;
+}
+
+const char *sim_words(const struct sim *sim) {
+    return sim->words;
+}
+
+bool sim_failed(const struct sim *sim) {
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        if (sim->nodes[i].failed) return true;
+    return false;
+}
+
+/* --- the trace
+ * -------------------------------------------------------------------------------------- */
+
+const char *sim_trace(struct sim *sim) {
+    char *end = buffer_reserve(&sim->trace, 1);
+    assert(end && !sim->trace.failed);
+    *end = '\0';
+    return (const char *)sim->trace.data;
+}
+
+void sim_trace_clear(struct sim *sim) {
+    buffer_clear(&sim->trace);
+}
+
+static size_t line_size(const char *text) {
+    const char *end = strchr(text, '\n');
+    return end ? (size_t)(end - text) + 1 : strlen(text);
+}
+
+static void print_lines(const char *sign, const char *text, size_t from) {
+    for (size_t i = 0; *text; i++, text += line_size(text))
+        fprintf(stderr, "%s %.*s", i >= from ? sign : " ", (int)line_size(text), text);
+}
+
+void sim_expect(struct sim *sim, const char *expected) {
+    const char *traced = sim_trace(sim);
+    if (strcmp(traced, expected) == 0) {
+        sim_trace_clear(sim);
+        return;
+    }
+    size_t same = 0;
+    const char *a = expected, *b = traced;
+    while (*a && *b && line_size(a) == line_size(b) && memcmp(a, b, line_size(a)) == 0) {
+        a += line_size(a);
+        b += line_size(b);
+        same++;
+    }
+    fprintf(stderr, "sim: the trace differs (seed %" PRIu64 ") after %zu lines\n",
+            sim->options.seed, same);
+    fprintf(stderr, "--- expected\n");
+    print_lines("-", expected, same);
+    fprintf(stderr, "+++ traced\n");
+    print_lines("+", traced, same);
+    abort();
+}

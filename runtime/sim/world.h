@@ -1,0 +1,67 @@
+/* world: what is behind struct sim. Private to runtime/sim. */
+#ifndef RUNTIME_SIM_WORLD_H
+#define RUNTIME_SIM_WORLD_H
+
+#include <inttypes.h>
+
+#include "runtime/core.h"
+#include "runtime/sim/sim.h"
+
+/* A connection as one end sees it; its peer number is its place + 1. */
+struct sim_peer {
+    uint32_t node;         /* number of the other end */
+    uint16_t number_there; /* this end's peer number at the other one */
+    bool alive;
+};
+
+struct sim_node {
+    struct core core;
+    struct sim *sim;
+    uint32_t number; /* from 1 */
+    bool stopped;
+    bool failed;
+    struct sim_peer *peers; /* owned */
+    uint32_t n_peers;
+};
+
+struct sim_job {
+    struct sim_job *next; /* owned */
+    struct sim_node *node;
+    struct parcel *parcel; /* owned, PARCEL_WORKED */
+};
+
+struct sim {
+    struct sim_options options;
+    struct rng rng;
+    uint64_t now_us;
+    struct sim_node *nodes; /* owned */
+    uint32_t n_nodes;
+    uint32_t next_node;
+    struct timers events; /* of the network; owned struct event */
+    struct sim_job *jobs; /* owned list */
+    struct sim_job *last_job;
+    uint32_t n_jobs;
+    bool *cut;         /* owned, n_nodes × n_nodes */
+    uint64_t *last_at; /* owned, n_nodes × n_nodes: links keep the order of messages */
+    struct buffer trace;
+    char words[1024];
+    ProtobufCMessage *reply; /* in reply_arena */
+    struct arena reply_arena;
+    struct buffer reply_body;
+    int64_t parcels_before;
+};
+
+/* Runs blocking work and sends its outcome home. */
+void sim_work(struct sim_node *node, struct parcel *parcel);
+
+void network_open(struct sim *sim);
+void network_close(struct sim *sim);
+/* Runs the events that are due. */
+void network_fire(struct sim *sim);
+/* Blocking work that takes its time. */
+void network_work(struct sim *sim, struct sim_node *node, struct parcel *parcel, uint64_t us);
+/* The driver's remote and lookup. */
+void network_send(struct core *core, struct lane *from, struct parcel *parcel);
+void network_lookup(struct core *core, struct lane *from, struct parcel *parcel);
+
+#endif

@@ -1,0 +1,16 @@
+/* trace: the lines of what actors do (runtime/sim/sim.h has the format). Costs one branch when
+ * nobody reads. Private to runtime/. */
+#ifndef RUNTIME_TRACE_H
+#define RUNTIME_TRACE_H
+
+#include "runtime/cell.h"
+
+bool trace_on(const struct cell *cell);
+/* "name SIGN message" */
+void trace_message(const struct cell *cell, char sign, const ProtobufCMessage *message);
+/* "name SIGN words" */
+void trace_words(const struct cell *cell, char sign, const char *format, ...) PRINTF(3, 4);
+/* "name x Message: REASON": a message that was not delivered. */
+void trace_dead(const struct cell *cell, uint32_t op, enum status reason);
+
+#endif

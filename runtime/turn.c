@@ -1,0 +1,409 @@
+/* turn: one run of a handler: who and when, memory, words, and the answer of the request. What a
+ * turn asks of others is in runtime/ask.c.
+ *
+ * A request is settled once: by turn_reply, turn_defer or turn_forward in the handler, else by the
+ * status it returns. */
+#include "runtime/turn_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "runtime/trace.h"
+#include "schemas/runtime.pb-c.h"
+
+enum {
+    STEAL_MIN = 64 * 1024, /* larger bodies take the scratch buffer instead of a copy */
+    NOTE_MAX = 1024,
+    FAILED_TEXT_MAX = 4096, /* words of a failure, cut beyond */
+};
+
+/* --- begin and end
+ * -------------------------------------------------------------------------------- */
+
+void turn_begin(struct turn *turn, struct cell *cell, struct parcel *parcel) {
+    struct lane *lane = cell->lane;
+    assert(!lane->turn);
+    *turn = (struct turn){.core = cell->core, .lane = lane, .cell = cell, .parcel = parcel};
+    if (parcel) {
+        turn->op = parcel->envelope.op;
+        turn->trace[0] = parcel->envelope.trace[0];
+        turn->trace[1] = parcel->envelope.trace[1];
+        turn->span = parcel->envelope.span;
+    }
+    lane->turn = turn;
+    struct lane_now *doing = &lane->doing;
+    atomic_store_explicit(&doing->kind, cell->kind->type->kind, memory_order_relaxed);
+    atomic_store_explicit(&doing->actor, cell->handle, memory_order_relaxed);
+    atomic_store_explicit(&doing->op, turn->op, memory_order_relaxed);
+    atomic_store_explicit(&doing->since_us, lane->now_us, memory_order_relaxed);
+    uint64_t number = atomic_load_explicit(&doing->turn, memory_order_relaxed);
+    atomic_store_explicit(&doing->turn, number + 1, memory_order_release);
+}
+
+void turn_end(struct turn *turn) {
+    struct lane *lane = turn->lane;
+    uint64_t began = lane->now_us;
+    uint64_t spent = lane_read_clock(lane) - began;
+    struct actor_stats *stats = turn->cell->stats;
+    stats->busy_us += spent;
+    histogram_add(&stats->handler, spent);
+    lane->turns++;
+    lane->busy_us += spent;
+    if (spent > lane->stall_max_us) lane->stall_max_us = spent;
+    if (spent > LANE_STALL_US) lane_report_stall(lane, turn->cell, turn->op, spent);
+    uint64_t number = atomic_load_explicit(&lane->doing.turn, memory_order_relaxed);
+    atomic_store_explicit(&lane->doing.turn, number + 1, memory_order_release);
+    lane->turn = NULL;
+    parcel_free(turn->parcel);
+    arena_reset(&lane->arena);
+}
+
+/* --- who and when
+ * --------------------------------------------------------------------------------- */
+
+actor_handle turn_self(const struct turn *turn) {
+    return turn->cell->handle;
+}
+
+actor_handle turn_sender(const struct turn *turn) {
+    return turn->request ? turn->parcel->envelope.from : 0;
+}
+
+uint64_t turn_now_us(const struct turn *turn) {
+    return turn->core->driver->now_us(turn->core);
+}
+
+uint64_t turn_wall_ms(const struct turn *turn) {
+    return turn->core->driver->wall_ms(turn->core);
+}
+
+uint64_t turn_deadline_us(const struct turn *turn) {
+    return turn->request ? turn->parcel->envelope.deadline_us : NO_DEADLINE;
+}
+
+uint64_t turn_random(struct turn *turn) {
+    return rng_next(&turn->lane->rng);
+}
+
+/* --- memory
+ * --------------------------------------------------------------------------------------- */
+
+void *turn_alloc(struct turn *turn, size_t size) {
+    return arena_zero(&turn->lane->arena, size);
+}
+
+static char *format_in(struct arena *arena, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *text = n < 0 ? NULL : arena_alloc(arena, (size_t)n + 1);
+    if (text) vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *turn_printf(struct turn *turn, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = format_in(&turn->lane->arena, format, args);
+    va_end(args);
+    return text;
+}
+
+void *turn_message(struct turn *turn, const ProtobufCMessageDescriptor *type) {
+    ProtobufCMessage *message = arena_alloc(&turn->lane->arena, type->sizeof_message);
+    assert(message); /* of one struct's size: a turn near its limit is a broken turn */
+    type->message_init(message);
+    return message;
+}
+
+/* --- words
+ * ---------------------------------------------------------------------------------------- */
+
+void turn_note(struct turn *turn, const char *format, ...) {
+    if (!trace_on(turn->cell)) return;
+    char text[NOTE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    trace_words(turn->cell, ' ', "%s", text);
+}
+
+static void set_words(struct turn *turn, const char *format, va_list args) {
+    const char *text = format_in(&turn->lane->arena, format, args);
+    turn->words = text ? text : "";
+}
+
+enum status turn_fail(struct turn *turn, enum status status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    set_words(turn, format, args);
+    va_end(args);
+    return status;
+}
+
+void turn_retry_after(struct turn *turn, uint32_t ms) {
+    turn->retry_after_ms = ms;
+}
+
+const char *turn_words(const struct turn *turn) {
+    return turn->words ? turn->words : "";
+}
+
+/* --- encoding
+ * ------------------------------------------------------------------------------------- */
+
+/* Large bodies keep the memory they were encoded in. */
+static struct parcel *steal_scratch(struct buffer *scratch) {
+    struct parcel *parcel = parcel_new(0);
+    if (!parcel) return NULL;
+    unsigned char *fitted = mem_resize(scratch->data, scratch->size);
+    parcel->body = fitted ? fitted : scratch->data;
+    parcel->size = scratch->size;
+    buffer_init(scratch);
+    return parcel;
+}
+
+struct parcel *turn_encode(struct turn *turn,
+                           enum parcel_kind kind,
+                           const ProtobufCMessage *message,
+                           enum status *status) {
+    struct buffer *scratch = &turn->lane->scratch;
+    buffer_clear(scratch);
+    *status = message ? codec_encode(message, scratch) : STATUS_OK;
+    if (*status != STATUS_OK) return NULL;
+    struct parcel *parcel = NULL;
+    if (scratch->size >= STEAL_MIN) {
+        parcel = steal_scratch(scratch);
+    } else {
+        parcel = parcel_new(scratch->size);
+        if (parcel && scratch->size) memcpy(parcel->body, scratch->data, scratch->size);
+    }
+    if (!parcel) {
+        *status = STATUS_NO_MEMORY;
+        return NULL;
+    }
+    parcel->envelope.kind = (uint8_t)kind;
+    parcel->envelope.op = message ? lane_op(turn->lane, message->descriptor) : 0;
+    parcel->envelope.from = turn->cell->handle;
+    parcel->envelope.trace[0] = turn->trace[0];
+    parcel->envelope.trace[1] = turn->trace[1];
+    parcel->envelope.span = turn->span;
+    if (turn->trace[0] | turn->trace[1]) parcel->envelope.flags = PARCEL_TRACED;
+    return parcel;
+}
+
+struct parcel *
+parcel_local(enum parcel_kind kind, actor_handle to, const void *record, size_t size) {
+    assert(size <= PARCEL_INLINE);
+    struct parcel *parcel = parcel_new(size);
+    assert(parcel);
+    parcel->envelope.kind = (uint8_t)kind;
+    parcel->envelope.to = to;
+    if (size) memcpy(parcel->room, record, size);
+    return parcel;
+}
+
+/* --- answering
+ * ------------------------------------------------------------------------------------ */
+
+static void send_answer(struct turn *turn,
+                        enum parcel_kind kind,
+                        actor_handle to,
+                        uint64_t correlation,
+                        const ProtobufCMessage *message) {
+    enum status s = STATUS_OK;
+    struct parcel *parcel = turn_encode(turn, kind, message, &s);
+    if (!parcel) {
+        turn_send_failed(turn, to, correlation, s, "the reply could not be encoded", 0);
+        return;
+    }
+    parcel->envelope.to = to;
+    parcel->envelope.correlation = correlation;
+    turn->cell->stats->sent++;
+    core_send(turn->core, turn->lane, parcel);
+}
+
+void turn_send_failed(struct turn *turn,
+                      actor_handle to,
+                      uint64_t correlation,
+                      enum status status,
+                      const char *text,
+                      uint32_t retry_after_ms) {
+    Failed failed = FAILED__INIT;
+    char cut[FAILED_TEXT_MAX];
+    snprintf(cut, sizeof cut, "%s", text);
+    failed.status = (uint32_t)status;
+    failed.text = cut;
+    failed.retry_after_ms = retry_after_ms;
+    enum status s = STATUS_OK;
+    struct parcel *parcel = turn_encode(turn, PARCEL_REPLY, &failed.base, &s);
+    if (!parcel) { /* words that are not UTF-8, or cut within a character */
+        failed.text = (char *)protobuf_c_empty_string;
+        parcel = turn_encode(turn, PARCEL_REPLY, &failed.base, &s);
+    }
+    assert(parcel);
+    parcel->envelope.to = to;
+    parcel->envelope.correlation = correlation;
+    turn->cell->stats->sent++;
+    core_send(turn->core, turn->lane, parcel);
+}
+
+static bool owes(const struct turn *turn) {
+    return turn->request && turn->parcel->envelope.kind == PARCEL_CALL;
+}
+
+void turn_reply(struct turn *turn, const ProtobufCMessage *message) {
+    assert(turn->request && !turn->settled);
+    turn->settled = true;
+    trace_message(turn->cell, '>', message);
+    if (!owes(turn)) return;
+    const struct envelope *asked = &turn->parcel->envelope;
+    send_answer(turn, PARCEL_REPLY, asked->from, asked->correlation, message);
+}
+
+struct promise turn_defer(struct turn *turn) {
+    assert(turn->request && !turn->settled);
+    turn->settled = true;
+    const struct envelope *asked = &turn->parcel->envelope;
+    struct promise promise = {
+        .deadline_us = asked->deadline_us,
+        .trace = {asked->trace[0], asked->trace[1]},
+        .span = asked->span,
+    };
+    if (!owes(turn)) return promise;
+    struct wait *wait = wait_new(&turn->lane->waits, turn->cell, WAIT_SERVE);
+    wait_serve(&turn->lane->waits, wait, asked->from, asked->correlation);
+    promise.caller = asked->from;
+    promise.correlation = asked->correlation;
+    promise.record = wait->id;
+    return promise;
+}
+
+/* The record of a promise to a caller; a promise that was kept already is a broken actor. */
+static struct wait *owed(struct turn *turn, const struct promise *promise) {
+    struct wait *wait = wait_find(&turn->lane->waits, turn->cell, promise->record);
+    assert(wait && wait->kind == WAIT_SERVE);
+    return wait;
+}
+
+void turn_resolve_part(struct turn *turn,
+                       const struct promise *promise,
+                       const ProtobufCMessage *message) {
+    trace_message(turn->cell, '>', message);
+    if (promise->caller == 0) return;
+    if (owed(turn, promise)->cancelled) return;
+    send_answer(turn, PARCEL_PART, promise->caller, promise->correlation, message);
+}
+
+void turn_resolve(struct turn *turn,
+                  const struct promise *promise,
+                  const ProtobufCMessage *message) {
+    trace_message(turn->cell, '>', message);
+    if (promise->caller == 0) return;
+    struct wait *wait = owed(turn, promise);
+    bool cancelled = wait->cancelled;
+    wait_free(&turn->lane->waits, wait);
+    if (cancelled) return;
+    send_answer(turn, PARCEL_REPLY, promise->caller, promise->correlation, message);
+}
+
+static void trace_failed(const struct turn *turn, enum status status, const char *text) {
+    trace_words(turn->cell, '!', "%s%s%s", status_name(status), *text ? " " : "", text);
+}
+
+void turn_reject(
+    struct turn *turn, const struct promise *promise, enum status status, const char *format, ...) {
+    assert(status != STATUS_OK);
+    va_list args;
+    va_start(args, format);
+    const char *text = format_in(&turn->lane->arena, format, args);
+    va_end(args);
+    if (!text) text = "";
+    trace_failed(turn, status, text);
+    turn->cell->stats->failed++;
+    if (promise->caller == 0) return;
+    struct wait *wait = owed(turn, promise);
+    bool cancelled = wait->cancelled;
+    wait_free(&turn->lane->waits, wait);
+    if (cancelled) return;
+    turn_send_failed(turn, promise->caller, promise->correlation, status, text,
+                     turn->retry_after_ms);
+}
+
+bool turn_wanted(struct turn *turn, const struct promise *promise) {
+    if (promise->deadline_us != NO_DEADLINE && turn_now_us(turn) >= promise->deadline_us)
+        return false;
+    return promise->caller == 0 || !owed(turn, promise)->cancelled;
+}
+
+void turn_forward(struct turn *turn, actor_handle to) {
+    assert(turn->request && !turn->settled);
+    turn->settled = true;
+    struct lane *lane = turn->lane;
+    struct parcel *parcel = turn->parcel;
+    if (owes(turn)) {
+        const struct envelope *asked = &parcel->envelope;
+        struct wait *wait = wait_new(&lane->waits, turn->cell, WAIT_FORWARD);
+        wait_serve(&lane->waits, wait, asked->from, asked->correlation);
+        wait->forwarded = to;
+        uint64_t last = lane->now_us + CALL_MAX_US;
+        timers_add(&lane->timers, &wait->timer,
+                   asked->deadline_us < last ? asked->deadline_us : last);
+    }
+    /* The rest of the turn may still look at its request, so the turn keeps a header of its own. */
+    turn->parcel = parcel_new(0);
+    assert(turn->parcel);
+    turn->parcel->envelope = parcel->envelope;
+    parcel->envelope.to = to;
+    turn->cell->stats->sent++;
+    core_send(turn->core, lane, parcel);
+}
+
+/* --- serving
+ * -------------------------------------------------------------------------------------- */
+
+/* What the handler's status means for the caller. */
+static void settle(struct turn *turn, enum status s) {
+    if (s == STATUS_OK) {
+        if (turn->settled || !owes(turn)) return;
+        Done done = DONE__INIT;
+        turn_reply(turn, &done.base);
+        return;
+    }
+    assert(!turn->settled); /* an answer and a failure: the caller would get two outcomes */
+    turn->settled = true;
+    turn->cell->stats->failed++;
+    const char *text = turn_words(turn);
+    trace_failed(turn, s, text);
+    if (!owes(turn)) return;
+    const struct envelope *asked = &turn->parcel->envelope;
+    turn_send_failed(turn, asked->from, asked->correlation, s, text, turn->retry_after_ms);
+}
+
+void turn_serve(struct turn *turn) {
+    turn->request = true;
+    struct cell *cell = turn->cell;
+    struct parcel *parcel = turn->parcel;
+    const struct handler *handler = kind_handler(cell->kind, parcel->envelope.op);
+    if (!handler) {
+        const ProtobufCMessageDescriptor *type = codec_find(parcel->envelope.op);
+        settle(turn, turn_fail(turn, STATUS_UNIMPLEMENTED, "%s does not accept %s",
+                               cell->kind->type->kind, type ? type->name : "this message"));
+        return;
+    }
+    ProtobufCMessage *message = NULL;
+    const char *why = "";
+    enum status s = codec_decode(handler->message, parcel->body, parcel->size, &turn->lane->arena,
+                                 &message, &why);
+    if (s != STATUS_OK) {
+        settle(turn, turn_fail(turn, s, "%s: %s", handler->message->name, why));
+        return;
+    }
+    trace_message(cell, '<', message);
+    settle(turn, handler->run(cell->state, message, turn));
+}

@@ -1,0 +1,81 @@
+/* wait: what an actor waits for, or owes: an open call, a timer, a monitor, a deferred answer.
+ * Records come from a slab of the lane; an id names its place and its use, so that finding one is
+ * an index and a late answer meets nothing. One lane's thread. */
+#ifndef RUNTIME_WAIT_H
+#define RUNTIME_WAIT_H
+
+#include "runtime/timers.h"
+#include "runtime/turn.h"
+
+struct cell;
+
+enum wait_kind {
+    WAIT_FREE,
+    WAIT_CALL,
+    WAIT_TIMER,
+    WAIT_MONITOR,
+    WAIT_LOOKUP,
+    WAIT_OPEN,    /* a child's first open */
+    WAIT_WATCH,   /* a descriptor */
+    WAIT_SERVE,   /* a deferred answer of this actor */
+    WAIT_FORWARD, /* a request handed on: where a cancel has to follow; until its deadline */
+    WAIT_RESTART, /* the backoff of the actor itself */
+};
+
+struct wait {
+    struct timer timer; /* first: a timer is its wait */
+    uint64_t id;
+    enum wait_kind kind;
+    struct cell *cell; /* borrowed */
+    struct wait *next; /* of the cell */
+    struct wait *previous;
+    union {
+        outcome_fn done;
+        turn_fn run;
+        watch_fn watch;
+    };
+    void *context;
+    actor_handle peer;      /* called, monitored, forwarded to; caller of a served request */
+    uint64_t correlation;   /* of a served request */
+    actor_handle forwarded; /* to whom */
+    struct wait *next_served;
+    int fd;
+    bool cancelled;
+    uint64_t trace[2];
+    uint64_t span;
+};
+
+struct wait_chunk;
+enum { WAIT_CHUNK = 256, WAIT_CHUNKS_MAX = 1 << 16, WAIT_SERVED_BUCKETS = 1024 };
+
+struct waits {
+    struct wait_chunk **chunks; /* owned */
+    uint32_t n_chunks;
+    struct wait *free;
+    uint32_t alive;
+    uint32_t calls; /* of kind WAIT_CALL: a lane may spin while there are some */
+    struct wait
+        *served[WAIT_SERVED_BUCKETS]; /* WAIT_SERVE and WAIT_FORWARD by caller and correlation */
+};
+
+void waits_init(struct waits *waits);
+void waits_free(struct waits *waits);
+/* A zeroed record on the cell's list. Ends the process without memory: the callers promise an
+ * outcome. */
+struct wait *wait_new(struct waits *waits, struct cell *cell, enum wait_kind kind);
+/* Also leaves the cell's list; its timer must be out. */
+void wait_free(struct waits *waits, struct wait *wait);
+/* The cell's record of this id; NULL: over, another's, or never was. */
+struct wait *wait_find(const struct waits *waits, const struct cell *cell, uint64_t id);
+/* Makes a WAIT_SERVE or WAIT_FORWARD findable by its peer and correlation. */
+void wait_serve(struct waits *waits, struct wait *wait, actor_handle caller, uint64_t correlation);
+struct wait *wait_served(const struct waits *waits,
+                         const struct cell *cell,
+                         actor_handle caller,
+                         uint64_t correlation);
+/* Calls visit for every record in use. visit may free the record it is given. */
+void waits_each(struct waits *waits,
+                void (*visit)(struct wait *wait, void *context),
+                void *context);
+
+#endif
