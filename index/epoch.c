@@ -24,6 +24,10 @@ void epoch_leave(struct epoch *epoch, uint64_t ticket) {
     atomic_fetch_sub(&epoch->readers[ticket % 3], 1);
 }
 
+uint64_t epoch_now(const struct epoch *epoch) {
+    return atomic_load(&epoch->now);
+}
+
 bool epoch_passed(struct epoch *epoch, uint64_t since) {
     uint64_t now = atomic_load(&epoch->now);
     while (now < since + 2) {

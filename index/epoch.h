@@ -19,7 +19,9 @@ void epoch_init(struct epoch *epoch);
 /* Any thread; gives the ticket for epoch_leave. */
 uint64_t epoch_enter(struct epoch *epoch);
 void epoch_leave(struct epoch *epoch, uint64_t ticket);
-/* The writer's: true when everything unlinked before epoch `since` was read is unseen by all. Moves
+/* The writer's: the epoch to wait for, after unlinking. */
+uint64_t epoch_now(const struct epoch *epoch);
+/* The writer's: true when everything unlinked before epoch_now gave `since` is unseen by all. Moves
  * the epoch on as far as readers let it; never waits. */
 bool epoch_passed(struct epoch *epoch, uint64_t since);
 

@@ -8,6 +8,7 @@ void graph_init(struct graph *graph, uint32_t M) {
     assert(M >= GRAPH_M_MIN && M <= GRAPH_M_MAX);
     *graph = (struct graph){.M = M};
     slots_init(&graph->rows, 2 * M * sizeof(graph_edge));
+    slots_init(&graph->nodes, sizeof(struct node));
     slots_init(&graph->upper, M * sizeof(graph_edge));
     slots_init(&graph->parents, sizeof(uint32_t));
     atomic_init(&graph->n_upper, 0);
@@ -17,12 +18,14 @@ void graph_init(struct graph *graph, uint32_t M) {
 
 void graph_reset(struct graph *graph) {
     slots_reset(&graph->rows);
+    slots_reset(&graph->nodes);
     slots_reset(&graph->upper);
     slots_reset(&graph->parents);
 }
 
 enum status graph_grow(struct graph *graph, uint64_t n) {
     enum status s = slots_grow(&graph->rows, n);
+    if (s == STATUS_OK) s = slots_grow(&graph->nodes, n);
     if (s == STATUS_OK) s = slots_grow(&graph->parents, n);
     return s;
 }
@@ -67,12 +70,8 @@ void graph_upper_recycle(struct graph *graph, uint32_t first, unsigned count) {
     graph->idle_upper[count] = first + 1;
 }
 
-unsigned graph_read(const struct graph *graph,
-                    const struct points *points,
-                    uint32_t slot,
-                    unsigned level,
-                    uint32_t *out) {
-    const graph_edge *row = graph_row(graph, points, slot, level);
+unsigned graph_read(const struct graph *graph, uint32_t slot, unsigned level, uint32_t *out) {
+    const graph_edge *row = graph_row(graph, slot, level);
     unsigned n = 0, max = graph_row_max(graph, level);
     for (; n < max; n++) {
         uint32_t edge = atomic_load_explicit(&row[n], memory_order_acquire);
@@ -82,13 +81,9 @@ unsigned graph_read(const struct graph *graph,
     return n;
 }
 
-void graph_write(struct graph *graph,
-                 const struct points *points,
-                 uint32_t slot,
-                 unsigned level,
-                 const uint32_t *edges,
-                 unsigned n_edges) {
-    graph_edge *row = graph_row(graph, points, slot, level);
+void graph_write(
+    struct graph *graph, uint32_t slot, unsigned level, const uint32_t *edges, unsigned n_edges) {
+    graph_edge *row = graph_row(graph, slot, level);
     unsigned max = graph_row_max(graph, level);
     assert(n_edges <= max);
     for (unsigned i = 0; i < max; i++) {
@@ -96,4 +91,11 @@ void graph_write(struct graph *graph,
         if (atomic_load_explicit(&row[i], memory_order_relaxed) == edge) continue;
         atomic_store_explicit(&row[i], edge, memory_order_release);
     }
+}
+
+void graph_forget(struct graph *graph, uint32_t slot) {
+    struct node *node = graph_node(graph, slot);
+    graph_write(graph, slot, 0, NULL, 0);
+    if (node->level > 0) graph_upper_recycle(graph, node->upper, node->level);
+    *node = (struct node){.state = NODE_NEW};
 }

@@ -6,7 +6,8 @@
  * acquire here) and that is not reused before they leave (epoch.h). A row half old and half new is
  * as good as either.
  *
- * `parents` is the linker's: tree.h. */
+ * `nodes` and `parents` (tree.h) are the linker's, besides a node's `upper`, which readers follow.
+ */
 #ifndef INDEX_GRAPH_H
 #define INDEX_GRAPH_H
 
@@ -25,9 +26,25 @@ enum {
 
 typedef _Atomic uint32_t graph_edge; /* slot + 1; 0 ends a row */
 
+/* Where a slot is on its way, as the linker knows it. */
+enum node_state {
+    NODE_NEW,       /* free, or in the tail */
+    NODE_FORGOTTEN, /* in the tail, and its removal was seen */
+    NODE_SKIPPED,   /* left the tail removed, without edges */
+    NODE_LINKED,    /* has edges, is in the tree; removed or not */
+    NODE_DETACHED,  /* left the tree; waits for its last in-edge and reader */
+};
+
+struct node {
+    uint32_t upper; /* first row above level 0 */
+    uint8_t level;
+    uint8_t state;
+};
+
 struct graph {
     uint32_t M;
     struct slots rows;        /* 2M edges */
+    struct slots nodes;       /* struct node */
     struct slots upper;       /* M edges; a point's levels 1, 2, … lie side by side */
     struct slots parents;     /* u32 slot + 1; 0: none */
     _Atomic uint32_t n_upper; /* rows ever used above level 0 */
@@ -43,7 +60,7 @@ struct graph_entry {
 
 void graph_init(struct graph *graph, uint32_t M);
 void graph_reset(struct graph *graph);
-/* Memory for the level-0 rows of n slots; with the other arrays, by the appender. */
+/* Memory for n slots; with the other arrays, by the appender. */
 MUST_USE enum status graph_grow(struct graph *graph, uint64_t n);
 
 struct graph_entry graph_entry(const struct graph *graph);
@@ -57,25 +74,23 @@ static inline unsigned graph_row_max(const struct graph *graph, unsigned level) 
     return level == 0 ? 2 * graph->M : graph->M;
 }
 
-static inline graph_edge *
-graph_row(const struct graph *graph, const struct points *points, uint32_t slot, unsigned level) {
+static inline struct node *graph_node(const struct graph *graph, uint32_t slot) {
+    return slots_at(&graph->nodes, slot);
+}
+
+static inline graph_edge *graph_row(const struct graph *graph, uint32_t slot, unsigned level) {
     if (level == 0) return slots_at(&graph->rows, slot);
-    return slots_at(&graph->upper, points_at(points, slot)->upper + level - 1);
+    return slots_at(&graph->upper, graph_node(graph, slot)->upper + level - 1);
 }
 
 /* The edges of a row into `out` (GRAPH_ROW_MAX); gives their number. Any thread. */
-unsigned graph_read(const struct graph *graph,
-                    const struct points *points,
-                    uint32_t slot,
-                    unsigned level,
-                    uint32_t *out);
+unsigned graph_read(const struct graph *graph, uint32_t slot, unsigned level, uint32_t *out);
 /* Replaces a row. Linker. */
-void graph_write(struct graph *graph,
-                 const struct points *points,
-                 uint32_t slot,
-                 unsigned level,
-                 const uint32_t *edges,
-                 unsigned n_edges);
+void graph_write(
+    struct graph *graph, uint32_t slot, unsigned level, const uint32_t *edges, unsigned n_edges);
+
+/* Empties the rows of a slot nobody can reach, and makes it new. Linker. */
+void graph_forget(struct graph *graph, uint32_t slot);
 
 static inline uint32_t graph_parent(const struct graph *graph, uint32_t slot) {
     return *(const uint32_t *)slots_at(&graph->parents, slot) - 1;

@@ -8,7 +8,7 @@
  * states. They meet in three places only: the tail, and the two handoffs. */
 #include "index/index.h"
 
-#include "index/handoff.h"
+#include "index/linker.h"
 #include "index/numbers.h"
 #include "index/view.h"
 #include "runtime/assert.h"
@@ -18,15 +18,15 @@
 struct index {
     struct index_view *view; /* held */
     struct numbers numbers;
-    struct handoff removed; /* appender -> linker */
-    struct handoff freed;   /* linker -> appender */
-    uint32_t idle;          /* first of the slots to reuse; the appender's list */
-    uint32_t *batch;        /* owned; slots of the append that runs */
+    struct linker linker;
+    uint32_t idle;   /* first of the slots to reuse; the appender's list */
+    uint32_t *batch; /* owned; slots of the append that runs */
     size_t batch_room;
 };
 
 void index_close(struct index *index) {
     if (!index) return;
+    linker_reset(&index->linker);
     numbers_reset(&index->numbers);
     mem_free(index->batch);
     index_view_drop(index->view);
@@ -43,8 +43,6 @@ enum status index_open(const struct index_options *given,
     struct index *index = mem_zero(1, sizeof *index);
     if (!index) return STATUS_NO_MEMORY;
     numbers_init(&index->numbers);
-    handoff_init(&index->removed);
-    handoff_init(&index->freed);
     index->idle = SLOT_NONE;
     (void)path;
     s = view_new(&options, &index->view);
@@ -52,6 +50,7 @@ enum status index_open(const struct index_options *given,
         index_close(index);
         return s;
     }
+    linker_init(&index->linker, index->view);
     *out = index;
     *applied = 0;
     return STATUS_OK;
@@ -68,7 +67,7 @@ size_t index_tail_room(const struct index *index) {
 /* A slot nobody looks at: one that was freed, else the next. Memory was reserved. */
 static uint32_t take_slot(struct index *index) {
     struct points *points = &index->view->points;
-    if (index->idle == SLOT_NONE) index->idle = handoff_take(&index->freed, points);
+    if (index->idle == SLOT_NONE) index->idle = handoff_take(&index->linker.freed, points);
     if (index->idle == SLOT_NONE) {
         uint32_t n = atomic_load_explicit(&points->n_slots, memory_order_relaxed);
         atomic_store_explicit(&points->n_slots, n + 1, memory_order_release);
@@ -148,14 +147,10 @@ enum status index_remove(struct index *index, uint64_t number) {
     uint32_t slot = numbers_remove(&index->numbers, points, number);
     if (slot == SLOT_NONE) return STATUS_NOT_FOUND;
     points_set_live(points, slot, false);
-    handoff_push(&index->removed, points, slot);
+    handoff_push(&index->linker.removed, points, slot);
     return STATUS_OK;
 }
 
 enum status index_link_step(struct index *index, size_t budget, bool *idle) {
-    struct tail *tail = &index->view->tail;
-    for (; budget > 0 && tail_first(tail) != SLOT_NONE; budget--)
-        tail_pop(tail);
-    *idle = tail_first(tail) == SLOT_NONE;
-    return STATUS_OK;
+    return linker_step(&index->linker, budget, idle);
 }

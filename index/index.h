@@ -72,9 +72,9 @@ MUST_USE enum status
 index_append(struct index *index, const struct index_point *points, size_t n_points);
 /* Invisible to every search that starts after this returns. NOT_FOUND for an unknown number. */
 MUST_USE enum status index_remove(struct index *index, uint64_t number);
-/* Lists the numbers of the live points: at most n from slot *slot (0 at first) on; returns how many,
- * 0 at the end. Appender's thread, which may remove between two calls. What a replica compares with
- * its points after a restart. */
+/* Lists the numbers of the live points: at most n from slot *slot (0 at first) on; returns how
+ * many, 0 at the end. Appender's thread, which may remove between two calls. What a replica
+ * compares with its points after a restart. */
 size_t index_numbers(const struct index_view *view, uint32_t *slot, uint64_t *numbers, size_t n);
 /* Points the tail can still take. Appender's thread. */
 size_t index_tail_room(const struct index *index);
@@ -151,9 +151,10 @@ index_save_start(struct index *index, const char *path, uint64_t applied, struct
 MUST_USE enum status index_save_step(struct index_save *save, size_t bytes, bool *done);
 void index_save_end(struct index_save *save);
 
-/* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, entry
- * point, every live linked node reachable at level 0. `text` (may be NULL) says what is wrong.
- * Slow; tests. */
+/* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, the
+ * tree (tree.h), every linked point reachable at level 0, every live one there or in the tail.
+ * `text` (may be NULL) says what is wrong. No writer call may run meanwhile. Slow; for tests.
+ * CORRUPT, NO_MEMORY. */
 MUST_USE enum status index_validate(const struct index_view *view, char *text, size_t text_size);
 
 struct index_stats {

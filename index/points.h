@@ -21,11 +21,8 @@ struct point {
     uint64_t number;
     const char *id;   /* in the arena */
     uint32_t handoff; /* list link: handoff.h */
-    uint32_t chain;   /* hash link: numbers.h, appender only */
-    uint32_t upper;   /* first row above level 0: graph.h */
+    uint32_t chain;   /* hash link: numbers.h */
     uint16_t id_size;
-    uint8_t level; /* linker only */
-    uint8_t state; /* linker only: enum link_state */
 };
 
 struct points {

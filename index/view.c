@@ -77,7 +77,7 @@ static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots) {
     const struct points *points = &view->points;
     const struct graph *graph = &view->graph;
     uint64_t slot = points->vectors.stride + points->records.stride + graph->rows.stride +
-                    graph->parents.stride + sizeof(uint32_t) /* of numbers */;
+                    graph->nodes.stride + graph->parents.stride + sizeof(uint32_t) /* of numbers */;
     uint64_t upper = atomic_load_explicit(&graph->n_upper, memory_order_relaxed);
     return n_slots * slot + n_slots / 8 + upper * graph->upper.stride +
            atomic_load_explicit(&points->ids.bytes, memory_order_relaxed) +

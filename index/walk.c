@@ -38,7 +38,7 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
     float best = metric_distance(&points->metric, walk->query, points_vector(points, from.slot));
     walk->distances++;
     while (from.level > level) {
-        unsigned n = graph_read(walk->graph, points, from.slot, from.level, edges);
+        unsigned n = graph_read(walk->graph, from.slot, from.level, edges);
         for (unsigned i = 0; i < n; i++) {
             rows[i] = points_vector(points, edges[i]);
             prefetch(rows[i], points->metric.n_floats);
@@ -83,7 +83,7 @@ bool walk_step(struct walk *walk, unsigned level) {
     const float *rows[GRAPH_ROW_MAX];
     float distances[GRAPH_ROW_MAX];
     uint32_t slots[GRAPH_ROW_MAX];
-    const graph_edge *row = graph_row(walk->graph, points, pool_slot(pool->entries[at]), level);
+    const graph_edge *row = graph_row(walk->graph, pool_slot(pool->entries[at]), level);
     unsigned max = graph_row_max(walk->graph, level), n = 0;
     for (unsigned i = 0; i < max; i++) {
         uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
@@ -101,7 +101,7 @@ bool walk_step(struct walk *walk, unsigned level) {
         offer(walk, distances[i], slots[i], true);
     size_t ahead = pool_next(pool);
     if (ahead == pool->size) return false;
-    row = graph_row(walk->graph, points, pool_slot(pool->entries[ahead]), level);
+    row = graph_row(walk->graph, pool_slot(pool->entries[ahead]), level);
     __builtin_prefetch(row);
     __builtin_prefetch((const char *)row + LINE);
     return true;
