@@ -104,6 +104,7 @@ void doorbell_list(struct doorbells *bells, struct doorbell *bell) {
 void doorbell_check(struct doorbells *bells, struct doorbell *bell) {
     int events = 0;
     size_t size = sizeof events;
+    if (bell->listed) return;
     if (zmq_getsockopt(bell->socket, ZMQ_EVENTS, &events, &size) != 0 || !(events & ZMQ_POLLIN)) {
         return;
     }

@@ -80,10 +80,10 @@ bool link_ready(struct link *link);
  * host.refuse. */
 void link_send(struct link *link, struct parcel *parcel);
 void link_flush(struct link *link);
-/* Finds `name` at `address`, connecting when needed; host.found is called once, later, never from
- * within this call. NOT_FOUND; LOST_PEER: nobody answered within LINK_DEAD_MS or the deadline, or
- * the connection broke; EXPIRED: the peer is there but did not answer in time; INVALID: address or
- * name; NO_MEMORY; BUSY: too many peers. deadline_us on host.now_us's clock. */
+/* Finds `name` at `address`, connecting when needed; host.found is called once, later, not from
+ * within this call (but for NO_MEMORY). NOT_FOUND; LOST_PEER: nobody answered within LINK_DEAD_MS
+ * or the deadline, or the connection broke; EXPIRED: the peer is there but did not answer in time;
+ * INVALID: address or name; NO_MEMORY; BUSY: too many peers. deadline_us on host.now_us's clock. */
 void link_lookup(
     struct link *link, const char *address, const char *name, uint64_t token, uint64_t deadline_us);
 /* When link_tick wants to be called next, on host.now_us's clock. Any call above can make it

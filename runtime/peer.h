@@ -21,6 +21,7 @@ struct peer {
     bool busy;
     enum peer_state state;
     bool opened; /* by us */
+    bool met;    /* it was open: its number may be in handles */
     bool single; /* a foreign program with one socket: everything goes by PEER_CONTROL */
     uint16_t number;
     char name[FRAME_NAME_MAX + 1];
