@@ -295,12 +295,18 @@ static void forgive(struct link *link, uint64_t now_us) {
     uint64_t gap_us = now_us - link->tick_us;
     if (gap_us <= 2 * (uint64_t)LINK_BEAT_MS * 1000) return;
     for (struct peer *peer = link->peers; peer; peer = peer->next) {
-        for (unsigned i = 0; i < PEER_CHANNELS; i++)
-            peer->channels[i].heard_us += gap_us;
+        for (unsigned i = 0; i < PEER_CHANNELS; i++) {
+            uint64_t *heard_us = &peer->channels[i].heard_us;
+            *heard_us = now_us - *heard_us > gap_us ? *heard_us + gap_us : now_us;
+        }
     }
 }
 
 static void attempt(struct link *link, struct peer *peer, uint64_t now_us) {
+    if (!link_is_looked_up(link, peer)) {
+        link_fail(link, peer, NULL);
+        return;
+    }
     uint64_t patience_us = peer->attempt_us + (uint64_t)LINK_HELLO_MS * 1000;
     if (!peer->broken && now_us >= patience_us) link_attempt_failed(link, peer);
     if (!peer->broken) {
@@ -308,9 +314,7 @@ static void attempt(struct link *link, struct peer *peer, uint64_t now_us) {
         return;
     }
     peer_disconnect(peer, &link->bells, &link->host);
-    if (!link_is_looked_up(link, peer)) {
-        link_fail(link, peer, NULL);
-    } else if (now_us < peer->attempt_us) {
+    if (now_us < peer->attempt_us) {
         link_sooner(link, peer->attempt_us);
     } else if (peer_connect(peer, &link->self, &link->bells, now_us) != STATUS_OK) {
         link_attempt_failed(link, peer);
