@@ -42,8 +42,7 @@ static enum status in_index(struct json_reader *reader, size_t index, enum statu
     return s;
 }
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages -------------------------------------------------------------------------------- */
 
 enum status json_value_new(struct json_reader *reader,
                            const ProtobufCMessageDescriptor *type,
@@ -147,8 +146,17 @@ enum status json_value_message(struct json_reader *reader,
     return STATUS_OK;
 }
 
-/* --- lists --------------------------------------------------------------------------------------
- */
+/* --- lists ----------------------------------------------------------------------------------- */
+
+/* The scratch stack keeps to the arena's limit too: what is on it has to fit there in the end. */
+static void *push(struct json_reader *reader, size_t size) {
+    struct buffer *scratch = &reader->scratch;
+    size_t limit = reader->json.arena->limit;
+    if (limit && scratch->size + size > limit) return NULL;
+    void *slot = buffer_reserve(scratch, size);
+    if (slot) scratch->size += size;
+    return slot;
+}
 
 /* Moves the elements above `base` from the scratch stack into the message. */
 static enum status settle(struct json_reader *reader,
@@ -172,7 +180,6 @@ static enum status settle(struct json_reader *reader,
 /* The hot loop: numbers one behind the other, no white space or one blank between them. */
 static enum status floats_read(struct json_reader *reader, size_t base) {
     struct json_text *json = &reader->json;
-    struct buffer *scratch = &reader->scratch;
     bool more = true;
     while (more) {
         struct json_number number;
@@ -184,11 +191,11 @@ static enum status floats_read(struct json_reader *reader, size_t base) {
             json->at += size;
         else
             s = json_scalar_float(reader, &value);
-        if (s != STATUS_OK) return in_index(reader, (scratch->size - base) / sizeof value, s);
-        void *slot = buffer_reserve(scratch, sizeof value);
+        if (s != STATUS_OK)
+            return in_index(reader, (reader->scratch.size - base) / sizeof value, s);
+        void *slot = push(reader, sizeof value);
         if (!slot) return STATUS_NO_MEMORY;
         memcpy(slot, &value, sizeof value);
-        scratch->size += sizeof value;
         if (json->at < json->end && *json->at == ',')
             json->at++;
         else {
@@ -213,8 +220,9 @@ static enum status elements_read(struct json_reader *reader,
                             ? json_value_message(reader, field->descriptor, &slot.message)
                             : json_scalar_read(reader, field, &slot);
         if (s != STATUS_OK) return in_index(reader, i, s);
-        buffer_append(&reader->scratch, &slot, json_scalar_size(field->type));
-        if (reader->scratch.failed) return STATUS_NO_MEMORY;
+        void *place = push(reader, json_scalar_size(field->type));
+        if (!place) return STATUS_NO_MEMORY;
+        memcpy(place, &slot, json_scalar_size(field->type));
         s = json_text_leave(&reader->json, ']', &more);
         if (s != STATUS_OK) return s;
     }
@@ -236,8 +244,7 @@ static enum status list_read(struct json_reader *reader,
     return s == STATUS_OK ? settle(reader, message, field, base) : s;
 }
 
-/* --- maps ---------------------------------------------------------------------------------------
- */
+/* --- maps ------------------------------------------------------------------------------------ */
 
 /* An entry and its place, for sorting equal keys side by side with the last one first. */
 struct entry {
@@ -311,8 +318,9 @@ static enum status map_read(struct json_reader *reader,
         s = entry_read(reader, field->descriptor, &entry.message);
         if (s == STATUS_OK) s = json_text_leave(&reader->json, '}', &more);
         if (s != STATUS_OK) return s;
-        buffer_append(scratch, &entry, sizeof entry);
-        if (scratch->failed) return STATUS_NO_MEMORY;
+        void *place = push(reader, sizeof entry);
+        if (!place) return STATUS_NO_MEMORY;
+        memcpy(place, &entry, sizeof entry);
     }
     if (n == 0) return STATUS_OK;
 
@@ -326,8 +334,7 @@ static enum status map_read(struct json_reader *reader,
     return settle(reader, message, field, base);
 }
 
-/* --- the whole text -----------------------------------------------------------------------------
- */
+/* --- the whole text -------------------------------------------------------------------------- */
 
 enum status json_read(const ProtobufCMessageDescriptor *type,
                       const char *text,

@@ -29,8 +29,7 @@ size_t json_scalar_size(ProtobufCType type) {
     }
 }
 
-/* --- numbers ------------------------------------------------------------------------------------
- */
+/* --- numbers --------------------------------------------------------------------------------- */
 
 /* A number, or a string that is nothing but one. `words` is set instead when the string is no
  * number. */
@@ -149,8 +148,7 @@ static enum status read_integer(struct json_reader *reader, ProtobufCType type, 
     return store_integer(reader, &number, type, slot);
 }
 
-/* --- the rest -----------------------------------------------------------------------------------
- */
+/* --- the rest -------------------------------------------------------------------------------- */
 
 static enum status read_bool(struct json_reader *reader, void *slot) {
     protobuf_c_boolean value = json_text_word(&reader->json, "true");

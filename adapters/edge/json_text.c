@@ -23,8 +23,7 @@ void json_text_init(struct json_text *json, const char *text, size_t size, struc
     json->reason[0] = '\0';
 }
 
-/* --- errors -------------------------------------------------------------------------------------
- */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 enum status json_text_fail(struct json_text *json, const char *format, ...) {
     va_list args;
@@ -80,8 +79,7 @@ void json_text_error(const struct json_text *json, struct json_error *out) {
     out->text[valid] = '\0';
 }
 
-/* --- tokens -------------------------------------------------------------------------------------
- */
+/* --- tokens ---------------------------------------------------------------------------------- */
 
 char json_text_peek(struct json_text *json) {
     while (json->at < json->end &&
@@ -134,8 +132,7 @@ bool json_text_word(struct json_text *json, const char *word) {
     return true;
 }
 
-/* --- strings ------------------------------------------------------------------------------------
- */
+/* --- strings --------------------------------------------------------------------------------- */
 
 /* True when one of eight bytes ends a plain run: quote, backslash, control character or no ASCII.
  */
@@ -258,8 +255,7 @@ enum status json_text_string(struct json_text *json, struct json_slice *out) {
     return STATUS_OK;
 }
 
-/* --- values nobody wants ------------------------------------------------------------------------
- */
+/* --- values nobody wants --------------------------------------------------------------------- */
 
 /* A string that is only checked: escapes go to a few bytes on the stack, not to the arena. */
 static enum status skip_string(struct json_text *json) {

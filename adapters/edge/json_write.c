@@ -25,8 +25,7 @@ static void put_words(struct buffer *out, const char *words) {
     buffer_append(out, words, strlen(words));
 }
 
-/* --- strings ------------------------------------------------------------------------------------
- */
+/* --- strings --------------------------------------------------------------------------------- */
 
 /* What cannot stand in a string as it is. */
 static void put_escape(struct buffer *out, unsigned char c) {
@@ -88,8 +87,7 @@ static void put_bytes(struct buffer *out, const ProtobufCBinaryData *bytes) {
     put(out, '"');
 }
 
-/* --- numbers ------------------------------------------------------------------------------------
- */
+/* --- numbers --------------------------------------------------------------------------------- */
 
 static void put_real(struct buffer *out, double value, bool single) {
     if (isnan(value)) {
@@ -146,8 +144,7 @@ static void put_enum(struct buffer *out, const ProtobufCEnumDescriptor *type, in
         buffer_printf(out, "%d", value);
 }
 
-/* --- values -------------------------------------------------------------------------------------
- */
+/* --- values ---------------------------------------------------------------------------------- */
 
 static void
 put_value(struct buffer *out, const ProtobufCFieldDescriptor *field, const void *value) {

@@ -1,0 +1,196 @@
+/* service_search: Search and SearchStream.
+ *
+ *     RouterSearch ──▶ RouterHits {page_more} … RouterHits        one list of hits, paged at 1 MiB
+ *
+ * Search gathers the one list; SearchStream gets several, each a cumulative top-k, and sends each
+ * as a part. A client that reads too slowly misses snapshots in between, never the last one. */
+#include <string.h>
+
+#include "adapters/edge/ask.h"
+#include "adapters/edge/check.h"
+#include "adapters/edge/payload.h"
+#include "adapters/edge/service_vectron.h"
+#include "runtime/assert.h"
+#include "runtime/poison.h"
+#include "schemas/apigateway.pb-c.h"
+#include "schemas/router.pb-c.h"
+
+/* Of one list of hits with everything asked for: 10,000 hits of 1,500 values. */
+#define SEARCH_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+struct search {
+    struct ask ask; /* first: context and self are one pointer */
+    uint32_t top_k;
+    bool stream;
+    bool sent;           /* a part: metadata went with it */
+    bool list_open;      /* pages of the current list are in the arena */
+    enum status failure; /* the answer is no good; the call waits for its last part */
+    struct arena arena;  /* of the current list */
+    Vectron__V1__SearchResponse response; /* the current list, in the arena */
+};
+static_assert(offsetof(struct search, ask) == 0, "an ask is its search");
+
+/* --- hits ------------------------------------------------------------------------------------ */
+
+static void *copy(struct arena *arena, const void *bytes, size_t size) {
+    void *memory = arena_alloc(arena, size);
+    if (memory && size) memcpy(memory, bytes, size);
+    return memory;
+}
+
+static enum status add_hit(struct search *search, const RouterHit *hit) {
+    Vectron__V1__SearchResponse *response = &search->response;
+    Vectron__V1__SearchResult *result = arena_alloc(&search->arena, sizeof *result);
+    if (!result) return STATUS_TOO_LARGE;
+    vectron__v1__search_result__init(result);
+    result->score = hit->score;
+    result->id = copy(&search->arena, hit->id, strlen(hit->id) + 1);
+    result->n_vector = hit->n_vector;
+    result->vector = copy(&search->arena, hit->vector, hit->n_vector * sizeof *hit->vector);
+    if (!result->id || !result->vector) return STATUS_TOO_LARGE;
+    ProtobufCMessage **entries;
+    enum status s =
+        payload_unpack(&hit->payload, &vectron__v1__search_result__payload_entry__descriptor,
+                       &search->arena, &entries, &result->n_payload);
+    if (s != STATUS_OK) return s == STATUS_NO_MEMORY ? STATUS_TOO_LARGE : s;
+    result->payload = (Vectron__V1__SearchResult__PayloadEntry **)entries;
+    response->results[response->n_results++] = result;
+    return STATUS_OK;
+}
+
+/* A fresh, empty list. */
+static enum status open_list(struct search *search) {
+    arena_reset(&search->arena);
+    vectron__v1__search_response__init(&search->response);
+    search->response.results =
+        arena_alloc(&search->arena, search->top_k * sizeof *search->response.results);
+    if (!search->response.results) return STATUS_TOO_LARGE;
+    search->list_open = true;
+    return STATUS_OK;
+}
+
+/* TOO_LARGE: over SEARCH_BYTES_MAX. INTERNAL: more hits than asked for. */
+static enum status add_page(struct search *search, const RouterHits *hits) {
+    Vectron__V1__SearchResponse *response = &search->response;
+    enum status s = search->list_open ? STATUS_OK : open_list(search);
+    if (s == STATUS_OK && hits->n_hits > search->top_k - response->n_results) s = STATUS_INTERNAL;
+    for (size_t i = 0; s == STATUS_OK && i < hits->n_hits; i++)
+        s = add_hit(search, hits->hits[i]);
+    if (s != STATUS_OK || hits->page_more) return s;
+
+    search->list_open = false;
+    response->partial = hits->partial;
+    response->n_failed_shards = hits->n_failed_shards;
+    response->failed_shards = copy(&search->arena, hits->failed_shards,
+                                   hits->n_failed_shards * sizeof *hits->failed_shards);
+    response->session = copy(&search->arena, hits->session, strlen(hits->session) + 1);
+    return response->failed_shards && response->session ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static const char *failure_words(enum status s) {
+    if (s == STATUS_TOO_LARGE)
+        return "the answer is above the limit of 64 MiB: ask for fewer results (top_k) or leave "
+               "vectors and payload out";
+    if (s == STATUS_CORRUPT) return "a stored payload is not a map of strings";
+    return "the router's answer is not what was asked for";
+}
+
+static void send_list(struct search *search, bool last, struct turn *turn) {
+    struct edge_call *call = search->ask.call;
+    const char *session = search->response.session;
+    if (!search->sent && session[0]) edge_call_set_header(call, SESSION_HEADER, session);
+    if (!search->stream) {
+        edge_reply(call, &search->response.base, turn);
+        return;
+    }
+    /* Snapshots are cumulative: what a slow reader misses is in the next one. */
+    if (last || !edge_call_clogged(call)) {
+        edge_part(call, &search->response.base, turn);
+        search->sent = true;
+    }
+    if (last) edge_end(call, turn);
+}
+
+/* Parts may follow the one that was no good: the call can only end when the last one came. */
+static void on_hits(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    struct search *search = (struct search *)ask;
+    const RouterHits *hits = outcome_as(outcome, RouterHits, router_hits);
+    if (search->failure == STATUS_OK && !hits) {
+        ask_fail(ask->call, outcome, turn);
+        return;
+    }
+    if (search->failure == STATUS_OK) {
+        enum status s = add_page(search, hits);
+        bool whole = !hits->page_more;
+        if (s == STATUS_OK && (search->stream ? !whole && !outcome->more : whole == outcome->more))
+            s = STATUS_INTERNAL;
+        if (s == STATUS_OK && whole) send_list(search, !outcome->more, turn);
+        search->failure = s;
+        if (s == STATUS_OK) return;
+        ask_cancel(ask, turn);
+    }
+    if (!outcome->more) edge_fail(ask->call, search->failure, failure_words(search->failure), turn);
+}
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+static void on_free(void *context) {
+    struct search *search = context;
+    arena_free(&search->arena);
+}
+
+static void ask_search(struct edge_call *call, const RouterSearch *query, struct turn *turn) {
+    struct search *search = ask_new(call, sizeof *search, turn);
+    if (!search) return;
+    search->ask = (struct ask){.call = call, .done = on_hits};
+    search->top_k = query->top_k;
+    search->stream = query->stream;
+    arena_init(&search->arena, SEARCH_BYTES_MAX);
+    edge_call_on_free(call, on_free, search);
+    ask_start(&search->ask, &query->base, turn);
+}
+
+static void start(struct edge_call *call, bool stream, struct turn *turn) {
+    const Vectron__V1__SearchRequest *request = (const void *)edge_call_request(call);
+    const char *session = edge_call_header(call, SESSION_HEADER);
+    struct check check;
+    enum status s = check_search(&check, request);
+    if (s != STATUS_OK) {
+        edge_fail(call, s, check.words, turn);
+        return;
+    }
+    RouterSearch query = ROUTER_SEARCH__INIT;
+    query.collection = request->collection;
+    query.vector = request->vector;
+    query.n_vector = request->n_vector;
+    query.top_k = request->top_k ? request->top_k : CHECK_TOP_K_DEFAULT;
+    query.ef = request->ef;
+    query.exact = request->exact;
+    query.include_vectors = request->include_vectors;
+    /* Contract 4.4: a stream always carries the payload. */
+    query.include_payload = request->include_metadata || stream;
+    query.timeout_ms = request->timeout_ms;
+    query.consistency = (uint32_t)request->consistency;
+    query.session = request->session[0] || !session ? request->session : (char *)session;
+    query.max_staleness_ms = request->max_staleness_ms;
+    query.allow_partial = request->allow_partial;
+    query.stream = stream;
+    ask_search(call, &query, turn);
+}
+
+void service_search(void *self, struct edge_call *call, struct turn *turn) {
+    (void)self;
+    start(call, false, turn);
+}
+
+void service_search_stream(void *self, struct edge_call *call, struct turn *turn) {
+    (void)self;
+    const Vectron__V1__SearchRequest *request = (const void *)edge_call_request(call);
+    if (request->include_vectors) {
+        edge_fail(call, STATUS_INVALID, "include_vectors is not supported on SearchStream", turn);
+        return;
+    }
+    start(call, true, turn);
+}

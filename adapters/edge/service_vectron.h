@@ -1,0 +1,23 @@
+/* service_vectron: the gRPC service vectron.v1.VectronService: public requests become questions to
+ * the router, its answers public responses. One file a conversation: service_vectron.c the short
+ * ones, service_search.c, service_upsert.c. */
+#ifndef EDGE_SERVICE_VECTRON_H
+#define EDGE_SERVICE_VECTRON_H
+
+#include "adapters/edge/call.h"
+
+#define SESSION_HEADER "vectron-session"
+enum {
+    READ_DEADLINE_MS = 10 * 1000, /* of calls whose client gave none */
+    WRITE_DEADLINE_MS = 60 * 1000,
+    SMALL_BODY_MAX =
+        4 * 1024 * 1024, /* of all methods but Upsert: the largest vector as JSON, twice */
+};
+
+extern const struct edge_service vectron_service;
+
+void service_search(void *self, struct edge_call *call, struct turn *turn);
+void service_search_stream(void *self, struct edge_call *call, struct turn *turn);
+void service_upsert(void *self, struct edge_call *call, struct turn *turn);
+
+#endif
