@@ -1,10 +1,12 @@
-/* call: one request at the edge, whatever it came over: gRPC, HTTP/2 JSON, HTTP/1.1 JSON. The transport
- * (edge.c and what is below it) makes it, a service's method (service_*.c) serves it, and neither knows the other.
+/* call: one request at the edge, whatever it came over: gRPC, HTTP/2 JSON, HTTP/1.1 JSON. The
+ * transport (edge.c and what is below it) makes it, a service's method (service_*.c) serves it, and
+ * neither knows the other.
  *
- *   transport ──▶ method->run(call, turn) ──▶ edge_reply | edge_part … edge_end | edge_fail   exactly one end
+ *   transport ──▶ method->run(call, turn) ──▶ edge_reply | edge_part … edge_end | edge_fail exactly
+ * one end
  *
- * The call lives until it ended, also when the client is gone (then answers go nowhere); after its end it must
- * not be touched. Its memory is one arena. Used on the edge's lane only. */
+ * The call lives until it ended, also when the client is gone (then answers go nowhere); after its
+ * end it must not be touched. Its memory is one arena. Used on the edge's lane only. */
 #ifndef EDGE_CALL_H
 #define EDGE_CALL_H
 
@@ -20,7 +22,7 @@ enum {
     EDGE_DETAILS_MAX = 4096,              /* bytes of status details */
 };
 #define EDGE_NO_DEADLINE UINT32_MAX
-#define EDGE_BODY_MAX ((size_t)256 * 1024 * 1024) /* contract 4.4: largest message, either way */
+#define EDGE_BODY_MAX    ((size_t)256 * 1024 * 1024) /* contract 4.4: largest message, either way */
 
 struct edge_method {
     const char *path; /* "/vectron.v1.VectronService/Search" */
@@ -28,8 +30,8 @@ struct edge_method {
     const ProtobufCMessageDescriptor *response;
     bool stream; /* server streaming: edge_part any number of times, then edge_end */
     bool raw;    /* the transport does not decode the body: the method walks it (Upsert) */
-    /* Both sides stream: run is called once a message of the client, one after the other, and finish once the
-     * client has half-closed (NULL: the transport ends the call). */
+    /* Both sides stream: run is called once a message of the client, one after the other, and
+     * finish once the client has half-closed (NULL: the transport ends the call). */
     bool both;
     uint32_t deadline_ms; /* without a deadline of the client; 0 = EDGE_DEADLINE_DEFAULT_MS */
     size_t body_max;      /* bytes of one inflated message; 0 = EDGE_BODY_MAX */
@@ -39,8 +41,8 @@ struct edge_method {
     void (*finish)(void *self, struct edge_call *call, struct turn *turn);
 };
 
-/* One list of services makes gRPC dispatch, reflection, HTTP routes and /openapi.json. Health and reflection
- * are always served and need not be listed. */
+/* One list of services makes gRPC dispatch, reflection, HTTP routes and /openapi.json. Health and
+ * reflection are always served and need not be listed. */
 struct edge_service {
     const char *name; /* "vectron.v1.VectronService" */
     const struct edge_method *methods;
@@ -69,7 +71,8 @@ const void *edge_call_body(const struct edge_call *call, size_t *size);
 enum edge_format edge_call_format(const struct edge_call *call);
 /* Value of a bound path field (decoded), NULL when the route has none of that name. */
 const char *edge_call_field(const struct edge_call *call, const char *field);
-/* Request metadata / header, lower-case name; NULL when absent. Over HTTP also what came as Grpc-Metadata-NAME. */
+/* Request metadata / header, lower-case name; NULL when absent. Over HTTP also what came as
+ * Grpc-Metadata-NAME. */
 const char *edge_call_header(const struct edge_call *call, const char *name);
 /* Absolute, on the turn's clock; the client's deadline or the method's default. */
 uint64_t edge_call_deadline_us(const struct edge_call *call);
@@ -78,31 +81,37 @@ struct arena *edge_call_arena(struct edge_call *call);
 void *edge_call_state(const struct edge_call *call);
 /* Name of the actor this edge's services ask: edge_options.router. */
 const char *edge_call_router(const struct edge_call *call);
-/* False when the client is gone, cancelled or past its deadline: stop early (the call must still be ended). */
+/* False when the client is gone, cancelled or past its deadline: stop early (the call must still be
+ * ended). */
 bool edge_call_wanted(const struct edge_call *call);
 /* run once when the client cancels, is lost or its deadline passes before the end. */
-void edge_call_on_cancel(struct edge_call *call, void (*run)(void *context, struct turn *turn),
+void edge_call_on_cancel(struct edge_call *call,
+                         void (*run)(void *context, struct turn *turn),
                          void *context);
-/* run once when the call's memory goes, whatever ended it, also when the edge itself stops: the place to give
- * back what does not live in the call's arena. No turn: nothing can be sent from there. */
+/* run once when the call's memory goes, whatever ended it, also when the edge itself stops: the
+ * place to give back what does not live in the call's arena. No turn: nothing can be sent from
+ * there. */
 void edge_call_on_free(struct edge_call *call, void (*run)(void *context), void *context);
-/* Response metadata (before the first answer). Copied. Over HTTP it goes out as Grpc-Metadata-NAME. */
+/* Response metadata (before the first answer). Copied. Over HTTP it goes out as Grpc-Metadata-NAME.
+ */
 void edge_call_set_header(struct edge_call *call, const char *name, const char *value);
 
 void edge_reply(struct edge_call *call, const ProtobufCMessage *response, struct turn *turn);
 void edge_part(struct edge_call *call, const ProtobufCMessage *response, struct turn *turn);
 void edge_end(struct edge_call *call, struct turn *turn);
-/* True while the client reads slower than we write: hold back, or send and be ended BUSY. A part that finds more
- * than EDGE_STREAM_MAX bytes waiting ends the answer with BUSY (the call must still be ended). */
+/* True while the client reads slower than we write: hold back, or send and be ended BUSY. A part
+ * that finds more than EDGE_STREAM_MAX bytes waiting ends the answer with BUSY (the call must still
+ * be ended). */
 bool edge_call_clogged(const struct edge_call *call);
-/* An encoded google.rpc.Status for grpc-status-details-bin, <= EDGE_DETAILS_MAX (larger ones are left out).
- * Before edge_fail. Copied. */
+/* An encoded google.rpc.Status for grpc-status-details-bin, <= EDGE_DETAILS_MAX (larger ones are
+ * left out). Before edge_fail. Copied. */
 void edge_call_set_details(struct edge_call *call, const void *data, size_t size);
 void edge_retry_after(struct edge_call *call, uint32_t ms); /* before edge_fail */
 /* status is not STATUS_OK. text NULL or "": the status' own sentence. */
 void edge_fail(struct edge_call *call, enum status status, const char *text, struct turn *turn);
 
-/* --- written by the services (service_vectron.c …) ------------------------------------------------ */
+/* --- written by the services (service_vectron.c …)
+ * ------------------------------------------------ */
 /* All services of the gateway, ended by NULL. */
 extern const struct edge_service *const edge_gateway_services[];
 /* All HTTP routes of the gateway, ended by {0}. */

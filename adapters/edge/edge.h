@@ -1,6 +1,7 @@
-/* edge: the way in from outside. One edge actor is one event loop on an I/O lane: it owns listeners and their
- * connections, speaks gRPC, HTTP/2 and HTTP/1.1 on the same port, and runs services (adapters/edge/call.h). Several
- * edges may listen on one address (SO_REUSEPORT); connections never move between them.
+/* edge: the way in from outside. One edge actor is one event loop on an I/O lane: it owns listeners
+ * and their connections, speaks gRPC, HTTP/2 and HTTP/1.1 on the same port, and runs services
+ * (adapters/edge/call.h). Several edges may listen on one address (SO_REUSEPORT); connections never
+ * move between them.
  *
  * Accepts the messages of schemas/internal/edge.proto: EdgeDrain, EdgeReload, EdgeAskStats. */
 #ifndef EDGE_EDGE_H
@@ -13,17 +14,17 @@ enum {
     EDGE_CALLS_MAX = 65536,       /* under way in one edge; beyond it BUSY */
     EDGE_STREAMS_MAX = 4096,      /* concurrent ones of one HTTP/2 connection (contract 4.4) */
     EDGE_HEADER_MAX = 32 * 1024,  /* bytes of names and values of one request; beyond it 431 */
-    EDGE_STREAM_MAX = 4 * 1024 * 1024, /* bytes of a streamed answer waiting for a slow reader */
-    EDGE_STREAM_CLOGGED = 256 * 1024,  /* edge_call_clogged from here */
+    EDGE_STREAM_MAX = 4 * 1024 * 1024,  /* bytes of a streamed answer waiting for a slow reader */
+    EDGE_STREAM_CLOGGED = 256 * 1024,   /* edge_call_clogged from here */
     EDGE_PARSE_INLINE_MAX = 256 * 1024, /* larger bodies are decoded on a compute lane */
 
     EDGE_HANDSHAKE_MS = 10 * 1000, /* TLS */
     EDGE_HEADER_MS = 10 * 1000,    /* first byte to last byte of a request's head */
-    EDGE_BODY_MS = 30 * 1000,      /* a body may take this long and 1 s for every EDGE_BODY_PACE bytes */
+    EDGE_BODY_MS = 30 * 1000, /* a body may take this long and 1 s for every EDGE_BODY_PACE bytes */
     EDGE_BODY_PACE = 8 * 1024,
-    EDGE_IDLE_MS = 120 * 1000,     /* HTTP/1.1 connection between two requests */
-    EDGE_WRITE_MS = 60 * 1000,     /* output without progress: the client is given up */
-    EDGE_PING_MS = 60 * 1000,      /* HTTP/2 connection that says nothing is asked */
+    EDGE_IDLE_MS = 120 * 1000,       /* HTTP/1.1 connection between two requests */
+    EDGE_WRITE_MS = 60 * 1000,       /* output without progress: the client is given up */
+    EDGE_PING_MS = 60 * 1000,        /* HTTP/2 connection that says nothing is asked */
     EDGE_PING_ANSWER_MS = 20 * 1000, /* … and given up */
     EDGE_EVENT_BEAT_MS = 15 * 1000,  /* comment on an idle event stream */
     EDGE_DRAIN_MS = 30 * 1000,       /* hard end of a drain */
@@ -54,9 +55,9 @@ struct edge_options {
     const struct edge_service *const *services; /* ended by NULL */
     const struct edge_route *routes;            /* ended by {0}; NULL: none */
     const char *openapi;                        /* text of /openapi.json; NULL: not served */
-    const char *router;       /* name of the actor the services ask; /readyz waits for it; NULL: none */
-    const char *cors_origins; /* NULL or "*": all (contract 2.4); else a comma-separated list that is
-                                 matched and echoed (contract 2.5) */
+    const char *router; /* name of the actor the services ask; /readyz waits for it; NULL: none */
+    const char *cors_origins; /* NULL or "*": all (contract 2.4); else a comma-separated list that
+                                 is matched and echoed (contract 2.5) */
     struct edge_limits limits;
 };
 

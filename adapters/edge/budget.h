@@ -1,0 +1,21 @@
+/* budget: the bytes that bodies and replies of all edges of this process may take together, so that
+ * uploads are refused at their length prefix and never by the kernel's killer. Any thread. */
+#ifndef EDGE_BUDGET_H
+#define EDGE_BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The first call decides the size for the process: 0 = min(1 GiB, memory / 4), where memory
+ * respects the control group's limit. */
+void budget_init(uint64_t bytes);
+/* False: it does not fit now. */
+bool budget_take(size_t bytes);
+void budget_give(size_t bytes);
+uint64_t budget_size(void);
+uint64_t budget_used(void);
+/* Bytes of memory this process may use: physical, or what its control groups allow. */
+uint64_t budget_memory(void);
+
+#endif
