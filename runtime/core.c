@@ -194,6 +194,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
     core->host = options->host;
     snprintf(core->name, sizeof core->name, "%s", options->name ? options->name : "node");
     core->seed = options->seed;
+    core->tracing = options->tracing;
     core->started_us = core->driver->now_us(core);
     core->n_io = options->io_lanes;
     core->n_lanes = options->io_lanes + options->compute_lanes;

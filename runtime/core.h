@@ -38,8 +38,10 @@ struct driver {
     void (*unbind)(struct cell *cell);
     /* Endpoint of the mailbox, "" when it has none. */
     const char *(*endpoint)(const struct cell *cell);
-    /* One line of the trace, without a line end; NULL: nobody reads it. */
+    /* One line of the trace, without a line end; only while core.tracing. */
     void (*trace)(struct core *core, const char *line);
+    /* A line about an actor's life, always. */
+    void (*notice)(struct core *core, const char *line);
     /* The root actor is gone: nothing runs any more. Any lane. */
     void (*stopped)(struct core *core);
     /* A top-level actor failed for good. */
@@ -61,6 +63,7 @@ struct core {
     const struct driver *driver;
     void *host; /* the driver's own */
     char name[64];
+    bool tracing;
     uint64_t seed;
     uint64_t started_us;
     struct lane *lanes; /* owned; I/O lanes first */
@@ -82,6 +85,7 @@ struct core_options {
     uint64_t seed;
     uint32_t io_lanes; /* >= 1 */
     uint32_t compute_lanes;
+    bool tracing;
     const struct driver *driver;
     void *host;
 };

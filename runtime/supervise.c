@@ -152,8 +152,8 @@ void cell_stop_begin(struct cell *cell) {
     bool waiting = cell->now == CELL_WAITING;
     bool failed = cell->exiting && cell->reason != STATUS_OK && !waiting;
     if (failed) {
-        trace_words(cell, '*', "failed %s%s%s", status_name(cell->reason), cell->words ? " " : "",
-                    cell->words ? cell->words : "");
+        trace_life(cell, "failed %s%s%s", status_name(cell->reason), cell->words ? " " : "",
+                   cell->words ? cell->words : "");
     }
     if (cell->stop_asked && !cell->exiting) cell->reason = STATUS_OK;
     cell->now = CELL_STOPPING;
@@ -216,7 +216,7 @@ static void restart(struct cell *cell, uint32_t recent) {
     mem_free(cell->words);
     cell->words = NULL;
     uint64_t delay = backoff_us(cell, recent);
-    trace_words(cell, '*', "restarts");
+    trace_life(cell, "restarts");
     if (delay == 0) {
         cell->now = CELL_NEW;
         lane_ready(lane, cell);
@@ -241,7 +241,7 @@ static bool wants_restart(const struct cell *cell) {
 
 static void escalate(struct cell *cell) {
     char name[CELL_NAME_MAX], words[512];
-    trace_words(cell, '*', "gave up");
+    trace_life(cell, "gave up");
     snprintf(words, sizeof words, "%s failed too often: %s%s%s", cell_name(cell, name),
              status_name(cell->reason), cell->words ? " " : "", cell->words ? cell->words : "");
     enum status reason = cell->reason == STATUS_OK ? STATUS_INTERNAL : cell->reason;

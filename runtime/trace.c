@@ -9,7 +9,7 @@
 enum { TRACE_LINE_MAX = 4096 };
 
 bool trace_on(const struct cell *cell) {
-    return cell->core->driver->trace && !cell->kind->type->quiet;
+    return cell->core->tracing && !cell->kind->type->quiet;
 }
 
 /* "name SIGN " at the start of line; returns its length. */
@@ -35,6 +35,17 @@ void trace_words(const struct cell *cell, char sign, const char *format, ...) {
     vsnprintf(line + at, sizeof line - at, format, args);
     va_end(args);
     cell->core->driver->trace(cell->core, line);
+}
+
+void trace_life(const struct cell *cell, const char *format, ...) {
+    if (cell->kind->type->quiet) return;
+    char line[TRACE_LINE_MAX];
+    size_t at = start(cell, '*', line);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line + at, sizeof line - at, format, args);
+    va_end(args);
+    cell->core->driver->notice(cell->core, line);
 }
 
 void trace_dead(const struct cell *cell, uint32_t op, enum status reason) {

@@ -121,6 +121,7 @@ static const struct driver sim_driver = {
     .unbind = unbind,
     .endpoint = endpoint,
     .trace = trace,
+    .notice = trace,
     .stopped = stopped,
     .failed = failed,
     .peer = peer,
@@ -261,6 +262,7 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .name = name,
                                                    .seed = rng_next(&sim->rng),
                                                    .io_lanes = 1,
+                                                   .tracing = true,
                                                    .driver = &sim_driver,
                                                    .host = node,
                                                });

@@ -1,0 +1,186 @@
+/* outside: what a process's own threads ask of a node. They borrow a turn of the root actor and
+ * sleep until it has an outcome. */
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/host.h"
+#include "runtime/memory.h"
+#include "runtime/turn_state.h"
+
+enum { WORDS_MAX = 512, CALL_DEFAULT_MS = 10 * 1000 };
+
+static void sleep_until(sem_t *over) {
+    while (sem_wait(over) != 0) { /* a signal */
+    }
+}
+
+/* --- spawning
+ * --------------------------------------------------------------------------------------- */
+
+struct spawning {
+    struct spawn spawn;
+    actor_handle handle;
+    enum status status;
+    char words[WORDS_MAX];
+    sem_t over;
+};
+
+static void
+spawn_opened(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self;
+    struct spawning *spawning = context;
+    spawning->status = outcome->status;
+    snprintf(spawning->words, sizeof spawning->words, "%s", outcome->text);
+    if (outcome->status != STATUS_OK) turn_stop(turn, spawning->handle);
+    sem_post(&spawning->over);
+}
+
+static void spawn_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct spawning *spawning = context;
+    spawning->status = turn_spawn(turn, &spawning->spawn, &spawning->handle);
+    if (spawning->status == STATUS_OK) return;
+    snprintf(spawning->words, sizeof spawning->words, "%s", status_text(spawning->status));
+    sem_post(&spawning->over);
+}
+
+enum status node_spawn(struct node *node, const struct spawn *spawn, actor_handle *out) {
+    struct spawning spawning = {.spawn = *spawn};
+    spawning.spawn.opened = spawn_opened;
+    spawning.spawn.context = &spawning;
+    sem_init(&spawning.over, 0, 0);
+    core_order(&node->core, NULL, spawn_now, &spawning);
+    sleep_until(&spawning.over);
+    sem_destroy(&spawning.over);
+    if (spawning.status == STATUS_OK)
+        *out = spawning.handle;
+    else
+        node_set_error(spawning.words);
+    return spawning.status;
+}
+
+/* --- calling
+ * ---------------------------------------------------------------------------------------- */
+
+/* A reply that outlives its turn: the message lives in the arena, which borrows from body. */
+struct reply {
+    struct reply *next; /* owned */
+    ProtobufCMessage *message;
+    struct arena arena;
+    void *body; /* owned */
+};
+
+static pthread_mutex_t replies_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reply *replies;
+
+static enum status keep_reply(const struct parcel *parcel,
+                              const ProtobufCMessageDescriptor *type,
+                              ProtobufCMessage **out) {
+    struct reply *reply = mem_zero(1, sizeof *reply);
+    if (!reply) return STATUS_NO_MEMORY;
+    arena_init(&reply->arena, 0);
+    enum status s = STATUS_NO_MEMORY;
+    reply->body = mem_copy(parcel->body, parcel->size);
+    if (reply->body)
+        s = codec_decode(type, reply->body, parcel->size, &reply->arena, &reply->message, NULL);
+    if (s != STATUS_OK) {
+        mem_free(reply->body);
+        arena_free(&reply->arena);
+        mem_free(reply);
+        return s;
+    }
+    pthread_mutex_lock(&replies_lock);
+    reply->next = replies;
+    replies = reply;
+    pthread_mutex_unlock(&replies_lock);
+    *out = reply->message;
+    return STATUS_OK;
+}
+
+void node_reply_free(ProtobufCMessage *message) {
+    if (!message) return;
+    pthread_mutex_lock(&replies_lock);
+    struct reply **at = &replies;
+    while (*at && (*at)->message != message)
+        at = &(*at)->next;
+    struct reply *reply = *at;
+    assert(reply);
+    *at = reply->next;
+    pthread_mutex_unlock(&replies_lock);
+    arena_free(&reply->arena);
+    mem_free(reply->body);
+    mem_free(reply);
+}
+
+struct calling {
+    const struct node_call *call;
+    uint64_t deadline_us;
+    enum status status;
+    ProtobufCMessage *reply;
+    char words[WORDS_MAX];
+    sem_t over;
+};
+
+static void end_call(struct calling *calling, enum status status, const char *words) {
+    calling->status = status;
+    snprintf(calling->words, sizeof calling->words, "%s", words);
+    sem_post(&calling->over);
+}
+
+static void call_done(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self;
+    struct calling *calling = context;
+    if (outcome->more) return;
+    enum status s = outcome->status;
+    if (s == STATUS_OK) s = keep_reply(turn->parcel, outcome->message->descriptor, &calling->reply);
+    end_call(calling, s, outcome->text);
+}
+
+static void
+call_found(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self;
+    struct calling *calling = context;
+    if (outcome->status != STATUS_OK) {
+        end_call(calling, outcome->status, outcome->text);
+        return;
+    }
+    turn_call(turn, &(struct call){
+                        .to = outcome->handle,
+                        .message = calling->call->message,
+                        .done = call_done,
+                        .context = calling,
+                        .deadline_us = calling->deadline_us,
+                    });
+}
+
+static void call_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct calling *calling = context;
+    uint64_t ms = calling->call->timeout_ms ? calling->call->timeout_ms : CALL_DEFAULT_MS;
+    calling->deadline_us = turn_now_us(turn) + ms * 1000;
+    turn_lookup(turn, &(struct lookup){
+                          .address = calling->call->address,
+                          .name = calling->call->name,
+                          .done = call_found,
+                          .context = calling,
+                          .deadline_us = calling->deadline_us,
+                      });
+}
+
+enum status node_call(struct node *node, const struct node_call *call, ProtobufCMessage **reply) {
+    struct calling calling = {.call = call};
+    sem_init(&calling.over, 0, 0);
+    core_order(&node->core, NULL, call_now, &calling);
+    sleep_until(&calling.over);
+    sem_destroy(&calling.over);
+    if (call->text && call->text_size > 0)
+        snprintf(call->text, call->text_size, "%s", calling.words);
+    if (calling.status == STATUS_OK && reply)
+        *reply = calling.reply;
+    else
+        node_reply_free(calling.reply);
+    return calling.status;
+}

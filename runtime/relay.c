@@ -1,0 +1,156 @@
+/* relay: what comes from other processes is from outside: an envelope may claim the system band, or
+ * a handle without incarnation, and gets neither. */
+#include "runtime/relay.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "runtime/host.h"
+#include "runtime/link.h"
+#include "runtime/memory.h"
+#include "runtime/rng.h"
+#include "runtime/turn_state.h"
+
+struct relay {
+    struct node *node;      /* borrowed */
+    struct link *link;      /* owned */
+    struct parcel *lookups; /* owned: PARCEL_LOOKUP that the link works on */
+    bool more;              /* the link has more to read */
+};
+
+/* --- what the link needs
+ * ---------------------------------------------------------------------------- */
+
+static struct lane *first_lane(struct node *node) {
+    return &node->core.lanes[0];
+}
+
+static void deliver(void *host, struct parcel *parcel) {
+    struct node *node = host;
+    struct envelope *envelope = &parcel->envelope;
+    if (envelope->kind == PARCEL_CALL || envelope->kind == PARCEL_CAST)
+        if (envelope->band == BAND_SYSTEM) envelope->band = BAND_CONTROL;
+    if (handle_peer(envelope->to) != 0 ||
+        handle_incarnation(envelope->to) == HANDLE_ANY_INCARNATION)
+        core_refuse(&node->core, first_lane(node), parcel, STATUS_LOST_PEER, NULL);
+    else
+        core_send(&node->core, first_lane(node), parcel);
+}
+
+static actor_handle find(void *host, const char *name) {
+    struct node *node = host;
+    return registry_find(&node->core.registry, name);
+}
+
+static void refuse(void *host, struct parcel *parcel, enum status reason) {
+    struct node *node = host;
+    core_refuse(&node->core, first_lane(node), parcel, reason, NULL);
+}
+
+static void lost(void *host, uint16_t peer) {
+    struct node *node = host;
+    core_lost(&node->core, first_lane(node), peer);
+}
+
+static void found(void *host, uint64_t token, enum status status, actor_handle handle) {
+    struct node *node = host;
+    struct relay *relay = node->relay;
+    struct parcel **at = &relay->lookups;
+    while (*at && (uintptr_t)*at != token)
+        at = &(*at)->next;
+    struct parcel *asked = *at;
+    if (!asked) return;
+    *at = asked->next;
+    struct found answer = {status, handle};
+    struct parcel *parcel =
+        parcel_local(PARCEL_FOUND, asked->envelope.from, &answer, sizeof answer);
+    parcel->envelope.correlation = asked->envelope.correlation;
+    core_refuse(&node->core, NULL, asked, status, NULL); /* frees what it carries */
+    core_send(&node->core, first_lane(node), parcel);
+}
+
+static uint64_t now_us(void *host) {
+    struct node *node = host;
+    return node->core.driver->now_us(&node->core);
+}
+
+/* --- for the lane
+ * ----------------------------------------------------------------------------------- */
+
+enum status relay_open(struct node *node, const char *address, struct relay **out) {
+    struct relay *relay = mem_zero(1, sizeof *relay);
+    if (!relay) return STATUS_NO_MEMORY;
+    relay->node = node;
+    struct link_options options = {
+        .zmq_context = node->context,
+        .address = address,
+        .name = node->core.name,
+        .incarnation = rng_mix(node->core.seed),
+    };
+    struct link_host host = {
+        .node = node,
+        .deliver = deliver,
+        .find = find,
+        .refuse = refuse,
+        .lost = lost,
+        .found = found,
+        .now_us = now_us,
+    };
+    enum status s = link_open(&options, &host, &relay->link);
+    if (s == STATUS_OK)
+        s = worker_watch(&node->workers[0], link_fd(relay->link), EPOLLIN, WORKER_RELAY, 0, false);
+    if (s != STATUS_OK) {
+        relay_close(relay);
+        return s;
+    }
+    *out = relay;
+    return STATUS_OK;
+}
+
+void relay_close(struct relay *relay) {
+    if (!relay) return;
+    link_close(relay->link);
+    while (relay->lookups) {
+        struct parcel *parcel = relay->lookups;
+        relay->lookups = parcel->next;
+        core_refuse(&relay->node->core, NULL, parcel, STATUS_LOST_PEER, NULL);
+    }
+    mem_free(relay);
+}
+
+const char *relay_address(const struct relay *relay) {
+    return link_address(relay->link);
+}
+
+void relay_send(struct relay *relay, struct parcel *parcel) {
+    link_send(relay->link, parcel);
+}
+
+void relay_lookup(struct relay *relay, struct parcel *parcel) {
+    struct seek seek;
+    memcpy(&seek, parcel->room, sizeof seek);
+    parcel->next = relay->lookups;
+    relay->lookups = parcel;
+    link_lookup(relay->link, seek.address, seek.name, (uintptr_t)parcel, seek.deadline_us);
+}
+
+void relay_wake(struct relay *relay) {
+    relay->more = link_ready(relay->link);
+}
+
+void relay_flush(struct relay *relay) {
+    link_flush(relay->link);
+}
+
+void relay_tick(struct relay *relay, uint64_t now) {
+    if (relay->more) relay_wake(relay);
+    if (link_due(relay->link) <= now) link_tick(relay->link);
+}
+
+uint64_t relay_due_us(const struct relay *relay) {
+    return relay->more ? 0 : link_due(relay->link);
+}
+
+bool relay_peer(const struct relay *relay, size_t nth, struct link_peer *out) {
+    return link_peer(relay->link, nth, out);
+}

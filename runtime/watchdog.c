@@ -1,0 +1,57 @@
+/* watchdog: reads what lanes publish (struct lane_now): numbers and static words, so an actor that
+ * dies meanwhile does no harm. */
+#include "runtime/watchdog.h"
+
+#include <time.h>
+
+#include "runtime/codec.h"
+#include "runtime/host.h"
+#include "runtime/log.h"
+
+enum { LOOK_MS = 25 };
+
+/* Reports the lane's turn once; *reported: number of the last one reported. */
+static void look(struct node *node, struct lane *lane, uint64_t *reported) {
+    struct lane_now *doing = &lane->doing;
+    uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
+    if (turn % 2 == 0 || turn == *reported) return;
+    uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_relaxed);
+    const char *kind = atomic_load_explicit(&doing->kind, memory_order_relaxed);
+    actor_handle actor = atomic_load_explicit(&doing->actor, memory_order_relaxed);
+    uint32_t op = atomic_load_explicit(&doing->op, memory_order_relaxed);
+    uint64_t now = node->core.driver->now_us(&node->core);
+    if (now < since + LANE_STALL_US) return;
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&doing->turn, memory_order_relaxed) != turn) return;
+    *reported = turn;
+    const ProtobufCMessageDescriptor *type = codec_find(op);
+    log_error("%s/%u#%u holds lane %u since %" PRIu64 " ms in %s", kind, handle_slot(actor),
+              handle_incarnation(actor), lane->index + 1, (now - since) / 1000,
+              type ? type->name : "a turn without a message");
+}
+
+static void *run(void *context) {
+    struct node *node = context;
+    uint64_t reported[TABLE_LANES_MAX] = {0};
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+    pthread_setname_np(pthread_self(), "watchdog");
+    while (!atomic_load_explicit(&node->closing, memory_order_relaxed)) {
+        nanosleep(&pause, NULL);
+        for (uint32_t i = 0; i < node->core.n_lanes; i++)
+            look(node, &node->core.lanes[i], &reported[i]);
+    }
+    return NULL;
+}
+
+enum status watchdog_start(struct node *node) {
+    if (pthread_create(&node->watchdog, NULL, run, node) != 0) return STATUS_QUOTA;
+    node->watching = true;
+    return STATUS_OK;
+}
+
+void watchdog_stop(struct node *node) {
+    if (!node->watching) return;
+    atomic_store(&node->closing, true);
+    pthread_join(node->watchdog, NULL);
+    node->watching = false;
+}

@@ -1,0 +1,233 @@
+/* worker: one loop.
+ *
+ *     sockets and descriptors ─▶ timers ─▶ ready actors, a batch each ─▶ flush trunks and link ─▶ …
+ *
+ * ZeroMQ's descriptors are doorbells: they ring when a command comes to a socket that was found
+ * empty. So the loop sleeps only after every socket said EAGAIN since its last use; while actors
+ * are ready it asks the sockets only now and then, because asking costs a system call. */
+#include "runtime/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/assert.h"
+#include "runtime/door.h"
+#include "runtime/host.h"
+#include "runtime/relay.h"
+
+enum {
+    EVENTS_MAX = 64,
+    BATCHES_MAX = 64, /* taken from the trunk in one loop */
+    BUSY_LOOPS = 16,  /* while actors are ready, sockets are asked every so many loops */
+    BUSY_TURNS = 256, /* or turns */
+    FLUSH_US = 100,   /* what was written waits no longer for other actors' turns */
+    SPIN_US = 50,
+    RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
+    COMPUTE_NICE = 5,
+};
+
+/* --- open and close
+ * --------------------------------------------------------------------------------- */
+
+enum status worker_open(struct worker *worker, struct node *node, struct lane *lane) {
+    *worker = (struct worker){.node = node, .lane = lane};
+    lane->driver = worker;
+    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (worker->epoll < 0) return STATUS_QUOTA;
+    worker->pool = parcel_pool_new();
+    if (!worker->pool) return STATUS_NO_MEMORY;
+    enum status s = trunk_open(&worker->trunk, &node->trunks);
+    if (s != STATUS_OK) return s;
+    int fd = trunks_fd(&node->trunks, lane->index);
+    return worker_watch(worker, fd, EPOLLIN, WORKER_TRUNK, 0, false);
+}
+
+void worker_close(struct worker *worker) {
+    if (worker->epoll > 0) close(worker->epoll);
+    worker->epoll = 0;
+}
+
+enum status worker_watch(struct worker *worker,
+                         int fd,
+                         uint32_t events,
+                         enum worker_source source,
+                         uint32_t number,
+                         bool again) {
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)source << 32 | number};
+    if (epoll_ctl(worker->epoll, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0)
+        return STATUS_OK;
+    return errno == ENOSPC || errno == ENOMEM ? STATUS_QUOTA : STATUS_INVALID;
+}
+
+void worker_unwatch(struct worker *worker, int fd) {
+    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* --- input
+ * ----------------------------------------------------------------------------------------- */
+
+static void deliver_batch(struct worker *worker, struct parcel *parcel) {
+    struct lane *lane = worker->lane;
+    while (parcel) {
+        struct parcel *next = parcel->next;
+        if (parcel->envelope.kind == PARCEL_LOOKUP)
+            relay_lookup(worker->node->relay, parcel);
+        else if (handle_peer(parcel->envelope.to))
+            relay_send(worker->node->relay, parcel);
+        else
+            lane_deliver(lane, parcel);
+        parcel = next;
+    }
+}
+
+/* True when at least one batch came. */
+static bool take_batches(struct worker *worker) {
+    struct parcel *batch = NULL;
+    int n = 0;
+    worker->more = true;
+    while (n < BATCHES_MAX) {
+        if (!trunks_take(&worker->node->trunks, worker->lane->index, &batch)) {
+            worker->more = false;
+            break;
+        }
+        if (!batch) worker->ending = true;
+        deliver_batch(worker, batch);
+        n++;
+    }
+    return n > 0;
+}
+
+static void on_event(struct worker *worker, const struct epoll_event *event) {
+    uint32_t number = (uint32_t)event->data.u64;
+    switch ((enum worker_source)(event->data.u64 >> 32)) {
+    case WORKER_TRUNK:
+        worker->more = true;
+        break;
+    case WORKER_RELAY:
+        relay_wake(worker->node->relay);
+        break;
+    case WORKER_WATCH:
+        lane_event(worker->lane, (int)number, event->events);
+        break;
+    case WORKER_DOOR:
+        door_event(worker, number);
+        break;
+    }
+}
+
+/* Waits up to timeout_ns (0: not at all) and acts on what came. */
+static void wait_events(struct worker *worker, uint64_t timeout_ns) {
+    struct epoll_event events[EVENTS_MAX];
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                               .tv_nsec = (long)(timeout_ns % 1000000000)};
+    int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
+    if (timeout_ns > 0) worker->lane->wakes++;
+    if (n > 0) lane_read_clock(worker->lane);
+    for (int i = 0; i < n; i++)
+        on_event(worker, &events[i]);
+}
+
+/* --- sleeping
+ * -------------------------------------------------------------------------------------- */
+
+static uint64_t next_due_us(const struct worker *worker) {
+    uint64_t due = lane_next_us(worker->lane);
+    if (worker->lane->index == 0) {
+        uint64_t relay = relay_due_us(worker->node->relay);
+        if (relay < due) due = relay;
+    }
+    return due;
+}
+
+/* A call is open and its answer may come in microseconds: looking for it is cheaper than a wake-up.
+ */
+static bool spin(struct worker *worker) {
+    struct lane *lane = worker->lane;
+    if (!worker->node->spin || lane->waits.calls == 0) return false;
+    uint64_t until = lane_read_clock(lane) + SPIN_US;
+    while (lane_read_clock(lane) < until) {
+        if (take_batches(worker)) return true;
+#ifdef __x86_64__
+        __builtin_ia32_pause();
+#endif
+    }
+    return false;
+}
+
+static void sleep_until_due(struct worker *worker) {
+    bool sent = trunk_flush(&worker->trunk);
+    parcel_pool_settle(worker->pool);
+    if (sent && spin(worker)) return;
+    uint64_t now = lane_read_clock(worker->lane);
+    uint64_t due = next_due_us(worker);
+    uint64_t ns = due <= now ? 0 : due - now > 3600000000 ? 3600000000000 : (due - now) * 1000;
+    if (!sent && ns > RETRY_NS) ns = RETRY_NS;
+    if (worker->doors) ns = 0;
+    wait_events(worker, ns);
+}
+
+/* --- the loop
+ * -------------------------------------------------------------------------------------- */
+
+static void flush(struct worker *worker) {
+    trunk_flush(&worker->trunk);
+    if (worker->lane->index == 0) relay_flush(worker->node->relay);
+    worker->flushed_us = worker->lane->now_us;
+}
+
+/* A batch for each actor that is ready now. */
+static void run_ready(struct worker *worker) {
+    struct lane *lane = worker->lane;
+    for (uint32_t n = lane->n_ready; n > 0 && lane->n_ready > 0; n--) {
+        lane_run(lane, 0);
+        if (lane->now_us - worker->flushed_us > FLUSH_US) flush(worker);
+    }
+    flush(worker);
+}
+
+static void take_input(struct worker *worker) {
+    struct lane *lane = worker->lane;
+    bool idle = lane->n_ready == 0 && !worker->more && lane_next_us(lane) > lane->now_us;
+    if (idle) {
+        sleep_until_due(worker);
+    } else {
+        bool ask = ++worker->skipped >= BUSY_LOOPS || lane->turns - worker->ran >= BUSY_TURNS;
+        if (!ask && lane->n_ready > 0) return;
+        wait_events(worker, 0);
+    }
+    worker->skipped = 0;
+    worker->ran = lane->turns;
+    take_batches(worker);
+    door_drain_pending(worker);
+}
+
+static void *run(void *context) {
+    struct worker *worker = context;
+    struct lane *lane = worker->lane;
+    char name[16];
+    snprintf(name, sizeof name, "%s-%u", lane->kind == LANE_IO ? "io" : "compute", lane->index + 1);
+    pthread_setname_np(pthread_self(), name);
+    if (lane->kind == LANE_COMPUTE)
+        setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), COMPUTE_NICE);
+    parcel_pool_enter(worker->pool);
+    assert_lane(lane);
+    while (!worker->ending) {
+        take_input(worker);
+        if (lane_next_us(lane) <= lane->now_us) lane_fire(lane);
+        if (lane->index == 0) relay_tick(worker->node->relay, lane->now_us);
+        run_ready(worker);
+    }
+    parcel_pool_settle(worker->pool);
+    assert_lane(NULL);
+    parcel_pool_enter(NULL);
+    return NULL;
+}
+
+enum status worker_start(struct worker *worker) {
+    return pthread_create(&worker->thread, NULL, run, worker) == 0 ? STATUS_OK : STATUS_QUOTA;
+}
