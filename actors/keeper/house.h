@@ -1,0 +1,61 @@
+/* house: the state of the keeper actor, shared by keeper.c (PD, ledger), tenants.c (shards that
+ * run) and removal.c (stores that go). Nobody else includes it. */
+#ifndef ACTORS_KEEPER_HOUSE_H
+#define ACTORS_KEEPER_HOUSE_H
+
+#include "actors/journal/journal.h"
+#include "actors/keeper/keeper.h"
+#include "actors/shard/shard.h"
+#include "runtime/arena.h"
+#include "schemas/pd.pb-c.h"
+
+/* A replica that runs here, or is being stopped. */
+struct tenant {
+    struct shard_options options; /* the actor's: it may be restarted with them */
+    char state[16];               /* as the shard said last */
+    bool stopping;
+};
+
+struct house {
+    struct keeper_options options;
+    struct journal journal;
+    /* What this worker shall run, as logged. The ledger lives in the arena. */
+    struct arena arena;
+    KeeperLedger *ledger;    /* NULL until the log was read */
+    PdAssignment **by_shard; /* its assignments, ascending */
+    bool current;            /* the ledger in the log names the worker that we are */
+    struct tenant **tenants; /* owned, ascending by shard */
+    uint32_t n_tenants;
+    /* the placement driver */
+    actor_handle pd; /* 0 = not connected */
+    uint64_t monitor;
+    uint32_t nth_address; /* of options.pd, the one in use */
+    uint64_t backoff_us;
+    bool connecting; /* a lookup, a register or the pause before the next is under way */
+    bool registered;
+    bool beating;    /* a beat or what it brought is under way */
+    bool beat_again; /* something changed meanwhile */
+    uint64_t beat_timer;
+    uint64_t epoch; /* of the assignments that are in force */
+    bool swept;
+};
+
+/* keeper.c */
+void house_beat_soon(struct house *self, struct turn *turn);
+
+/* tenants.c: opens what the ledger says and stops the rest; again whenever a tenant is gone. */
+void tenants_settle(struct house *self, struct turn *turn);
+struct tenant *tenant_find(const struct house *self, uint64_t shard);
+/* Fills in one row a running tenant. */
+MUST_USE enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn);
+void tenants_free(struct house *self);
+
+/* removal.c: gives the disk of a store back: points, index file, log. The tenant (NULL: an orphan)
+ * leaves the house at the end. */
+void removal_start(struct house *self, struct tenant *tenant, uint64_t store_id, struct turn *turn);
+/* Removes the stores nobody was told to keep. Only with a list from the PD itself. */
+void removal_sweep(struct house *self, struct turn *turn);
+/* tenants.c: removal is done. */
+void tenant_gone(struct house *self, struct tenant *tenant, struct turn *turn);
+
+#endif

@@ -1,0 +1,208 @@
+/* tenants: the replicas that run here. settle compares them with the ledger and moves each one
+ * step:
+ *
+ *     in the ledger, not here ─▶ spawned        here, not in the ledger ─▶ stopped ─▶ removal ─▶
+ * gone
+ *
+ * A shard that comes back under another store waits until the old one is gone. Tenants are freed
+ * after their actor stopped, as it borrows their options. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "actors/keeper/house.h"
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/turn.h"
+
+#include "runtime/poison.h"
+
+enum {
+    SHARD_RESTARTS_MAX = 10, /* in RESTARTS_PERIOD_S, before the keeper itself gives up */
+    RESTARTS_PERIOD_S = 60,
+    NAME_SIZE = 64,
+};
+
+/* Position of the shard's tenant, or where it would stand. */
+static uint32_t position(const struct house *self, uint64_t shard) {
+    uint32_t low = 0;
+    uint32_t high = self->n_tenants;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (self->tenants[middle]->options.shard < shard)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct tenant *tenant_find(const struct house *self, uint64_t shard) {
+    uint32_t at = position(self, shard);
+    bool found = at < self->n_tenants && self->tenants[at]->options.shard == shard;
+    return found ? self->tenants[at] : NULL;
+}
+
+void tenants_free(struct house *self) {
+    for (uint32_t i = 0; i < self->n_tenants; i++)
+        mem_free(self->tenants[i]);
+    mem_free(self->tenants);
+}
+
+/* --- opening
+ * --------------------------------------------------------------------------------------------- */
+
+static enum status tenant_add(struct house *self, struct tenant *tenant) {
+    size_t n = self->n_tenants;
+    struct tenant **tenants = mem_resize(self->tenants, (n + 1) * sizeof(struct tenant *));
+    if (!tenants) return STATUS_NO_MEMORY;
+    self->tenants = tenants;
+    uint32_t at = position(self, tenant->options.shard);
+    memmove(tenants + at + 1, tenants + at, (n - at) * sizeof(struct tenant *));
+    tenants[at] = tenant;
+    self->n_tenants++;
+    return STATUS_OK;
+}
+
+static void tenant_remove(struct house *self, struct tenant *tenant) {
+    uint32_t at = position(self, tenant->options.shard);
+    assert(self->tenants[at] == tenant);
+    self->n_tenants--;
+    memmove(self->tenants + at, self->tenants + at + 1,
+            (self->n_tenants - at) * sizeof(struct tenant *));
+    mem_free(tenant);
+}
+
+static enum status spawn(const struct tenant *tenant, struct turn *turn) {
+    char name[NAME_SIZE];
+    shard_name(tenant->options.shard, name, sizeof name);
+    actor_handle actor;
+    return turn_spawn(turn,
+                      &(struct spawn){.type = &shard_type,
+                                      .name = name,
+                                      .options = &tenant->options,
+                                      .restart = RESTART_PERMANENT,
+                                      .intensity = SHARD_RESTARTS_MAX,
+                                      .period_s = RESTARTS_PERIOD_S},
+                      &actor);
+}
+
+static void open_tenant(struct house *self, const PdAssignment *given, struct turn *turn) {
+    enum index_metric metric;
+    enum status s = index_metric_parse(given->distance, &metric);
+    struct tenant *tenant = s == STATUS_OK ? mem_zero(1, sizeof *tenant) : NULL;
+    if (!tenant) {
+        turn_note(turn, "shard %" PRIu64 " %s", given->shard, status_name(STATUS_NO_MEMORY));
+        return;
+    }
+    tenant->options = (struct shard_options){.shard = given->shard,
+                                             .store_id = given->store_id,
+                                             .epoch = given->epoch,
+                                             .dimension = given->dimension,
+                                             .metric = metric,
+                                             .born = given->born,
+                                             .log = self->options.log,
+                                             .points = self->options.points,
+                                             .shelf = self->options.shelf,
+                                             .index_dir = self->options.index_dir,
+                                             .tail_max = self->options.tail_max};
+    s = tenant_add(self, tenant);
+    if (s != STATUS_OK) {
+        mem_free(tenant);
+    } else {
+        s = spawn(tenant, turn);
+        if (s != STATUS_OK) tenant_remove(self, tenant);
+    }
+    if (s != STATUS_OK) turn_note(turn, "shard %" PRIu64 " %s", given->shard, status_name(s));
+}
+
+/* --- stopping
+ * -------------------------------------------------------------------------------------------- */
+
+static void
+on_stopped(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct tenant *tenant = context;
+    (void)outcome;
+    removal_start(actor, tenant, tenant->options.store_id, turn);
+}
+
+static void stop_tenant(struct house *self, struct tenant *tenant, struct turn *turn) {
+    char name[NAME_SIZE];
+    shard_name(tenant->options.shard, name, sizeof name);
+    tenant->stopping = true;
+    actor_handle actor = turn_find(turn, name);
+    if (actor == 0) {
+        removal_start(self, tenant, tenant->options.store_id, turn);
+        return;
+    }
+    turn_monitor(turn, actor, on_stopped, tenant);
+    turn_stop(turn, actor);
+}
+
+void tenant_gone(struct house *self, struct tenant *tenant, struct turn *turn) {
+    tenant_remove(self, tenant);
+    tenants_settle(self, turn);
+}
+
+/* --- both
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static const PdAssignment *assignment_find(const struct house *self,
+                                           const struct shard_options *options) {
+    size_t low = 0;
+    size_t high = self->ledger->n_assignments;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (self->by_shard[middle]->shard < options->shard)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == self->ledger->n_assignments) return NULL;
+    const PdAssignment *given = self->by_shard[low];
+    bool same = given->shard == options->shard && given->store_id == options->store_id;
+    return same ? given : NULL;
+}
+
+void tenants_settle(struct house *self, struct turn *turn) {
+    for (uint32_t i = 0; i < self->n_tenants; i++) {
+        struct tenant *tenant = self->tenants[i];
+        if (tenant->stopping) continue;
+        const PdAssignment *given = assignment_find(self, &tenant->options);
+        if (given)
+            tenant->options.born = given->born;
+        else
+            stop_tenant(self, tenant, turn);
+    }
+    for (size_t i = 0; i < self->ledger->n_assignments; i++)
+        if (!tenant_find(self, self->ledger->assignments[i]->shard))
+            open_tenant(self, self->ledger->assignments[i], turn);
+}
+
+/* --- reporting
+ * ------------------------------------------------------------------------------------------- */
+
+enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn) {
+    PdBeatShard *rows = turn_alloc(turn, (self->n_tenants + 1) * sizeof *rows);
+    beat->shards = turn_alloc(turn, (self->n_tenants + 1) * sizeof *beat->shards);
+    if (!rows || !beat->shards) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < self->n_tenants; i++) {
+        struct tenant *tenant = self->tenants[i];
+        if (tenant->stopping) continue;
+        PdBeatShard *row = &rows[beat->n_shards];
+        pd_beat_shard__init(row);
+        row->shard = tenant->options.shard;
+        row->state = tenant->state;
+        row->leader = !strcmp(tenant->state, "serving") || !strcmp(tenant->state, "disk_full");
+        struct holding *holding = shelf_take(self->options.shelf, tenant->options.shard);
+        if (holding) {
+            struct index_stats stats = index_stats(holding->view);
+            row->applied = atomic_load_explicit(&holding->applied, memory_order_acquire);
+            row->points = stats.points;
+            row->memory_bytes = stats.memory_bytes;
+        }
+        holding_drop(holding);
+        beat->shards[beat->n_shards++] = row;
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,364 @@
+/* catalog: arrays of owned rows. Workers are few and found by walking or bisecting; a collection
+ * owns its shards in one array, whose ids are consecutive, as they were given together.
+ *
+ * Invariants: n_shards of a worker counts its replicas in all collections; ids are below their
+ * counters; epoch grows with every change that a worker can see. */
+#include "actors/pd/catalog.h"
+
+#include <string.h>
+
+#include "runtime/arena.h"
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+
+#include "runtime/poison.h"
+
+static_assert(CATALOG_WORKER_SHARDS_MAX * (CATALOG_NAME_MAX + 80) < CODEC_MESSAGE_MAX,
+              "assignments of a worker are one message");
+static_assert(CATALOG_COLLECTIONS_MAX * (CATALOG_NAME_MAX + 8) < CODEC_MESSAGE_MAX,
+              "the list of collections is one message");
+
+void catalog_init(struct catalog *catalog) {
+    *catalog = (struct catalog){
+        .epoch = 1, .next_worker = 1, .next_shard = 1, .next_store = CATALOG_STORE_FIRST};
+}
+
+static void worker_free(struct catalog_worker *worker) {
+    if (!worker) return;
+    if (worker->facts) {
+        mem_free(worker->facts->grpc_address);
+        mem_free(worker->facts->link);
+        mem_free(worker->facts->region);
+        mem_free(worker->facts->zone);
+        mem_free(worker->facts->rack);
+        mem_free(worker->facts);
+    }
+    mem_free(worker);
+}
+
+static void collection_free(struct catalog_collection *collection) {
+    if (!collection) return;
+    mem_free(collection->name);
+    mem_free(collection->distance);
+    mem_free(collection->shards);
+    mem_free(collection);
+}
+
+void catalog_reset(struct catalog *catalog) {
+    for (uint32_t i = 0; i < catalog->n_workers; i++)
+        worker_free(catalog->workers[i]);
+    for (uint32_t i = 0; i < catalog->n_collections; i++)
+        collection_free(catalog->collections[i]);
+    mem_free(catalog->workers);
+    mem_free(catalog->collections);
+    mem_free(catalog->by_shard);
+    if (catalog->building) catalog_reset(catalog->building);
+    mem_free(catalog->building);
+    catalog_init(catalog);
+}
+
+/* --- finding
+ * -------------------------------------------------------------------------------------------- */
+
+struct catalog_worker *catalog_worker(const struct catalog *catalog, uint64_t id) {
+    for (uint32_t i = 0; i < catalog->n_workers; i++)
+        if (catalog->workers[i]->id == id) return catalog->workers[i];
+    return NULL;
+}
+
+struct catalog_worker *
+catalog_worker_at(const struct catalog *catalog, const char *grpc_address, const char *link) {
+    for (uint32_t i = 0; i < catalog->n_workers; i++) {
+        const PdRegister *facts = catalog->workers[i]->facts;
+        if (strcmp(facts->grpc_address, grpc_address) == 0 && strcmp(facts->link, link) == 0)
+            return catalog->workers[i];
+    }
+    return NULL;
+}
+
+/* Position of the name, or where it would stand. */
+static uint32_t position(const struct catalog *catalog, const char *name, bool *found) {
+    uint32_t low = 0;
+    uint32_t high = catalog->n_collections;
+    *found = false;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(catalog->collections[middle]->name, name);
+        if (order == 0) *found = true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct catalog_collection *catalog_find(const struct catalog *catalog, const char *name) {
+    bool found;
+    uint32_t at = position(catalog, name, &found);
+    return found ? catalog->collections[at] : NULL;
+}
+
+/* Position in by_shard of the first collection whose shards begin above id. */
+static uint32_t shard_position(const struct catalog *catalog, uint64_t id) {
+    uint32_t low = 0;
+    uint32_t high = catalog->n_collections;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (catalog->by_shard[middle]->shards[0].id <= id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct catalog_shard *catalog_shard(const struct catalog *catalog, uint64_t id) {
+    uint32_t at = shard_position(catalog, id);
+    if (at == 0) return NULL;
+    struct catalog_collection *collection = catalog->by_shard[at - 1];
+    uint64_t nth = id - collection->shards[0].id;
+    return nth < collection->n_shards ? &collection->shards[nth] : NULL;
+}
+
+void catalog_range(uint32_t nth, uint32_t n_shards, uint64_t *start, uint64_t *end) {
+    assert(n_shards > 0);
+    assert(nth < n_shards);
+    uint64_t width =
+        n_shards == 1 ? 0 : UINT64_MAX / n_shards + (UINT64_MAX % n_shards + 1 == n_shards);
+    *start = nth * width;
+    *end = nth + 1 == n_shards ? UINT64_MAX : (nth + 1) * width - 1;
+}
+
+/* --- applying
+ * ------------------------------------------------------------------------------------------- */
+
+static PdRegister *facts_copy(const PdRegister *from) {
+    PdRegister *facts = mem_alloc(sizeof *facts);
+    if (!facts) return NULL;
+    pd_register__init(facts);
+    facts->grpc_address = mem_string(from->grpc_address);
+    facts->link = mem_string(from->link);
+    facts->region = mem_string(from->region);
+    facts->zone = mem_string(from->zone);
+    facts->rack = mem_string(from->rack);
+    facts->cpu_cores = from->cpu_cores;
+    facts->memory_bytes = from->memory_bytes;
+    facts->disk_bytes = from->disk_bytes;
+    facts->search_only = from->search_only;
+    return facts;
+}
+
+static bool facts_whole(const PdRegister *facts) {
+    return facts && facts->grpc_address && facts->link && facts->region && facts->zone &&
+           facts->rack;
+}
+
+static enum status worker_add(struct catalog *catalog, struct catalog_worker *worker) {
+    struct catalog_worker **workers =
+        mem_resize(catalog->workers, (catalog->n_workers + 1) * sizeof(struct catalog_worker *));
+    if (!workers) return STATUS_NO_MEMORY;
+    workers[catalog->n_workers++] = worker;
+    catalog->workers = workers;
+    if (worker->id >= catalog->next_worker) catalog->next_worker = worker->id + 1;
+    return STATUS_OK;
+}
+
+static enum status apply_worker(struct catalog *catalog, const PdWorkerRow *row) {
+    if (row->worker == 0 || !row->facts) return STATUS_CORRUPT;
+    struct catalog_worker *fresh = mem_zero(1, sizeof *fresh);
+    if (!fresh) return STATUS_NO_MEMORY;
+    fresh->id = row->worker;
+    fresh->registered_ms = row->registered_ms;
+    fresh->facts = facts_copy(row->facts);
+    if (!facts_whole(fresh->facts)) {
+        worker_free(fresh);
+        return STATUS_NO_MEMORY;
+    }
+    catalog->epoch++;
+    struct catalog_worker *worker = catalog_worker(catalog, row->worker);
+    if (!worker) {
+        enum status s = worker_add(catalog, fresh);
+        if (s != STATUS_OK) worker_free(fresh);
+        return s;
+    }
+    PdRegister *old = worker->facts;
+    worker->facts = fresh->facts;
+    worker->registered_ms = fresh->registered_ms;
+    fresh->facts = old;
+    worker_free(fresh);
+    return STATUS_OK;
+}
+
+/* The shards of a row, checked against the state. */
+static enum status collection_shards(struct catalog *catalog,
+                                     const PdCollectionRow *row,
+                                     struct catalog_collection *collection) {
+    for (size_t i = 0; i < row->n_shards; i++) {
+        const PdShardRow *from = row->shards[i];
+        if (from->n_replicas != 1 || from->shard != row->shards[0]->shard + i)
+            return STATUS_CORRUPT;
+        if (!catalog_worker(catalog, from->replicas[0]->worker)) return STATUS_CORRUPT;
+        collection->shards[i] = (struct catalog_shard){.id = from->shard,
+                                                       .epoch = from->epoch,
+                                                       .store_id = from->replicas[0]->store_id,
+                                                       .worker = from->replicas[0]->worker,
+                                                       .collection = collection,
+                                                       .nth = (uint32_t)i};
+    }
+    return STATUS_OK;
+}
+
+static enum status collection_new(struct catalog *catalog,
+                                  const PdCollectionRow *row,
+                                  struct catalog_collection **out) {
+    if (row->n_shards == 0 || row->n_shards > CATALOG_SHARDS_MAX) return STATUS_CORRUPT;
+    struct catalog_collection *collection = mem_zero(1, sizeof *collection);
+    if (!collection) return STATUS_NO_MEMORY;
+    collection->name = mem_string(row->name);
+    collection->distance = mem_string(row->distance);
+    collection->dimension = row->dimension;
+    collection->created_ms = row->created_ms;
+    collection->born = row->born;
+    collection->n_shards = (uint32_t)row->n_shards;
+    collection->shards = mem_zero(row->n_shards, sizeof *collection->shards);
+    enum status s = STATUS_NO_MEMORY;
+    if (collection->name && collection->distance && collection->shards)
+        s = collection_shards(catalog, row, collection);
+    if (s != STATUS_OK) {
+        collection_free(collection);
+        return s;
+    }
+    *out = collection;
+    return STATUS_OK;
+}
+
+/* Room for one more row in both arrays. */
+static enum status collections_grow(struct catalog *catalog) {
+    size_t size = (catalog->n_collections + 1) * sizeof(struct catalog_collection *);
+    struct catalog_collection **rows = mem_resize(catalog->collections, size);
+    if (!rows) return STATUS_NO_MEMORY;
+    catalog->collections = rows;
+    rows = mem_resize(catalog->by_shard, size);
+    if (!rows) return STATUS_NO_MEMORY;
+    catalog->by_shard = rows;
+    return STATUS_OK;
+}
+
+static void
+insert(struct catalog_collection **rows, uint32_t n, uint32_t at, struct catalog_collection *row) {
+    memmove(rows + at + 1, rows + at, (n - at) * sizeof(struct catalog_collection *));
+    rows[at] = row;
+}
+
+static void take_out(struct catalog_collection **rows, uint32_t n, uint32_t at) {
+    memmove(rows + at, rows + at + 1, (n - at - 1) * sizeof(struct catalog_collection *));
+}
+
+static enum status apply_collection(struct catalog *catalog, const PdCollectionRow *row) {
+    bool found;
+    uint32_t at = position(catalog, row->name, &found);
+    if (found) return STATUS_CORRUPT;
+    enum status s = collections_grow(catalog);
+    if (s != STATUS_OK) return s;
+    struct catalog_collection *collection;
+    s = collection_new(catalog, row, &collection);
+    if (s != STATUS_OK) return s;
+    uint32_t n = catalog->n_collections;
+    insert(catalog->by_shard, n, shard_position(catalog, collection->shards[0].id), collection);
+    insert(catalog->collections, n, at, collection);
+    catalog->n_collections++;
+    catalog->epoch++;
+    for (uint32_t i = 0; i < collection->n_shards; i++) {
+        const struct catalog_shard *shard = &collection->shards[i];
+        catalog_worker(catalog, shard->worker)->n_shards++;
+        if (shard->id >= catalog->next_shard) catalog->next_shard = shard->id + 1;
+        if (shard->store_id >= catalog->next_store) catalog->next_store = shard->store_id + 1;
+    }
+    return STATUS_OK;
+}
+
+static enum status apply_born(struct catalog *catalog, const char *name) {
+    struct catalog_collection *collection = catalog_find(catalog, name);
+    /* It may have been deleted between the proposal and its turn. */
+    if (!collection) return STATUS_OK;
+    collection->born = true;
+    catalog->epoch++;
+    return STATUS_OK;
+}
+
+static enum status apply_deleted(struct catalog *catalog, const char *name) {
+    bool found;
+    uint32_t at = position(catalog, name, &found);
+    if (!found) return STATUS_OK; /* deleted twice at the same time */
+    struct catalog_collection *collection = catalog->collections[at];
+    for (uint32_t i = 0; i < collection->n_shards; i++)
+        catalog_worker(catalog, collection->shards[i].worker)->n_shards--;
+    take_out(catalog->by_shard, catalog->n_collections,
+             shard_position(catalog, collection->shards[0].id) - 1);
+    take_out(catalog->collections, catalog->n_collections, at);
+    catalog->n_collections--;
+    catalog->epoch++;
+    collection_free(collection);
+    return STATUS_OK;
+}
+
+static enum status snapshot_rows(struct catalog *catalog, const PdSnapshot *part) {
+    enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < part->n_workers; i++)
+        s = apply_worker(catalog, part->workers[i]);
+    for (size_t i = 0; s == STATUS_OK && i < part->n_collections; i++)
+        s = apply_collection(catalog, part->collections[i]);
+    return s;
+}
+
+static enum status apply_snapshot(struct catalog *catalog, const PdSnapshot *part) {
+    if (part->first) {
+        if (!part->counters) return STATUS_CORRUPT;
+        if (catalog->building)
+            catalog_reset(catalog->building);
+        else
+            catalog->building = mem_alloc(sizeof *catalog->building);
+        if (!catalog->building) return STATUS_NO_MEMORY;
+        catalog_init(catalog->building);
+        catalog->building->cluster = part->counters->cluster;
+        catalog->building->born_ms = part->counters->born_ms;
+        catalog->building->next_worker = part->counters->next_worker;
+        catalog->building->next_shard = part->counters->next_shard;
+        catalog->building->next_store = part->counters->next_store;
+        catalog->building->final_epoch = part->counters->epoch;
+    }
+    if (!catalog->building) return STATUS_CORRUPT;
+    enum status s = snapshot_rows(catalog->building, part);
+    if (s != STATUS_OK || !part->last) return s;
+    struct catalog whole = *catalog->building;
+    whole.epoch = whole.final_epoch;
+    mem_free(catalog->building);
+    catalog->building = NULL;
+    catalog_reset(catalog);
+    *catalog = whole;
+    return STATUS_OK;
+}
+
+enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
+    switch (command->command_case) {
+    case PD_COMMAND__COMMAND_BIRTH:
+        if (catalog->cluster != 0 || command->birth->cluster == 0) return STATUS_CORRUPT;
+        catalog->cluster = command->birth->cluster;
+        catalog->born_ms = command->birth->wall_ms;
+        return STATUS_OK;
+    case PD_COMMAND__COMMAND_WORKER:
+        return apply_worker(catalog, command->worker);
+    case PD_COMMAND__COMMAND_COLLECTION:
+        return apply_collection(catalog, command->collection);
+    case PD_COMMAND__COMMAND_COLLECTION_BORN:
+        return apply_born(catalog, command->collection_born);
+    case PD_COMMAND__COMMAND_COLLECTION_DELETED:
+        return apply_deleted(catalog, command->collection_deleted);
+    case PD_COMMAND__COMMAND_SNAPSHOT:
+        return apply_snapshot(catalog, command->snapshot);
+    default:
+        return STATUS_CORRUPT;
+    }
+}

@@ -1,0 +1,89 @@
+/* driver: the state of the pd actor, shared by pd.c (life, log), collections.c and workers.c.
+ * Nobody else includes it. */
+#ifndef ACTORS_PD_DRIVER_H
+#define ACTORS_PD_DRIVER_H
+
+#include "actors/journal/journal.h"
+#include "actors/pd/catalog.h"
+#include "actors/pd/pd.h"
+
+/* A collection that is being created: its client waits until every shard serves. */
+struct creation {
+    struct creation *next;
+    struct promise promise;
+    uint64_t timer;
+    bool logged; /* it is in the catalog */
+    char name[CATALOG_NAME_MAX + 1];
+};
+
+struct driver {
+    struct pd_options options;
+    bool ready;  /* the log was replayed */
+    bool failed; /* it cannot be: why */
+    char why[256];
+    struct catalog catalog;
+    struct journal journal;
+    uint64_t entries;           /* of log since the last snapshot */
+    uint64_t snapshot_at;       /* first index of the snapshot on its way, 0 = none */
+    struct creation *creations; /* owned */
+    bool registering;           /* a worker's row is on its way to the log */
+    /* Ids given; ahead of the catalog while a row is on its way. */
+    uint64_t next_worker;
+    uint64_t next_shard;
+    uint64_t next_store;
+};
+
+/* pd.c: OK once the log was replayed, else NOT_READY with words. */
+MUST_USE enum status driver_judge(const struct driver *self, struct turn *turn);
+/* Logs a command; its effect comes by driver_applied. The promise (may be NULL) is rejected when
+ * the log refuses, else settled by whoever handles the command. */
+MUST_USE enum status driver_propose(struct driver *self,
+                                    const PdCommand *command,
+                                    const struct promise *promise,
+                                    struct turn *turn);
+
+/* collections.c */
+MUST_USE enum status
+driver_create(struct driver *self, const PdCreateCollection *msg, struct turn *turn);
+MUST_USE enum status
+driver_delete(struct driver *self, const PdDeleteCollection *msg, struct turn *turn);
+MUST_USE enum status
+driver_list(struct driver *self, const PdListCollections *msg, struct turn *turn);
+MUST_USE enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *turn);
+/* A command on a collection was applied. */
+void collection_applied(struct driver *self,
+                        const PdCommand *command,
+                        const struct promise *promise,
+                        struct turn *turn);
+/* Shards of this collection were heard of. */
+void collection_heard(struct driver *self,
+                      struct catalog_collection *collection,
+                      struct turn *turn);
+/* The log refused what was on its way. */
+void collections_refused(struct driver *self,
+                         enum status status,
+                         const char *text,
+                         struct turn *turn);
+void collections_free(struct driver *self);
+
+/* workers.c */
+MUST_USE enum status driver_register(struct driver *self, const PdRegister *msg, struct turn *turn);
+MUST_USE enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *turn);
+MUST_USE enum status
+driver_workers(struct driver *self, const PdListWorkers *msg, struct turn *turn);
+void worker_applied(struct driver *self,
+                    const PdCommand *command,
+                    const struct promise *promise,
+                    struct turn *turn);
+/* It beat within PD_BEATS_MISSED_MAX beats. */
+bool worker_alive(const struct catalog_worker *worker, const struct turn *turn);
+/* Its keeper fetches its assignments now and not at the next beat. */
+void worker_wake(const struct driver *self, uint64_t worker, struct turn *turn);
+/* Says "worker 2 (127.0.0.1:9090)". Turn memory. */
+const char *worker_words(const struct catalog_worker *worker, struct turn *turn);
+
+/* placement.c: the worker for a new shard: of those alive and eligible the one with the least
+ * shards, counting planned ones. NULL: none. */
+struct catalog_worker *placement_pick(const struct catalog *catalog, const struct turn *turn);
+
+#endif

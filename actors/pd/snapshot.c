@@ -1,0 +1,121 @@
+/* snapshot: the catalog as a run of entries, workers first, since collections name them; a part is
+ * cut when it has grown to PART_BYTES. */
+#include "actors/pd/catalog.h"
+#include "runtime/arena.h"
+#include "runtime/codec.h"
+
+#include "runtime/poison.h"
+
+enum { PART_BYTES = 256 * 1024, PART_ROWS = 1024 };
+
+struct writer {
+    catalog_emit emit;
+    void *context;
+    struct arena arena; /* rows of the part */
+    PdSnapshot part;
+    PdWorkerRow *workers[PART_ROWS];
+    PdCollectionRow *collections[PART_ROWS];
+    size_t bytes;
+};
+
+static enum status flush_part(struct writer *writer, bool last) {
+    PdCommand command = PD_COMMAND__INIT;
+    command.command_case = PD_COMMAND__COMMAND_SNAPSHOT;
+    command.snapshot = &writer->part;
+    writer->part.last = last;
+    writer->part.workers = writer->workers;
+    writer->part.collections = writer->collections;
+    struct buffer entry;
+    buffer_init(&entry);
+    enum status s = codec_encode(&command.base, &entry);
+    if (s == STATUS_OK) s = writer->emit(writer->context, &entry);
+    buffer_free(&entry);
+    pd_snapshot__init(&writer->part);
+    arena_reset(&writer->arena);
+    writer->bytes = 0;
+    return s;
+}
+
+static enum status room(struct writer *writer) {
+    bool full = writer->bytes >= PART_BYTES || writer->part.n_workers == PART_ROWS ||
+                writer->part.n_collections == PART_ROWS;
+    return full ? flush_part(writer, false) : STATUS_OK;
+}
+
+static enum status put_worker(struct writer *writer, const struct catalog_worker *worker) {
+    enum status s = room(writer);
+    if (s != STATUS_OK) return s;
+    PdWorkerRow *row = arena_alloc(&writer->arena, sizeof *row);
+    if (!row) return STATUS_NO_MEMORY;
+    pd_worker_row__init(row);
+    row->worker = worker->id;
+    row->facts = worker->facts;
+    row->registered_ms = worker->registered_ms;
+    writer->workers[writer->part.n_workers++] = row;
+    writer->bytes += codec_size(&row->base);
+    return STATUS_OK;
+}
+
+static PdShardRow *shard_row(struct writer *writer, const struct catalog_shard *shard) {
+    PdShardRow *row = arena_alloc(&writer->arena, sizeof *row);
+    PdReplicaRow *replica = arena_alloc(&writer->arena, sizeof *replica);
+    PdReplicaRow **replicas = arena_alloc(&writer->arena, sizeof *replicas);
+    if (!row || !replica || !replicas) return NULL;
+    pd_shard_row__init(row);
+    pd_replica_row__init(replica);
+    replica->worker = shard->worker;
+    replica->store_id = shard->store_id;
+    replicas[0] = replica;
+    row->shard = shard->id;
+    row->epoch = shard->epoch;
+    row->n_replicas = 1;
+    row->replicas = replicas;
+    return row;
+}
+
+static enum status put_collection(struct writer *writer,
+                                  const struct catalog_collection *collection) {
+    enum status s = room(writer);
+    if (s != STATUS_OK) return s;
+    PdCollectionRow *row = arena_alloc(&writer->arena, sizeof *row);
+    PdShardRow **shards = arena_alloc(&writer->arena, collection->n_shards * sizeof *shards);
+    if (!row || !shards) return STATUS_NO_MEMORY;
+    pd_collection_row__init(row);
+    for (uint32_t i = 0; i < collection->n_shards; i++) {
+        shards[i] = shard_row(writer, &collection->shards[i]);
+        if (!shards[i]) return STATUS_NO_MEMORY;
+    }
+    row->name = collection->name;
+    row->dimension = collection->dimension;
+    row->distance = collection->distance;
+    row->created_ms = collection->created_ms;
+    row->born = collection->born;
+    row->n_shards = collection->n_shards;
+    row->shards = shards;
+    writer->collections[writer->part.n_collections++] = row;
+    writer->bytes += codec_size(&row->base);
+    return STATUS_OK;
+}
+
+enum status catalog_snapshot(const struct catalog *catalog, catalog_emit emit, void *context) {
+    struct writer writer = {.emit = emit, .context = context};
+    arena_init(&writer.arena, 0);
+    pd_snapshot__init(&writer.part);
+    PdCounters counters = PD_COUNTERS__INIT;
+    counters.cluster = catalog->cluster;
+    counters.born_ms = catalog->born_ms;
+    counters.epoch = catalog->epoch;
+    counters.next_worker = catalog->next_worker;
+    counters.next_shard = catalog->next_shard;
+    counters.next_store = catalog->next_store;
+    writer.part.first = true;
+    writer.part.counters = &counters;
+    enum status s = STATUS_OK;
+    for (uint32_t i = 0; s == STATUS_OK && i < catalog->n_workers; i++)
+        s = put_worker(&writer, catalog->workers[i]);
+    for (uint32_t i = 0; s == STATUS_OK && i < catalog->n_collections; i++)
+        s = put_collection(&writer, catalog->collections[i]);
+    if (s == STATUS_OK) s = flush_part(&writer, true);
+    arena_free(&writer.arena);
+    return s;
+}

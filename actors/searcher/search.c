@@ -1,0 +1,315 @@
+/* search: see the header. Hits are copied out of the index at once, so that the reader and the
+ * epoch it holds are free before the disk is asked.
+ *
+ * Two things may happen between the index and the points while a write is applied. An id that is
+ * just updated may be hit twice, under its old and its new number: the newer number stays. A number
+ * may have no point: it was replaced (its successor is in the index by now, or in a moment) or
+ * removed. Then the index is searched again for as many more, and what was sent already is left
+ * out; after SEARCH_ATTEMPTS looks the answer is what it is. Without payload and vectors the points
+ * are not asked at all. */
+#include "actors/searcher/search.h"
+
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+
+#include "runtime/poison.h"
+
+enum {
+    STEP_FLOATS = 1 << 20, /* of distances in a step: some 0.3 ms */
+    STEP_DISTANCES_MIN = 64,
+    FILL_STEP = 64, /* hits filled from the cache in a step */
+    HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
+    POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
+};
+
+static_assert(SEARCH_PAGE_BYTES + POINT_BYTES_MAX < CODEC_MESSAGE_MAX, "a page is one message");
+
+enum status search_new(const ShardSearch *query,
+                       struct holding *holding,
+                       struct point_store *points,
+                       struct search **out) {
+    struct search *search = mem_zero(1, sizeof *search);
+    if (!search) return STATUS_NO_MEMORY;
+    search->vector = mem_copy(query->vector, query->n_vector * sizeof(float));
+    if (!search->vector) {
+        mem_free(search);
+        return STATUS_NO_MEMORY;
+    }
+    arena_init(&search->arena, 0);
+    arena_init(&search->page_arena, 0);
+    search->holding = holding;
+    search->points = points;
+    search->k = query->k;
+    search->ef = query->ef;
+    search->exact = query->exact;
+    search->with_vectors = query->include_vectors;
+    search->with_payload = query->include_payload;
+    *out = search;
+    return STATUS_OK;
+}
+
+void search_free(struct search *search) {
+    if (!search) return;
+    assert(!search->reader); /* search_release came first */
+    arena_free(&search->arena);
+    arena_free(&search->page_arena);
+    holding_drop(search->holding);
+    mem_free(search->vector);
+    mem_free(search);
+}
+
+enum status search_start(struct search *search, struct index_reader *reader) {
+    uint64_t k = (uint64_t)search->k + search->gone;
+    struct index_query query = {.vector = search->vector,
+                                .k = k < INDEX_K_MAX ? (uint32_t)k : INDEX_K_MAX,
+                                .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
+                                .exact = search->exact};
+    search->applied = atomic_load_explicit(&search->holding->applied, memory_order_acquire);
+    enum status s = index_search_start(reader, search->holding->view, &query);
+    if (s != STATUS_OK) return s;
+    search->reader = reader;
+    search->attempts++;
+    search->gone = 0;
+    search->stage = SEARCH_SEARCHING;
+    return STATUS_OK;
+}
+
+struct index_reader *search_release(struct search *search) {
+    struct index_reader *reader = search->reader;
+    if (!reader) return NULL;
+    index_search_end(reader);
+    search->reader = NULL;
+    return reader;
+}
+
+/* --- ids seen
+ * ------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_id(const char *id) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
+/* A table with room for k ids at half load. */
+static enum status ids_open(struct search *search) {
+    size_t size = 16;
+    while (size < 2 * (size_t)search->k)
+        size *= 2;
+    search->ids = arena_zero(&search->arena, size * sizeof *search->ids);
+    search->ids_mask = size - 1;
+    return search->ids ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* The id's place: empty, or holding an equal id. */
+static const char **ids_find(const struct search *search, const char *id) {
+    size_t at = hash_id(id) & search->ids_mask;
+    while (search->ids[at] && strcmp(search->ids[at], id) != 0)
+        at = (at + 1) & search->ids_mask;
+    return &search->ids[at];
+}
+
+/* --- SEARCHING
+ * ------------------------------------------------------------------------------------------ */
+
+static enum status copy_hits(struct search *search) {
+    size_t n;
+    const struct index_hit *hits = index_search_hits(search->reader, &n);
+    search->hits = arena_alloc(&search->arena, (n + 1) * sizeof *search->hits);
+    if (!search->hits) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        char *id = arena_alloc(&search->arena, (size_t)hits[i].id_size + 1);
+        if (!id) return STATUS_NO_MEMORY;
+        memcpy(id, hits[i].id, hits[i].id_size);
+        id[hits[i].id_size] = '\0';
+        search->hits[i] =
+            (struct search_hit){.number = hits[i].number, .id = id, .distance = hits[i].distance};
+    }
+    search->n_hits = n;
+    search->next_hit = 0;
+    return STATUS_OK;
+}
+
+/* Of hits with one id the newest number stays. */
+static enum status drop_versions(struct search *search) {
+    size_t size = 16;
+    while (size < 2 * search->n_hits)
+        size *= 2;
+    uint32_t *table = arena_zero(&search->arena, size * sizeof *table); /* index of the hit + 1 */
+    if (!table) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < search->n_hits; i++) {
+        struct search_hit *hit = &search->hits[i];
+        size_t at = hash_id(hit->id) & (size - 1);
+        while (table[at] && strcmp(search->hits[table[at] - 1].id, hit->id) != 0)
+            at = (at + 1) & (size - 1);
+        if (table[at] == 0) {
+            table[at] = (uint32_t)i + 1;
+            continue;
+        }
+        struct search_hit *other = &search->hits[table[at] - 1];
+        bool newer = hit->number > other->number;
+        (newer ? other : hit)->dropped = true;
+        if (newer) table[at] = (uint32_t)i + 1;
+        search->gone++;
+    }
+    return STATUS_OK;
+}
+
+static enum search_want fail(struct search *search, enum status status) {
+    search->status = status;
+    return SEARCH_FAIL;
+}
+
+static enum search_want step_searching(struct search *search) {
+    size_t budget = STEP_FLOATS / search->holding->dimension;
+    if (budget < STEP_DISTANCES_MIN) budget = STEP_DISTANCES_MIN;
+    bool done = false;
+    enum status s = index_search_step(search->reader, budget, &done);
+    if (s != STATUS_OK) return fail(search, s);
+    if (!done) return SEARCH_MORE;
+    s = copy_hits(search);
+    if (s == STATUS_OK) s = drop_versions(search);
+    if (s == STATUS_OK && !search->ids) s = ids_open(search);
+    if (s != STATUS_OK) return fail(search, s);
+    search->stage = SEARCH_FILLING;
+    return SEARCH_MORE;
+}
+
+/* --- FILLING
+ * -------------------------------------------------------------------------------------------- */
+
+static void *page_copy(struct search *search, const void *data, size_t size) {
+    void *copy = arena_alloc(&search->page_arena, size + 1);
+    if (copy && size > 0) memcpy(copy, data, size);
+    return copy;
+}
+
+static enum status
+page_add(struct search *search, const struct search_hit *hit, const struct point *point) {
+    if (!search->page) {
+        size_t room = search->k - search->n_sent;
+        search->page = arena_alloc(&search->page_arena, (room + 1) * sizeof *search->page);
+    }
+    ShardHit *row = arena_alloc(&search->page_arena, sizeof *row);
+    if (!search->page || !row) return STATUS_NO_MEMORY;
+    shard_hit__init(row);
+    row->id = (char *)(uintptr_t)hit->id;
+    row->number = hit->number;
+    row->distance = hit->distance;
+    search->page_bytes += strlen(hit->id) + HIT_BYTES;
+    if (point && search->with_payload && point->payload.size > 0) {
+        row->payload.len = point->payload.size;
+        row->payload.data = page_copy(search, point->payload.data, point->payload.size);
+        if (!row->payload.data) return STATUS_NO_MEMORY;
+        search->page_bytes += point->payload.size;
+    }
+    if (point && search->with_vectors) {
+        row->n_vector = point->vector.size / sizeof(float);
+        row->vector = page_copy(search, point->vector.data, point->vector.size);
+        if (!row->vector) return STATUS_NO_MEMORY;
+        search->page_bytes += point->vector.size;
+    }
+    *ids_find(search, hit->id) = hit->id;
+    search->page[search->n_page++] = row;
+    return STATUS_OK;
+}
+
+/* NOT_READY: the point is on the disk and tier is KV_CACHED. */
+static enum status fill_hit(struct search *search, enum kv_tier tier) {
+    const struct search_hit *hit = &search->hits[search->next_hit];
+    enum status s = STATUS_OK;
+    if (hit->dropped || *ids_find(search, hit->id)) {
+        search->next_hit++;
+        return STATUS_OK;
+    }
+    if (search->with_payload || search->with_vectors) {
+        struct point_value value;
+        s = point_store_read(search->points, search->holding->store_id, hit->number, tier, &value);
+        if (s == STATUS_NOT_FOUND) {
+            search->gone++;
+            search->next_hit++;
+            return STATUS_OK;
+        }
+        if (s != STATUS_OK) return s;
+        s = page_add(search, hit, &value.point);
+        point_value_free(&value);
+    } else {
+        s = page_add(search, hit, NULL);
+    }
+    search->next_hit++;
+    return s;
+}
+
+/* Nothing to fill in: every hit was looked at, or there are enough. */
+static bool filled(const struct search *search) {
+    return search->next_hit == search->n_hits || search->n_sent + search->n_page >= search->k;
+}
+
+static bool page_full(const struct search *search) {
+    return search->page_bytes >= SEARCH_PAGE_BYTES;
+}
+
+enum status search_fetch(void *context) {
+    struct search *search = context;
+    enum status s = STATUS_OK;
+    while (s == STATUS_OK && !filled(search) && !page_full(search))
+        s = fill_hit(search, KV_ANY);
+    search->status = s;
+    return STATUS_OK;
+}
+
+static enum search_want step_filling(struct search *search) {
+    enum status s = STATUS_OK;
+    for (int i = 0; s == STATUS_OK && i < FILL_STEP; i++) {
+        if (filled(search) || page_full(search)) break;
+        s = fill_hit(search, KV_CACHED);
+    }
+    if (s == STATUS_NOT_READY) {
+        search->stage = SEARCH_FETCHING;
+        return SEARCH_FETCH;
+    }
+    if (s != STATUS_OK) return fail(search, s);
+    if (!filled(search)) return page_full(search) ? SEARCH_PAGE : SEARCH_MORE;
+    bool short_of = search->n_sent + search->n_page < search->k;
+    if (short_of && search->gone > 0 && search->attempts < SEARCH_ATTEMPTS) {
+        search->stage = SEARCH_WAITING; /* for a reader: another look */
+        return SEARCH_MORE;
+    }
+    return SEARCH_LAST;
+}
+
+enum search_want search_step(struct search *search) {
+    switch (search->stage) {
+    case SEARCH_SEARCHING:
+        return step_searching(search);
+    case SEARCH_FETCHING:
+        if (search->status != STATUS_OK) return SEARCH_FAIL;
+        search->stage = SEARCH_FILLING;
+        return step_filling(search);
+    case SEARCH_FILLING:
+        return step_filling(search);
+    case SEARCH_WAITING:
+        break;
+    }
+    return SEARCH_MORE;
+}
+
+void search_page(const struct search *search, bool last, ShardHits *out) {
+    shard_hits__init(out);
+    out->n_hits = search->n_page;
+    out->hits = search->page;
+    out->page_more = !last;
+    out->applied = search->applied;
+}
+
+void search_page_sent(struct search *search) {
+    search->n_sent += (uint32_t)search->n_page;
+    search->n_page = 0;
+    search->page_bytes = 0;
+    search->page = NULL;
+    arena_reset(&search->page_arena);
+}

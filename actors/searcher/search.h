@@ -1,0 +1,91 @@
+/* search: one search on one shard as a state machine, from the index's hits to pages of ShardHits.
+ *
+ *     SEARCHING ─▶ FILLING ─▶ page … page ─▶ ended
+ *         ▲           │  ▲ └─▶ FETCHING (blocking pool, what the cache did not have)
+ *         └───────────┘  └───────────┘
+ *          a hit whose point is gone: look again
+ *
+ * Used by the searcher actor only; while FETCHING the object belongs to the blocking job. */
+#ifndef ACTORS_SEARCHER_SEARCH_H
+#define ACTORS_SEARCHER_SEARCH_H
+
+#include "actors/shelf.h"
+#include "runtime/arena.h"
+#include "runtime/turn.h"
+#include "schemas/shard.pb-c.h"
+#include "storage/point_store.h"
+
+enum {
+    SEARCH_PAGE_BYTES = 1024 * 1024, /* of hits in one part of the answer, plus the last one */
+    SEARCH_ATTEMPTS = 3,             /* looks at the index, when hits were replaced meanwhile */
+};
+
+enum search_stage { SEARCH_WAITING, SEARCH_SEARCHING, SEARCH_FILLING, SEARCH_FETCHING };
+
+struct search_hit {
+    uint64_t number;
+    const char *id; /* in the arena */
+    float distance;
+    bool dropped; /* an older version of the same id */
+};
+
+struct search {
+    struct search *next; /* the searcher's ring */
+    enum search_stage stage;
+    struct promise promise;
+    struct holding *holding;     /* owned hold */
+    struct point_store *points;  /* borrowed */
+    struct index_reader *reader; /* borrowed from the searcher while SEARCHING */
+    uint32_t k;
+    uint32_t ef;
+    bool exact;
+    bool with_vectors;
+    bool with_payload;
+    float *vector;    /* owned copy, dimension floats */
+    uint64_t applied; /* of the shard when the search began */
+
+    struct arena arena; /* hits and ids of all attempts */
+    struct search_hit *hits;
+    size_t n_hits;
+    size_t next_hit;
+    uint32_t attempts;
+    uint32_t gone;    /* hits of this attempt that had no point any more */
+    const char **ids; /* open table of what was sent or stands in the page; in the arena */
+    size_t ids_mask;
+
+    struct arena page_arena;
+    ShardHit **page; /* in page_arena */
+    size_t n_page;
+    size_t page_bytes;
+    uint32_t n_sent; /* hits in earlier pages */
+    enum status status;
+};
+
+/* Takes the hold. NO_MEMORY: the hold stays the caller's. */
+MUST_USE enum status search_new(const ShardSearch *query,
+                                struct holding *holding,
+                                struct point_store *points,
+                                struct search **out);
+void search_free(struct search *search); /* NULL is fine; not while FETCHING */
+
+/* Gives the search a reader and starts it. */
+MUST_USE enum status search_start(struct search *search, struct index_reader *reader);
+
+enum search_want {
+    SEARCH_MORE,  /* call search_step again */
+    SEARCH_FETCH, /* run search_fetch on the blocking pool, then step again */
+    SEARCH_PAGE,  /* send search_page, more follow */
+    SEARCH_LAST,  /* send search_page, that was it */
+    SEARCH_FAIL,  /* status says why */
+};
+/* At most about 1 ms of work. */
+enum search_want search_step(struct search *search);
+/* Fills the page from the disk. Blocks; any thread. */
+enum status search_fetch(void *search);
+/* The hits of the page: to be sent, then given up by search_page_sent. */
+void search_page(const struct search *search, bool last, ShardHits *out);
+void search_page_sent(struct search *search);
+/* The reader when the search no longer needs it: give it to another. NULL: it still does. */
+struct index_reader *search_release(struct search *search);
+
+#endif

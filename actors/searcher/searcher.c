@@ -1,0 +1,277 @@
+/* searcher: up to SEARCHER_ACTIVE_MAX searches take turns, one step each, so that a long scan does
+ * not hold up short searches; the others wait in line. Before each step the caller is asked for:
+ * nobody works on a search that was cancelled or has expired.
+ *
+ *     ShardSearch ─▶ waiting ─▶ active (a reader each) ─▶ parts … final part
+ *                                 └─▶ with the blocking pool while it fetches points from the disk
+ */
+#include "actors/searcher/searcher.h"
+
+#include <inttypes.h>
+
+#include "actors/searcher/search.h"
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/turn.h"
+
+#include "runtime/poison.h"
+
+enum {
+    BUSY_RETRY_MS = 50,
+    IDLE_US = 100 * 1000, /* this long without a search: the load is 0, whatever was counted */
+};
+
+struct searches {
+    struct search *first;
+    struct search *last;
+    uint32_t count;
+};
+
+struct searcher {
+    struct searcher_options options;
+    struct searches waiting; /* no reader yet, or again */
+    struct searches active;
+    uint32_t fetching; /* with the blocking pool */
+    size_t waiting_bytes;
+    struct index_reader *readers[SEARCHER_ACTIVE_MAX]; /* owned; not in use */
+    uint32_t n_readers;
+    uint32_t n_opened;
+    bool ticking;
+    bool idle_armed;
+    uint64_t served;
+};
+
+#define SEARCHER_ACCEPTS(X) X(struct searcher, ShardSearch, shard_search, on_search)
+ACTOR_HANDLERS(searcher_handlers, SEARCHER_ACCEPTS);
+
+static void push(struct searches *list, struct search *search) {
+    search->next = NULL;
+    if (list->last)
+        list->last->next = search;
+    else
+        list->first = search;
+    list->last = search;
+    list->count++;
+}
+
+static struct search *pop(struct searches *list) {
+    struct search *search = list->first;
+    if (!search) return NULL;
+    list->first = search->next;
+    if (!list->first) list->last = NULL;
+    list->count--;
+    return search;
+}
+
+static size_t bytes_of(const struct search *search) {
+    return search->holding->dimension * sizeof(float);
+}
+
+static void give_back(struct searcher *self, struct search *search) {
+    struct index_reader *reader = search_release(search);
+    if (!reader) return;
+    assert(self->n_readers < SEARCHER_ACTIVE_MAX);
+    self->readers[self->n_readers++] = reader;
+}
+
+/* NULL: all are in use, or there is no memory for another. */
+static struct index_reader *take_reader(struct searcher *self) {
+    if (self->n_readers > 0) return self->readers[--self->n_readers];
+    if (self->n_opened == SEARCHER_ACTIVE_MAX) return NULL;
+    struct index_reader *reader;
+    if (index_reader_open(&reader) != STATUS_OK) return NULL;
+    self->n_opened++;
+    return reader;
+}
+
+static void idle(void *actor, void *context, struct turn *turn) {
+    struct searcher *self = actor;
+    uint64_t served = (uint64_t)(uintptr_t)context;
+    (void)turn;
+    self->idle_armed = false;
+    if (self->served == served && self->active.count + self->waiting.count + self->fetching == 0)
+        shelf_idle(self->options.shelf, self->options.n);
+}
+
+/* The search is over; its promise was settled. */
+static void end(struct searcher *self, struct search *search, struct turn *turn) {
+    give_back(self, search);
+    search_free(search);
+    shelf_ended(self->options.shelf, self->options.n);
+    self->served++;
+    bool quiet = self->active.count + self->waiting.count + self->fetching == 0;
+    if (!quiet || self->idle_armed) return;
+    self->idle_armed = true;
+    turn_timer(turn, IDLE_US, idle, (void *)(uintptr_t)self->served);
+}
+
+static void
+end_failed(struct searcher *self, struct search *search, enum status status, struct turn *turn) {
+    turn_reject(turn, &search->promise, status, "search on shard %" PRIu64, search->holding->shard);
+    end(self, search, turn);
+}
+
+static void tick(void *actor, void *context, struct turn *turn);
+
+static void wake(struct searcher *self, struct turn *turn) {
+    if (self->ticking) return;
+    self->ticking = true;
+    turn_later(turn, tick, NULL);
+}
+
+static void
+on_fetched(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct searcher *self = actor;
+    struct search *search = context;
+    self->fetching--;
+    if (outcome->status != STATUS_OK) search->status = outcome->status;
+    push(&self->active, search);
+    wake(self, turn);
+}
+
+static void abandon(void *context) {
+    search_free(context);
+}
+
+static void fetch(struct searcher *self, struct search *search, struct turn *turn) {
+    give_back(self, search);
+    self->fetching++;
+    turn_block(
+        turn, &(struct block){
+                  .work = search_fetch, .done = on_fetched, .abandon = abandon, .context = search});
+}
+
+static void send_page(struct searcher *self, struct search *search, bool last, struct turn *turn) {
+    ShardHits hits;
+    search_page(search, last, &hits);
+    if (last) {
+        turn_resolve(turn, &search->promise, &hits.base);
+        end(self, search, turn);
+        return;
+    }
+    turn_resolve_part(turn, &search->promise, &hits.base);
+    search_page_sent(search);
+    push(&self->active, search);
+}
+
+/* Readers that are free start the searches that wait. */
+static void start_waiting(struct searcher *self, struct turn *turn) {
+    while (self->waiting.first) {
+        struct index_reader *reader = take_reader(self);
+        if (!reader) return;
+        struct search *search = pop(&self->waiting);
+        self->waiting_bytes -= bytes_of(search);
+        enum status s = search_start(search, reader);
+        if (s == STATUS_OK) {
+            push(&self->active, search);
+            continue;
+        }
+        self->readers[self->n_readers++] = reader;
+        end_failed(self, search, s, turn);
+    }
+}
+
+static void wait_in_line(struct searcher *self, struct search *search) {
+    self->waiting_bytes += bytes_of(search);
+    push(&self->waiting, search);
+}
+
+static void step(struct searcher *self, struct search *search, struct turn *turn) {
+    if (!turn_wanted(turn, &search->promise)) {
+        bool late = turn_now_us(turn) >= search->promise.deadline_us;
+        end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
+        return;
+    }
+    enum search_want want = search_step(search);
+    if (search->stage != SEARCH_SEARCHING) give_back(self, search);
+    switch (want) {
+    case SEARCH_MORE:
+        if (search->stage == SEARCH_WAITING)
+            wait_in_line(self, search);
+        else
+            push(&self->active, search);
+        break;
+    case SEARCH_FETCH:
+        fetch(self, search, turn);
+        break;
+    case SEARCH_PAGE:
+    case SEARCH_LAST:
+        send_page(self, search, want == SEARCH_LAST, turn);
+        break;
+    case SEARCH_FAIL:
+        end_failed(self, search, search->status, turn);
+        break;
+    }
+}
+
+static void tick(void *actor, void *context, struct turn *turn) {
+    struct searcher *self = actor;
+    (void)context;
+    self->ticking = false;
+    start_waiting(self, turn);
+    struct search *search = pop(&self->active);
+    if (!search) {
+        /* Searches wait and no reader could be opened: memory may come back. */
+        search = self->fetching == 0 ? pop(&self->waiting) : NULL;
+        if (search) {
+            self->waiting_bytes -= bytes_of(search);
+            end_failed(self, search, STATUS_NO_MEMORY, turn);
+        }
+    } else {
+        step(self, search, turn);
+    }
+    if (self->active.first || (self->waiting.first && self->fetching == 0)) wake(self, turn);
+}
+
+static enum status on_search(struct searcher *self, const ShardSearch *msg, struct turn *turn) {
+    struct holding *holding = shelf_take(self->options.shelf, msg->shard);
+    enum status s = STATUS_OK;
+    struct search *search = NULL;
+    if (!holding)
+        s = turn_fail(turn, STATUS_NOT_READY, "shard %" PRIu64 " is not here", msg->shard);
+    else if (msg->n_vector != holding->dimension || msg->k == 0 || msg->k > INDEX_K_MAX)
+        s = turn_fail(turn, STATUS_INVALID, "search on shard %" PRIu64, msg->shard);
+    else if (self->waiting.count >= SEARCHER_WAITING_MAX ||
+             self->waiting_bytes >= SEARCHER_WAITING_BYTES) {
+        turn_retry_after(turn, BUSY_RETRY_MS);
+        s = turn_fail(turn, STATUS_BUSY, "too many searches are waiting");
+    } else
+        s = search_new(msg, holding, self->options.points, &search);
+    if (s != STATUS_OK) {
+        holding_drop(holding);
+        shelf_ended(self->options.shelf, self->options.n);
+        return s;
+    }
+    search->promise = turn_defer(turn);
+    wait_in_line(self, search);
+    wake(self, turn);
+    return STATUS_OK;
+}
+
+static enum status searcher_open(void *actor, const void *options, struct turn *turn) {
+    struct searcher *self = actor;
+    (void)turn;
+    self->options = *(const struct searcher_options *)options;
+    shelf_idle(self->options.shelf, self->options.n);
+    return STATUS_OK;
+}
+
+static void searcher_close(void *actor) {
+    struct searcher *self = actor;
+    struct search *search;
+    while ((search = pop(&self->active)) || (search = pop(&self->waiting))) {
+        give_back(self, search);
+        search_free(search);
+    }
+    while (self->n_readers > 0)
+        index_reader_close(self->readers[--self->n_readers]);
+}
+
+const struct actor_type searcher_type = {
+    .kind = "searcher",
+    .size = sizeof(struct searcher),
+    .handlers = searcher_handlers,
+    .open = searcher_open,
+    .close = searcher_close,
+    .lane = LANE_COMPUTE,
+};
