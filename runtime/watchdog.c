@@ -15,13 +15,12 @@ static void look(struct node *node, struct lane *lane, uint64_t *reported) {
     struct lane_now *doing = &lane->doing;
     uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
     if (turn % 2 == 0 || turn == *reported) return;
-    uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_relaxed);
-    const char *kind = atomic_load_explicit(&doing->kind, memory_order_relaxed);
-    actor_handle actor = atomic_load_explicit(&doing->actor, memory_order_relaxed);
-    uint32_t op = atomic_load_explicit(&doing->op, memory_order_relaxed);
+    uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_acquire);
+    const char *kind = atomic_load_explicit(&doing->kind, memory_order_acquire);
+    actor_handle actor = atomic_load_explicit(&doing->actor, memory_order_acquire);
+    uint32_t op = atomic_load_explicit(&doing->op, memory_order_acquire);
     uint64_t now = node->core.driver->now_us(&node->core);
     if (now < since + LANE_STALL_US) return;
-    atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&doing->turn, memory_order_relaxed) != turn) return;
     *reported = turn;
     const ProtobufCMessageDescriptor *type = codec_find(op);
