@@ -8,24 +8,15 @@
  * states. They meet in three places only: the tail, and the two handoffs. */
 #include "index/index.h"
 
-#include "index/linker.h"
-#include "index/numbers.h"
-#include "index/view.h"
+#include "index/file.h"
+#include "index/writer.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
-struct index {
-    struct index_view *view; /* held */
-    struct numbers numbers;
-    struct linker linker;
-    uint32_t idle;   /* first of the slots to reuse; the appender's list */
-    uint32_t *batch; /* owned; slots of the append that runs */
-    size_t batch_room;
-};
-
 void index_close(struct index *index) {
     if (!index) return;
+    assert(!index->linker.saving);
     linker_reset(&index->linker);
     numbers_reset(&index->numbers);
     mem_free(index->batch);
@@ -44,15 +35,20 @@ enum status index_open(const struct index_options *given,
     if (!index) return STATUS_NO_MEMORY;
     numbers_init(&index->numbers);
     index->idle = SLOT_NONE;
-    (void)path;
     s = view_new(&options, &index->view);
     if (s != STATUS_OK) {
-        index_close(index);
+        mem_free(index);
         return s;
     }
     linker_init(&index->linker, index->view);
+    uint64_t stored = 0;
+    s = path ? file_load(index, path, &stored) : STATUS_NOT_FOUND;
+    if (s != STATUS_OK && s != STATUS_NOT_FOUND) {
+        index_close(index);
+        return s;
+    }
     *out = index;
-    *applied = 0;
+    *applied = stored;
     return STATUS_OK;
 }
 

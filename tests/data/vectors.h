@@ -1,0 +1,32 @@
+/* vectors: sets of vectors with queries, for recall tests and benches. Real ones come from
+ * ../shared/data beside the checkout when it is there; generated ones always work and are the same
+ * everywhere. */
+#ifndef TESTS_DATA_VECTORS_H
+#define TESTS_DATA_VECTORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/index.h"
+
+struct vectors {
+    const char *name;
+    enum index_metric metric;
+    uint32_t dimension;
+    size_t n, n_queries;
+    float *base;    /* owned; n * dimension */
+    float *queries; /* owned; n_queries * dimension */
+};
+
+/* "fashion-mnist" (60,000 x 784, euclidean), "beir-768" (9,843 x 768, cosine), "clusters-128"
+ * (euclidean) and "hard-100" (cosine, high intrinsic dimension) with n generated points. At most
+ * n_queries queries. False: unknown, or its file is absent. */
+bool vectors_open(struct vectors *vectors, const char *name, size_t n, size_t n_queries);
+void vectors_close(struct vectors *vectors);
+
+/* Numbers (row + 1) of the k nearest of each query, n_queries * k, by an exact scan. The caller
+ * frees it. */
+uint64_t *vectors_truth(const struct vectors *vectors, size_t k);
+
+#endif
