@@ -113,24 +113,29 @@ static void send_list(struct search *search, bool last, struct turn *turn) {
     if (last) edge_end(call, turn);
 }
 
+/* INTERNAL: no page, or not one that belongs there; hits may be NULL. */
+static enum status take_page(struct search *search, const RouterHits *hits, bool more) {
+    if (!hits) return STATUS_INTERNAL;
+    bool whole = !hits->page_more;
+    if (search->stream ? !whole && !more : whole == more) return STATUS_INTERNAL;
+    return add_page(search, hits);
+}
+
 /* Parts may follow the one that was no good: the call can only end when the last one came. */
 static void on_hits(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     struct search *search = (struct search *)ask;
     const RouterHits *hits = outcome_as(outcome, RouterHits, router_hits);
-    if (search->failure == STATUS_OK && !hits) {
+    bool failed_before = search->failure != STATUS_OK;
+    if (!failed_before && !hits && !outcome->more) {
         ask_fail(ask->call, outcome, turn);
         return;
     }
+    if (!failed_before) search->failure = take_page(search, hits, outcome->more);
     if (search->failure == STATUS_OK) {
-        enum status s = add_page(search, hits);
-        bool whole = !hits->page_more;
-        if (s == STATUS_OK && (search->stream ? !whole && !outcome->more : whole == outcome->more))
-            s = STATUS_INTERNAL;
-        if (s == STATUS_OK && whole) send_list(search, !outcome->more, turn);
-        search->failure = s;
-        if (s == STATUS_OK) return;
-        ask_cancel(ask, turn);
+        if (!hits->page_more) send_list(search, !outcome->more, turn);
+        return;
     }
+    if (!failed_before) ask_cancel(ask, turn);
     if (!outcome->more) edge_fail(ask->call, search->failure, failure_words(search->failure), turn);
 }
 
