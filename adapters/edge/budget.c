@@ -72,7 +72,8 @@ bool budget_take(size_t bytes) {
     uint64_t limit = budget_size();
     uint64_t now = atomic_load_explicit(&used, memory_order_relaxed);
     do {
-        if (bytes > limit || now > limit - bytes) return false;
+        bool fits = bytes <= limit && now <= limit - bytes;
+        if (!fits && bytes > BUDGET_SMALL) return false;
     } while (!atomic_compare_exchange_weak_explicit(&used, &now, now + bytes, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;

@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { BUDGET_SMALL = 4096 };
+
 /* The first call decides the size for the process: 0 = min(1 GiB, memory / 4), where memory
  * respects the control group's limit. */
 void budget_init(uint64_t bytes);
-/* False: it does not fit now. */
+/* False: it does not fit now. Up to BUDGET_SMALL bytes always do, so that refusals can be told; the bound on calls
+ * bounds these. */
 bool budget_take(size_t bytes);
 void budget_give(size_t bytes);
 uint64_t budget_size(void);

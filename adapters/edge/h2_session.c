@@ -366,7 +366,7 @@ void h2_session_fill(struct h2_session *session, struct buffer *out, struct turn
     session->turn = turn;
     while (out->size < CONN_OUTPUT) {
         ssize_t n = nghttp2_session_mem_send(session->nghttp2, &data);
-        if (n < 0) conn_abused(session->conn);
+        if (n < 0) session->conn->over = true;
         if (n <= 0) break;
         buffer_append(out, data, (size_t)n);
     }
@@ -374,7 +374,7 @@ void h2_session_fill(struct h2_session *session, struct buffer *out, struct turn
 }
 
 bool h2_session_finished(const struct h2_session *session) {
-    if (nghttp2_session_want_write(session->nghttp2) && !session->conn->broken) return false;
+    if (nghttp2_session_want_write(session->nghttp2)) return false; /* a last GOAWAY, too */
     return session->conn->broken || !nghttp2_session_want_read(session->nghttp2);
 }
 
