@@ -19,6 +19,7 @@ struct wait;
 /* What the core needs from below. Called on the lane given, unless said otherwise. */
 struct driver {
     uint64_t (*now_us)(const struct core *core); /* any thread */
+    bool lane_clocks; /* a lane may read the time by a struct clock of its own */
     uint64_t (*wall_ms)(const struct core *core);
     /* Takes the parcel for another lane. from: the calling lane, or NULL on any other thread.
      * False: too much is on its way there already and the parcel (of the data band) stays the

@@ -19,9 +19,9 @@ void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_k
     timers_init(&lane->timers);
     waits_init(&lane->waits);
     arena_init(&lane->arena, LANE_ARENA_MAX);
-    buffer_init(&lane->scratch);
     rng_init(&lane->rng, core->seed + index * UINT64_C(0x9e3779b97f4a7c15));
-    lane->now_us = core->driver->now_us(core);
+    clock_init(&lane->clock);
+    lane->now_us = lane_time(lane);
 }
 
 void lane_free(struct lane *lane) {
@@ -33,11 +33,15 @@ void lane_free(struct lane *lane) {
     timers_free(&lane->timers);
     waits_free(&lane->waits);
     arena_free(&lane->arena);
-    buffer_free(&lane->scratch);
+}
+
+uint64_t lane_time(struct lane *lane) {
+    const struct core *core = lane->core;
+    return core->driver->lane_clocks ? clock_read(&lane->clock) : core->driver->now_us(core);
 }
 
 uint64_t lane_read_clock(struct lane *lane) {
-    lane->now_us = lane->core->driver->now_us(lane->core);
+    lane->now_us = lane_time(lane);
     return lane->now_us;
 }
 

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "runtime/arena.h"
-#include "runtime/buffer.h"
+#include "runtime/clock.h"
 #include "runtime/histogram.h"
 #include "runtime/parcel.h"
 #include "runtime/rng.h"
@@ -56,7 +56,6 @@ struct lane {
     struct timers timers;
     struct waits waits;
     struct arena arena;
-    struct buffer scratch; /* of encoding */
     struct rng rng;
     struct {
         const ProtobufCMessageDescriptor *type;
@@ -66,8 +65,9 @@ struct lane {
     uint32_t n_watched;
     struct actor_stats **light; /* by kind number; owned */
     uint32_t n_light;
-    uint64_t now_us;   /* as of the running, or the last, turn */
-    struct turn *turn; /* running, or NULL */
+    struct clock clock; /* unused without driver.lane_clocks */
+    uint64_t now_us;    /* as of the running, or the last, turn */
+    struct turn *turn;  /* running, or NULL */
     struct lane_now doing;
     uint64_t turns, busy_us, wakes, stall_max_us;
     void *driver; /* the driver's own */
@@ -100,6 +100,9 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
 /* A turn took longer than LANE_STALL_US. */
 void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
+/* The time now, on this lane; not remembered. */
+uint64_t lane_time(struct lane *lane);
+/* The time now, remembered in now_us. */
 uint64_t lane_read_clock(struct lane *lane);
 
 #endif

@@ -44,9 +44,7 @@ static struct node *node_of(const struct core *core) {
 
 static uint64_t now_us(const struct core *core) {
     (void)core;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return clock_kernel_us();
 }
 
 static uint64_t wall_ms(const struct core *core) {
@@ -131,6 +129,7 @@ static bool peer(struct core *core, size_t nth, struct link_peer *out) {
 
 static const struct driver real_driver = {
     .now_us = now_us,
+    .lane_clocks = true,
     .wall_ms = wall_ms,
     .post = post,
     .remote = remote,
@@ -168,7 +167,7 @@ static void raise_limits(void *context) {
 
 static uint64_t system_seed(void) {
     uint64_t seed = 0;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = now_us(NULL) ^ (uint64_t)getpid();
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = clock_kernel_us() ^ (uint64_t)getpid();
     return seed;
 }
 

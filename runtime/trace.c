@@ -8,10 +8,6 @@
 
 enum { TRACE_LINE_MAX = 4096 };
 
-bool trace_on(const struct cell *cell) {
-    return cell->core->tracing && !cell->kind->type->quiet;
-}
-
 /* "name SIGN " at the start of line; returns its length. */
 static size_t start(const struct cell *cell, char sign, char line[TRACE_LINE_MAX]) {
     char text[CELL_NAME_MAX];

@@ -5,7 +5,9 @@
 
 #include "runtime/cell.h"
 
-bool trace_on(const struct cell *cell);
+static inline bool trace_on(const struct cell *cell) {
+    return __builtin_expect(cell->core->tracing, 0) && !cell->kind->type->quiet;
+}
 /* "name SIGN message" */
 void trace_message(const struct cell *cell, char sign, const ProtobufCMessage *message);
 /* "name SIGN words" */

@@ -15,7 +15,6 @@
 #include "schemas/runtime.pb-c.h"
 
 enum {
-    STEAL_MIN = 64 * 1024, /* larger bodies take the scratch buffer instead of a copy */
     NOTE_MAX = 1024,
     FAILED_TEXT_MAX = 4096, /* words of a failure, cut beyond */
 };
@@ -73,7 +72,7 @@ actor_handle turn_sender(const struct turn *turn) {
 }
 
 uint64_t turn_now_us(const struct turn *turn) {
-    return turn->core->driver->now_us(turn->core);
+    return lane_time(turn->lane);
 }
 
 uint64_t turn_wall_ms(const struct turn *turn) {
@@ -157,36 +156,19 @@ const char *turn_words(const struct turn *turn) {
 /* --- encoding
  * ------------------------------------------------------------------------------------- */
 
-/* Large bodies keep the memory they were encoded in. */
-static struct parcel *steal_scratch(struct buffer *scratch) {
-    struct parcel *parcel = parcel_new(0);
-    if (!parcel) return NULL;
-    unsigned char *fitted = mem_resize(scratch->data, scratch->size);
-    parcel->body = fitted ? fitted : scratch->data;
-    parcel->size = scratch->size;
-    buffer_init(scratch);
-    return parcel;
-}
-
 struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,
                            const ProtobufCMessage *message,
                            enum status *status) {
-    struct buffer *scratch = &turn->lane->scratch;
-    buffer_clear(scratch);
-    *status = message ? codec_encode(message, scratch) : STATUS_OK;
+    size_t size = 0;
+    *status = message ? codec_measure(message, &size) : STATUS_OK;
     if (*status != STATUS_OK) return NULL;
-    struct parcel *parcel = NULL;
-    if (scratch->size >= STEAL_MIN) {
-        parcel = steal_scratch(scratch);
-    } else {
-        parcel = parcel_new(scratch->size);
-        if (parcel && scratch->size) memcpy(parcel->body, scratch->data, scratch->size);
-    }
+    struct parcel *parcel = parcel_new(size);
     if (!parcel) {
         *status = STATUS_NO_MEMORY;
         return NULL;
     }
+    if (message) codec_write(message, parcel->body);
     parcel->envelope.kind = (uint8_t)kind;
     parcel->envelope.op = message ? lane_op(turn->lane, message->descriptor) : 0;
     parcel->envelope.from = turn->cell->handle;
@@ -260,7 +242,7 @@ static bool owes(const struct turn *turn) {
 void turn_reply(struct turn *turn, const ProtobufCMessage *message) {
     assert(turn->request && !turn->settled);
     turn->settled = true;
-    trace_message(turn->cell, '>', message);
+    if (trace_on(turn->cell)) trace_message(turn->cell, '>', message);
     if (!owes(turn)) return;
     const struct envelope *asked = &turn->parcel->envelope;
     send_answer(turn, PARCEL_REPLY, asked->from, asked->correlation, message);
@@ -294,7 +276,7 @@ static struct wait *owed(struct turn *turn, const struct promise *promise) {
 void turn_resolve_part(struct turn *turn,
                        const struct promise *promise,
                        const ProtobufCMessage *message) {
-    trace_message(turn->cell, '>', message);
+    if (trace_on(turn->cell)) trace_message(turn->cell, '>', message);
     if (promise->caller == 0) return;
     if (owed(turn, promise)->cancelled) return;
     send_answer(turn, PARCEL_PART, promise->caller, promise->correlation, message);
@@ -303,7 +285,7 @@ void turn_resolve_part(struct turn *turn,
 void turn_resolve(struct turn *turn,
                   const struct promise *promise,
                   const ProtobufCMessage *message) {
-    trace_message(turn->cell, '>', message);
+    if (trace_on(turn->cell)) trace_message(turn->cell, '>', message);
     if (promise->caller == 0) return;
     struct wait *wait = owed(turn, promise);
     bool cancelled = wait->cancelled;
@@ -404,6 +386,6 @@ void turn_serve(struct turn *turn) {
         settle(turn, turn_fail(turn, s, "%s: %s", handler->message->name, why));
         return;
     }
-    trace_message(cell, '<', message);
+    if (trace_on(cell)) trace_message(cell, '<', message);
     settle(turn, handler->run(cell->state, message, turn));
 }

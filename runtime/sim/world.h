@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "runtime/buffer.h"
 #include "runtime/core.h"
 #include "runtime/sim/sim.h"
 

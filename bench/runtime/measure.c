@@ -1,0 +1,91 @@
+/* measure: clock, median, and the server process. It is started by exec, before which nothing of
+ * ZeroMQ exists in it: a context does not survive fork (runtime.md 5.9). */
+#include "bench/runtime/measure.h"
+
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/assert.h"
+
+extern char **environ;
+
+static const char *self;
+
+static uint64_t read_ns(clockid_t which) {
+    struct timespec now;
+    clock_gettime(which, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t measure_now_ns(void) {
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t measure_cpu_ns(void) {
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+double measure_p50_us(uint64_t *ns, size_t n) {
+    qsort(ns, n, sizeof *ns, by_value);
+    return (double)ns[n / 2] / 1000;
+}
+
+void measure_self(const char *program) {
+    self = program;
+}
+
+/* Reads the line with the address that the server prints when it is ready. */
+static void read_address(int fd, char *address, size_t size) {
+    size_t n = 0;
+    while (n + 1 < size && read(fd, address + n, 1) == 1 && address[n] != '\n')
+        n++;
+    address[n] = '\0';
+    assert(n > 0);
+}
+
+void measure_start(struct server *server, const char *peer, const char *transport) {
+    int in[2], out[2];
+    char wanted[128];
+    assert(pipe(in) == 0 && pipe(out) == 0);
+    if (strcmp(transport, "tcp") == 0)
+        snprintf(wanted, sizeof wanted, "tcp://127.0.0.1:*");
+    else
+        snprintf(wanted, sizeof wanted, "ipc:///tmp/vectron-bench-%d-%s/link", getpid(), peer);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, in[1]);
+    char *argv[] = {(char *)self, "--serve", (char *)peer, wanted, NULL};
+    int rc = posix_spawn(&server->pid, self, &actions, NULL, argv, environ);
+    assert(rc == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(in[0]);
+    close(out[1]);
+    server->in = in[1];
+    read_address(out[0], server->address, sizeof server->address);
+    close(out[0]);
+}
+
+void measure_end(struct server *server) {
+    close(server->in);
+    waitpid(server->pid, NULL, 0);
+}
+
+int measure_serve(const char *peer, const char *address) {
+    if (strcmp(peer, "ours") == 0)
+        ours_serve(address);
+    else
+        zmq_serve(address);
+    return 0;
+}
