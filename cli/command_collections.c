@@ -1,0 +1,150 @@
+/* vectron collections: list, create, delete, status. */
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "schemas/apigateway.pb-c.h"
+
+static const struct args_flag flags[] = {
+    {"dimension", "N", "components of a vector, 1 to 65535 (create)"},
+    {"distance", "NAME", "cosine (default), euclidean or dot (create)"},
+    {"shards", "N", "parts of the collection, 1 to 1024; default: the server's (create)"},
+    {"json", NULL, "print the server's reply as JSON"},
+    {0},
+};
+
+static int list(struct command_session *session, bool json) {
+    Vectron__V1__ListCollectionsRequest request = VECTRON__V1__LIST_COLLECTIONS_REQUEST__INIT;
+    struct client_call call = {"ListCollections", &request.base,
+                               &vectron__v1__list_collections_response__descriptor};
+    int code;
+    ProtobufCMessage *message = command_call(session, &call, &code);
+    if (!message) return code;
+    const Vectron__V1__ListCollectionsResponse *reply = (void *)message;
+    if (json)
+        command_print_json(message);
+    else if (reply->n_collections == 0)
+        puts("no collections");
+    for (size_t i = 0; !json && i < reply->n_collections; i++)
+        puts(reply->collections[i]);
+    client_reply_free(message);
+    return EXIT_OK;
+}
+
+static int create(struct command_session *session, const struct args *args, const char *name) {
+    int64_t dimension, shards;
+    struct buffer why;
+    buffer_init(&why);
+    bool wrong =
+        args_number(args, "dimension", (struct args_bounds){0, 1, 65535}, &dimension, &why) !=
+            STATUS_OK ||
+        args_number(args, "shards", (struct args_bounds){0, 1, 1024}, &shards, &why) != STATUS_OK;
+    if (!wrong && dimension == 0) buffer_printf(&why, "create needs --dimension N");
+    int code = why.size ? command_misuse("collections", "%s", (char *)why.data) : EXIT_OK;
+    buffer_free(&why);
+    if (code != EXIT_OK) return code;
+
+    const char *distance = args_text(args, "distance");
+    Vectron__V1__CreateCollectionRequest request = VECTRON__V1__CREATE_COLLECTION_REQUEST__INIT;
+    request.name = (char *)name;
+    request.dimension = (int32_t)dimension;
+    request.distance = (char *)(distance ? distance : "cosine");
+    request.shards = (uint32_t)shards;
+    struct client_call call = {"CreateCollection", &request.base,
+                               &vectron__v1__create_collection_response__descriptor};
+    ProtobufCMessage *reply = command_call(session, &call, &code);
+    if (!reply) return code;
+    if (args_on(args, "json"))
+        command_print_json(reply);
+    else
+        printf("created %s: %lld dimensions, %s\n", name, (long long)dimension, request.distance);
+    client_reply_free(reply);
+    return EXIT_OK;
+}
+
+static int delete (struct command_session *session, bool json, const char *name) {
+    Vectron__V1__DeleteCollectionRequest request = VECTRON__V1__DELETE_COLLECTION_REQUEST__INIT;
+    request.name = (char *)name;
+    struct client_call call = {"DeleteCollection", &request.base,
+                               &vectron__v1__delete_collection_response__descriptor};
+    int code;
+    ProtobufCMessage *reply = command_call(session, &call, &code);
+    if (!reply) return code;
+    if (json)
+        command_print_json(reply);
+    else
+        printf("deleted %s\n", name);
+    client_reply_free(reply);
+    return EXIT_OK;
+}
+
+static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) {
+    printf("%s: %d dimensions, %s, %zu shards\n\n", reply->name, reply->dimension, reply->distance,
+           reply->n_shards);
+    static const char *const heads[] = {">SHARD", ">LEADER", ">REPLICAS", "STATE", NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < reply->n_shards; i++) {
+        const Vectron__V1__ShardStatus *shard = reply->shards[i];
+        table_row(&table);
+        table_cell(&table, 0, "%u", shard->shard_id);
+        table_cell(&table, 1, "%llu", (unsigned long long)shard->leader_id);
+        table_cell(&table, 2, "%zu", shard->n_replicas);
+        table_cell(&table, 3, "%s", shard->ready ? "ready" : "not ready");
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static int status(struct command_session *session, bool json, const char *name) {
+    Vectron__V1__GetCollectionStatusRequest request =
+        VECTRON__V1__GET_COLLECTION_STATUS_REQUEST__INIT;
+    request.name = (char *)name;
+    struct client_call call = {"GetCollectionStatus", &request.base,
+                               &vectron__v1__get_collection_status_response__descriptor};
+    int code;
+    ProtobufCMessage *reply = command_call(session, &call, &code);
+    if (!reply) return code;
+    if (json)
+        command_print_json(reply);
+    else
+        print_status((void *)reply);
+    client_reply_free(reply);
+    return EXIT_OK;
+}
+
+static int run(const struct args *args) {
+    const char *verb = args->n_words ? args->words[0] : "list";
+    const char *name = args->n_words > 1 ? args->words[1] : NULL;
+    bool is_list = strcmp(verb, "list") == 0, json = args_on(args, "json");
+    bool known = is_list || strcmp(verb, "create") == 0 || strcmp(verb, "delete") == 0 ||
+                 strcmp(verb, "status") == 0;
+    if (!known)
+        return command_misuse("collections", "unknown verb \"%s\": list, create, delete or status",
+                              verb);
+    if (!is_list && !name)
+        return command_misuse("collections", "%s needs the NAME of a collection", verb);
+    if (args->n_words > (is_list ? 1u : 2u))
+        return command_misuse("collections", "too many arguments");
+    struct command_session session;
+    if (!command_session_open(args, &session)) return EXIT_USAGE;
+    int code = is_list        ? list(&session, json)
+               : *verb == 'c' ? create(&session, args, name)
+               : *verb == 'd' ? delete (&session, json, name)
+                              : status(&session, json, name);
+    command_session_close(&session);
+    return code;
+}
+
+const struct command command_collections = {
+    .name = "collections",
+    .arguments = "[list | create NAME | delete NAME | status NAME]",
+    .summary = "list, create, delete collections; show their shards",
+    .help = "  vectron collections\n"
+            "  vectron collections create docs --dimension 768 --distance cosine --shards 4\n"
+            "  vectron collections status docs\n"
+            "  vectron collections delete docs\n",
+    .flags = flags,
+    .role = ROLE_CLIENT,
+    .run = run,
+};

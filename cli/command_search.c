@@ -1,0 +1,204 @@
+/* vectron search: by text, by vector, by file. */
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/corpus.h"
+#include "cli/table.h"
+#include "cli/vector_text.h"
+#include "runtime/memory.h"
+#include "schemas/apigateway.pb-c.h"
+
+enum { SHOWN_KEYS_MAX = 6, SHOWN_COMPONENTS = 6 };
+
+static const struct args_flag flags[] = {
+    {"vector", "JSON", "the query vector, '[0.1, 0.2]'"},
+    {"file", "PATH", "a file with the query vector as a JSON array; - is the standard input"},
+    {"k", "N", "how many results, 1 to 10000 (default 10)"},
+    {"ef", "N",
+     "width of the search in the graph: higher finds more, slower (default: the server's)"},
+    {"exact", NULL, "compare with every point instead of walking the graph"},
+    {"with-vectors", NULL, "show the vectors too"},
+    {"partial", NULL, "take what the reachable shards answer"},
+    {"json", NULL, "print the server's reply as JSON"},
+    {0},
+};
+
+static int vector_of_text(struct command_session *session,
+                          const char *collection,
+                          const char *text,
+                          float **out,
+                          size_t *n) {
+    struct embed_weights *weights = mem_alloc(sizeof *weights);
+    float *vector = mem_alloc(EMBED_DIMENSION * sizeof *vector);
+    int code = weights && vector ? corpus_load(session, collection, weights)
+                                 : command_fail("out of memory");
+    struct embed_part part = {text, 1};
+    if (code == EXIT_OK && embed_text(weights, &part, 1, vector) != STATUS_OK)
+        code = command_fail("there is no word in \"%s\" that could be searched for", text);
+    mem_free(weights);
+    if (code != EXIT_OK) {
+        mem_free(vector);
+        return code;
+    }
+    *out = vector;
+    *n = EMBED_DIMENSION;
+    return EXIT_OK;
+}
+
+static int
+query_vector(struct command_session *session, const struct args *args, float **out, size_t *n) {
+    const char *json = args_text(args, "vector"), *file = args_text(args, "file");
+    if (!json && !file) return vector_of_text(session, args->words[0], args->words[1], out, n);
+    struct buffer why;
+    buffer_init(&why);
+    enum status status = json ? vector_text_read(json, strlen(json), out, n, &why)
+                              : vector_text_read_file(file, out, n, &why);
+    int code = status == STATUS_OK ? EXIT_OK : command_misuse("search", "%s", (char *)why.data);
+    buffer_free(&why);
+    return code;
+}
+
+/* Keys of the payloads in the order of their first appearance, "name" and "summary" as they come.
+ */
+static size_t keys_of(const Vectron__V1__SearchResponse *reply, const char *keys[SHOWN_KEYS_MAX]) {
+    size_t n = 0;
+    for (size_t i = 0; i < reply->n_results; i++) {
+        for (size_t j = 0; j < reply->results[i]->n_payload; j++) {
+            const char *key = reply->results[i]->payload[j]->key;
+            size_t at = 0;
+            while (at < n && strcmp(keys[at], key) != 0)
+                at++;
+            if (at == n && n < SHOWN_KEYS_MAX) keys[n++] = key;
+        }
+    }
+    return n;
+}
+
+static const char *value_of(const Vectron__V1__SearchResult *result, const char *key) {
+    for (size_t i = 0; i < result->n_payload; i++)
+        if (strcmp(result->payload[i]->key, key) == 0) return result->payload[i]->value;
+    return "";
+}
+
+static void
+vector_cell(struct table *table, size_t column, const Vectron__V1__SearchResult *result) {
+    struct buffer text;
+    buffer_init(&text);
+    for (size_t i = 0; i < result->n_vector && i < SHOWN_COMPONENTS; i++)
+        buffer_printf(&text, "%s%g", i ? " " : "[", (double)result->vector[i]);
+    buffer_printf(&text, "%s]", result->n_vector > SHOWN_COMPONENTS ? " …" : "");
+    if (!text.failed) table_cell(table, column, "%s", (char *)text.data);
+    buffer_free(&text);
+}
+
+/* The demo's payload reads better in this order; an id that is also the name is shown once. */
+static void
+order_keys(const Vectron__V1__SearchResponse *reply, const char *keys[SHOWN_KEYS_MAX], size_t *n) {
+    for (size_t i = 0; i < *n; i++) {
+        bool same = strcmp(keys[i], "name") == 0;
+        for (size_t r = 0; same && r < reply->n_results; r++)
+            same = strcmp(value_of(reply->results[r], "name"), reply->results[r]->id) == 0;
+        if (!same) continue;
+        memmove(&keys[i], &keys[i + 1], (*n - i - 1) * sizeof *keys);
+        --*n;
+        break;
+    }
+    for (size_t i = 0; i + 1 < *n; i++) {
+        if (strcmp(keys[i], "summary") != 0) continue;
+        const char *key = keys[i];
+        memmove(&keys[i], &keys[i + 1], (*n - i - 1) * sizeof *keys);
+        keys[*n - 1] = key;
+        break;
+    }
+}
+
+static void print_results(const Vectron__V1__SearchResponse *reply, bool vectors) {
+    const char *keys[SHOWN_KEYS_MAX], *heads[TABLE_COLUMNS_MAX] = {">#", ">SCORE", "ID"};
+    size_t n = keys_of(reply, keys), column = 3;
+    order_keys(reply, keys, &n);
+    for (size_t i = 0; i < n; i++)
+        heads[column++] = keys[i];
+    if (vectors) heads[column++] = "VECTOR";
+    heads[column] = NULL;
+    struct table table;
+    table_init(&table, heads);
+    for (size_t r = 0; r < reply->n_results; r++) {
+        const Vectron__V1__SearchResult *result = reply->results[r];
+        table_row(&table);
+        table_cell(&table, 0, "%zu", r + 1);
+        table_cell(&table, 1, "%.4f", (double)result->score);
+        table_cell(&table, 2, "%s", result->id);
+        for (size_t i = 0; i < n; i++)
+            table_cell(&table, 3 + i, "%s", value_of(result, keys[i]));
+        if (vectors) vector_cell(&table, 3 + n, result);
+    }
+    if (reply->n_results == 0)
+        puts("no results");
+    else
+        table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static int search(struct command_session *session, const struct args *args, int64_t k, int64_t ef) {
+    Vectron__V1__SearchRequest request = VECTRON__V1__SEARCH_REQUEST__INIT;
+    int code = query_vector(session, args, &request.vector, &request.n_vector);
+    if (code != EXIT_OK) return code;
+    request.collection = (char *)args->words[0];
+    request.top_k = (uint32_t)k;
+    request.ef = (uint32_t)ef;
+    request.exact = args_on(args, "exact");
+    request.include_metadata = true;
+    request.include_vectors = args_on(args, "with-vectors");
+    request.allow_partial = args_on(args, "partial");
+    struct client_call call = {"Search", &request.base, &vectron__v1__search_response__descriptor};
+    ProtobufCMessage *message = command_call(session, &call, &code);
+    mem_free(request.vector);
+    if (!message) return code;
+    const Vectron__V1__SearchResponse *reply = (void *)message;
+    if (args_on(args, "json"))
+        command_print_json(message);
+    else
+        print_results(reply, request.include_vectors);
+    if (reply->partial)
+        fprintf(stderr, "vectron: %zu shards did not answer: the results are partial\n",
+                reply->n_failed_shards);
+    client_reply_free(message);
+    return EXIT_OK;
+}
+
+static int run(const struct args *args) {
+    bool vector = args_text(args, "vector") || args_text(args, "file");
+    if (args->n_words < 1) return command_misuse("search", "which COLLECTION?");
+    if (!vector && args->n_words != 2)
+        return command_misuse("search", "give one TEXT (in quotes), --vector or --file");
+    if (vector && args->n_words != 1)
+        return command_misuse("search", "a text and a vector cannot both be searched for");
+    int64_t k, ef;
+    struct buffer why;
+    buffer_init(&why);
+    int code = EXIT_OK;
+    if (args_number(args, "k", (struct args_bounds){10, 1, 10000}, &k, &why) != STATUS_OK ||
+        args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &ef, &why) != STATUS_OK)
+        code = command_misuse("search", "%s", (char *)why.data);
+    buffer_free(&why);
+    struct command_session session;
+    if (code != EXIT_OK) return code;
+    if (!command_session_open(args, &session)) return EXIT_USAGE;
+    code = search(&session, args, k, ef);
+    command_session_close(&session);
+    return code;
+}
+
+const struct command command_search = {
+    .name = "search",
+    .arguments = "COLLECTION (TEXT | --vector JSON | --file PATH)",
+    .summary = "find the nearest points; scores are distances, lower is nearer",
+    .help =
+        "  vectron search packages \"play music in a terminal\"\n"
+        "  vectron search docs --vector '[0.1, 0.2, 0.3]' -k 5 --exact\n\n"
+        "A TEXT works on collections that `vectron demo` loaded: it is turned into a vector by the\n"
+        "built-in embedder, with the word weights kept in COLLECTION.idf.\n",
+    .flags = flags,
+    .role = ROLE_CLIENT,
+    .run = run,
+};

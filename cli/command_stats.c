@@ -1,0 +1,176 @@
+/* vectron stats: asks the sys actor of a process over its link. */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "adapters/edge/json.h"
+#include "cli/address.h"
+#include "cli/command.h"
+#include "cli/table.h"
+#include "runtime/node.h"
+#include "schemas/sys.pb-c.h"
+
+static const struct args_flag flags[] = {
+    {"all", NULL, "also actors that never received anything"},
+    {"json", NULL, "the whole report as JSON"},
+    {0},
+};
+
+/* Upper bound of the bucket that holds the share of all values. */
+static uint64_t percentile(const SysHistogram *histogram, double share) {
+    uint64_t all = 0, seen = 0;
+    for (size_t i = 0; histogram && i < histogram->n_counts; i++)
+        all += histogram->counts[i];
+    for (size_t i = 0; all && i < histogram->n_counts; i++) {
+        seen += histogram->counts[i];
+        if ((double)seen >= share * (double)all) return (uint64_t)2 << i;
+    }
+    return 0;
+}
+
+static void print_actors(const SysReport *report, bool all) {
+    static const char *const heads[] = {
+        "ACTOR", ">LANE",        ">RECEIVED",   ">SENT",    ">FAILED", ">DROPPED", ">DEPTH",
+        ">MAX",  ">WAIT p99 us", ">RUN p99 us", ">BUSY ms", "DOING",   NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < report->n_actors; i++) {
+        const SysActor *actor = report->actors[i];
+        if (!all && actor->received == 0 && actor->sent == 0) continue;
+        table_row(&table);
+        table_cell(&table, 0, "%s", *actor->name ? actor->name : actor->kind);
+        table_cell(&table, 1, "%u", actor->lane);
+        table_cell(&table, 2, "%" PRIu64, actor->received);
+        table_cell(&table, 3, "%" PRIu64, actor->sent);
+        table_cell(&table, 4, "%" PRIu64, actor->failed);
+        table_cell(&table, 5, "%" PRIu64, actor->dropped + actor->expired);
+        table_cell(&table, 6, "%u", actor->depth);
+        table_cell(&table, 7, "%u", actor->depth_max);
+        table_cell(&table, 8, "%" PRIu64, percentile(actor->mailbox, 0.99));
+        table_cell(&table, 9, "%" PRIu64, percentile(actor->handler, 0.99));
+        table_cell(&table, 10, "%" PRIu64, actor->busy_us / 1000);
+        table_cell(&table, 11, "%s", actor->doing);
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static void print_lanes(const SysReport *report) {
+    static const char *const heads[] = {">LANE",  "KIND",        ">TURNS", ">BUSY ms",
+                                        ">WAKES", ">LONGEST us", ">READY", NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < report->n_lanes; i++) {
+        const SysLane *lane = report->lanes[i];
+        table_row(&table);
+        table_cell(&table, 0, "%u", lane->lane);
+        table_cell(&table, 1, "%s", lane->kind);
+        table_cell(&table, 2, "%" PRIu64, lane->turns);
+        table_cell(&table, 3, "%" PRIu64, lane->busy_us / 1000);
+        table_cell(&table, 4, "%" PRIu64, lane->wakes);
+        table_cell(&table, 5, "%" PRIu64, lane->stall_max_us);
+        table_cell(&table, 6, "%u", lane->ready);
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static void print_links(const SysReport *report) {
+    static const char *const heads[] = {"PEER",    "ADDRESS", "STATE",    ">SENT", ">RECEIVED",
+                                        ">RTT us", ">QUEUED", ">REFUSED", ">BAD",  NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < report->n_links; i++) {
+        const SysLink *link = report->links[i];
+        table_row(&table);
+        table_cell(&table, 0, "%s", link->name);
+        table_cell(&table, 1, "%s", link->address);
+        table_cell(&table, 2, "%s", link->connected ? "connected" : "lost");
+        table_cell(&table, 3, "%" PRIu64, link->sent);
+        table_cell(&table, 4, "%" PRIu64, link->received);
+        table_cell(&table, 5, "%" PRIu64, link->rtt_us);
+        table_cell(&table, 6, "%" PRIu64, link->queued_bytes);
+        table_cell(&table, 7, "%" PRIu64, link->refused);
+        table_cell(&table, 8, "%" PRIu64, link->bad_frames);
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static void print_report(const SysReport *report, bool all) {
+    printf("%s, version %s, up %.1f s, memory %.1f MB, %u threads\n\n", report->node,
+           report->version, (double)report->uptime_ms / 1000, (double)report->rss_bytes / 1048576,
+           report->threads);
+    print_actors(report, all);
+    putchar('\n');
+    print_lanes(report);
+    if (report->n_links) putchar('\n');
+    if (report->n_links) print_links(report);
+    if (report->dead_letters)
+        printf("\n%" PRIu64 " dead letters, the newest:\n", report->dead_letters);
+    for (size_t i = 0; i < report->n_letters; i++) {
+        const SysDeadLetter *letter = report->letters[i];
+        char when[32];
+        time_t seconds = (time_t)(letter->at_ms / 1000);
+        strftime(when, sizeof when, "%H:%M:%S", localtime(&seconds));
+        printf("  %s %s to %s from %s: %s\n", when, letter->message, letter->to, letter->from,
+               letter->reason);
+    }
+}
+
+static int ask(const char *address, const struct args *args) {
+    struct node_options options = {
+        .name = "tool", .io_lanes = 1, .compute_lanes = 1, .blocking = 1};
+    struct node *node;
+    if (node_open(&options, &node) != STATUS_OK) return command_fail("%s", node_error());
+    SysAsk question = SYS_ASK__INIT;
+    question.actors = true;
+    char text[256] = "";
+    struct node_call call = {.address = address,
+                             .name = "sys",
+                             .message = &question.base,
+                             .timeout_ms = 5000,
+                             .text = text,
+                             .text_size = sizeof text};
+    ProtobufCMessage *reply;
+    enum status status = node_call(node, &call, &reply);
+    int code = EXIT_OK;
+    if (status != STATUS_OK) {
+        code = command_fail("%s: %s %s", address, status_name(status), text);
+        fputs("is the process running? --link names its link address, --data-dir its folder\n",
+              stderr);
+    } else {
+        if (args_on(args, "json"))
+            command_print_json(reply);
+        else
+            print_report((void *)reply, args_on(args, "all"));
+        node_reply_free(reply);
+    }
+    node_close(node);
+    return code;
+}
+
+static int run(const struct args *args) {
+    if (args->n_words) return command_misuse("stats", "too many arguments");
+    struct config *config = config_load_process(ROLE_CLIENT, args);
+    if (!config) return EXIT_USAGE;
+    char address[ADDRESS_MAX];
+    address_link(config_text(config, "VECTRON_LINK"), false, address);
+    if (!*address)
+        snprintf(address, sizeof address, "ipc://%s/link.ipc",
+                 config_text(config, "VECTRON_DATA_DIR"));
+    int code = ask(address, args);
+    config_free(config);
+    return code;
+}
+
+const struct command command_stats = {
+    .name = "stats",
+    .arguments = "",
+    .summary = "actors, lanes and links of a running process",
+    .help = "  vectron stats                          the process with this data folder\n"
+            "  vectron stats --link 127.0.0.1:9191    a worker\n",
+    .flags = flags,
+    .role = ROLE_CLIENT,
+    .run = run,
+};

@@ -1,0 +1,274 @@
+/* process: everything a server process does besides its actors. Signals are blocked in every thread and taken by
+ * the main thread, which has nothing else to do: nothing runs inside a signal handler but the second stop. */
+#include "cli/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "actors/role.h"
+#include "cli/address.h"
+#include "cli/process_edge.h"
+#include "runtime/log.h"
+#include "runtime/node.h"
+
+enum { POLL_MS = 200, SOCKET_PATH_MAX = 100 /* sun_path has 108 bytes */ };
+
+struct process {
+    unsigned role;
+    const char *name;
+    struct config *config;
+    const char *data_dir;
+    bool insecure;
+    int lock; /* -1: not held */
+    struct node *node;
+    struct role_storage *storage;
+    struct process_edge *edge;
+    char link[ADDRESS_MAX]; /* as asked for; "": none */
+    char pd[ADDRESS_MAX];   /* "": this process */
+};
+
+/* --- folder --------------------------------------------------------------------------------------- */
+
+static bool make_folder(const char *path) {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *at = strchr(folder + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = 0;
+        mkdir(folder, 0777); /* what fails shows at the last one */
+        *at = '/';
+    }
+    return mkdir(folder, 0700) == 0 || errno == EEXIST;
+}
+
+static int open_folder(struct process *process) {
+    char path[PATH_MAX];
+    process->data_dir = config_text(process->config, "VECTRON_DATA_DIR");
+    if (!make_folder(process->data_dir))
+        return command_fail("cannot make the data folder %s: %s", process->data_dir, strerror(errno));
+    snprintf(path, sizeof path, "%s/lock", process->data_dir);
+    process->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (process->lock < 0) return command_fail("%s: %s", path, strerror(errno));
+    if (flock(process->lock, LOCK_EX | LOCK_NB) == 0) return EXIT_OK;
+    return command_fail("another process uses the data folder %s; --data-dir names another one", process->data_dir);
+}
+
+/* --- node and roles --------------------------------------------------------------------------------- */
+
+static void find_addresses(struct process *process) {
+    const struct config *config = process->config;
+    const char *link = config_text(config, "VECTRON_LINK");
+    address_link(link, process->insecure, process->link);
+    size_t room = SOCKET_PATH_MAX - strlen("/link.ipc");
+    if (!*link && strlen(process->data_dir) <= room)
+        snprintf(process->link, sizeof process->link, "ipc://%s/link.ipc", process->data_dir);
+    else if (!*link)
+        log_error("the path %s is too long for a socket: no link for `vectron stats`; VECTRON_LINK names one", process->data_dir);
+    if (process->role == ROLE_WORKER) address_links(config_text(config, "PD_ADDRS"), process->pd);
+    if (process->role == ROLE_GATEWAY) address_links(config_text(config, "PLACEMENT_DRIVER"), process->pd);
+}
+
+static int open_node(struct process *process) {
+    const struct config *config = process->config;
+    struct node_options options = {
+        .name = process->name,
+        .io_lanes = (uint32_t)config_number(config, "VECTRON_IO_LANES"),
+        .compute_lanes = (uint32_t)config_number(config, "VECTRON_COMPUTE_LANES"),
+        .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),
+        .link = *process->link ? process->link : NULL,
+        .spin = config_on(config, "VECTRON_SPIN"),
+    };
+    if (node_open(&options, &process->node) == STATUS_OK) return EXIT_OK;
+    return command_fail("%s", node_error());
+}
+
+static int open_storage(struct process *process) {
+    const struct config *config = process->config;
+    struct role_storage_options options = {
+        .data_dir = process->data_dir,
+        .log_only = process->role == ROLE_PD,
+    };
+    if (process->role != ROLE_PD) {
+        options.cache_bytes = (uint64_t)config_number(config, "VECTRON_CACHE_MB");
+        options.write_bytes = (uint64_t)config_number(config, "VECTRON_WRITE_BUFFER_MB");
+    }
+    if (role_storage_open(&options, &process->storage) == STATUS_OK) return EXIT_OK;
+    return command_fail("%s", role_error());
+}
+
+static enum status start_worker(struct process *process) {
+    const struct config *config = process->config;
+    struct role_worker_options options = {
+        .storage = process->storage,
+        .pd = process->pd,
+        .link = process->role == ROLE_WORKER ? node_link(process->node) : "",
+        .region = config_text(config, "VECTRON_REGION"),
+        .zone = config_text(config, "VECTRON_ZONE"),
+        .rack = config_text(config, "VECTRON_RACK"),
+        .searchers = (uint32_t)config_number(config, "VECTRON_SEARCHERS"),
+    };
+    return role_worker_start(process->node, &options);
+}
+
+static int start_roles(struct process *process) {
+    enum status status = STATUS_OK;
+    if (process->role & (ROLE_UP | ROLE_PD)) {
+        struct role_pd_options options = {
+            .storage = process->storage,
+            .default_shards = (uint32_t)config_number(process->config, "VECTRON_DEFAULT_SHARDS"),
+        };
+        status = role_pd_start(process->node, &options);
+    }
+    if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_WORKER))) status = start_worker(process);
+    if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_GATEWAY))) {
+        struct role_gateway_options options = {.pd = process->pd};
+        status = role_gateway_start(process->node, &options);
+    }
+    if (status != STATUS_OK) return command_fail("%s", role_error());
+    if (!(process->role & (ROLE_UP | ROLE_GATEWAY))) return EXIT_OK;
+    return process_edge_start(process->node, process->config, &process->edge);
+}
+
+static int start(struct process *process) {
+    int code = open_folder(process);
+    if (code != EXIT_OK) return code;
+    find_addresses(process);
+    code = open_node(process);
+    if (code == EXIT_OK && process->role != ROLE_GATEWAY) code = open_storage(process);
+    if (code == EXIT_OK) code = start_roles(process);
+    return code;
+}
+
+static void stop(struct process *process) {
+    node_close(process->node);
+    process_edge_free(process->edge);
+    role_storage_close(process->storage);
+    if (process->lock >= 0) close(process->lock);
+}
+
+/* --- serving ----------------------------------------------------------------------------------------- */
+
+static void print_banner(const struct process *process) {
+    fprintf(stderr, "vectron %s %s, data in %s\n", VECTRON_VERSION, process->name, process->data_dir);
+    if (process->edge) process_edge_print(process->edge, process->node);
+    if (*node_link(process->node)) fprintf(stderr, "  link  %s\n", node_link(process->node));
+    if (*process->pd) fprintf(stderr, "  pd    %s\n", process->pd);
+    fputs("ready\n", stderr);
+}
+
+/* While draining: the person, or the supervisor, does not want to wait. Nothing acknowledged is lost. */
+static void stop_hard(int number) {
+    (void)number;
+    static const char words[] = "stopped at once\n";
+    ssize_t ignored = write(STDERR_FILENO, words, sizeof words - 1);
+    (void)ignored;
+    _exit(EXIT_FAILED);
+}
+
+static void take_second_signal(const sigset_t *stops) {
+    struct sigaction action = {.sa_handler = stop_hard};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, stops, NULL);
+}
+
+static int serve(struct process *process, const sigset_t *signals) {
+    struct timespec poll = {.tv_nsec = POLL_MS * 1000000};
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &poll);
+        if (node_failed(process->node)) {
+            return command_fail("an actor failed again and again (see above): the process ends, so that what started it can start it anew");
+        }
+        if (number == SIGHUP && process->edge) process_edge_reload(process->edge, process->node);
+        if (number != SIGTERM && number != SIGINT) continue;
+        fprintf(stderr, "%s: stopping\n", number == SIGTERM ? "SIGTERM" : "SIGINT");
+        take_second_signal(signals);
+        if (process->edge)
+            process_edge_drain(process->edge, process->node, (uint32_t)config_number(process->config, "VECTRON_DRAIN_MS"));
+        return EXIT_OK;
+    }
+}
+
+static int run_process(unsigned role, const struct args *args) {
+    const char *name = role_by_bit(role)->name;
+    if (args->n_words) return command_misuse(name, "unknown argument \"%s\"", args->words[0]);
+    struct process process = {.role = role, .name = name, .lock = -1};
+    process.config = config_load_process(role, args);
+    if (!process.config) return EXIT_USAGE;
+    process.insecure = config_on(process.config, "VECTRON_INSECURE");
+
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int code = start(&process);
+    if (code == EXIT_OK) {
+        print_banner(&process);
+        code = serve(&process, &signals);
+    }
+    stop(&process);
+    if (code == EXIT_OK) fputs("stopped\n", stderr);
+    config_free(process.config);
+    return code;
+}
+
+static int run_up(const struct args *args) {
+    return run_process(ROLE_UP, args);
+}
+
+static int run_pd(const struct args *args) {
+    return run_process(ROLE_PD, args);
+}
+
+static int run_worker(const struct args *args) {
+    return run_process(ROLE_WORKER, args);
+}
+
+static int run_gateway(const struct args *args) {
+    return run_process(ROLE_GATEWAY, args);
+}
+
+#define SIGNALS                                                                                    \
+    "Stops on SIGTERM or Ctrl-C after the calls under way, at once on the second. SIGHUP reads\n"  \
+    "certificates again. `vectron config ROLE` shows all settings.\n"
+
+const struct command process_up = {
+    .name = "up",
+    .arguments = "",
+    .summary = "everything in one process: gRPC on 127.0.0.1:8081, HTTP on 127.0.0.1:8080",
+    .help = SIGNALS,
+    .role = ROLE_UP,
+    .run = run_up,
+};
+const struct command process_pd = {
+    .name = "pd",
+    .arguments = "",
+    .summary = "the placement driver of a cluster: metadata and placement",
+    .help = SIGNALS,
+    .role = ROLE_PD,
+    .run = run_pd,
+};
+const struct command process_worker = {
+    .name = "worker",
+    .arguments = "",
+    .summary = "a worker of a cluster: keeps shards and searches them",
+    .help = SIGNALS,
+    .role = ROLE_WORKER,
+    .run = run_worker,
+};
+const struct command process_gateway = {
+    .name = "gateway",
+    .arguments = "",
+    .summary = "the way into a cluster: gRPC and HTTP from outside, routing to the shards",
+    .help = SIGNALS,
+    .role = ROLE_GATEWAY,
+    .run = run_gateway,
+};
