@@ -20,7 +20,7 @@ struct driver {
     struct pd_options options;
     bool ready;  /* the log was replayed */
     bool failed; /* it cannot be: why */
-    char why[256];
+    char why[320];
     struct catalog catalog;
     struct journal journal;
     uint64_t entries;           /* of log since the last snapshot */

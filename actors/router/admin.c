@@ -1,0 +1,257 @@
+/* admin: collections, and the get of one point: one question, one answer. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "actors/router/hub.h"
+#include "actors/router/session.h"
+#include "schemas/runtime.pb-c.h"
+
+#include "runtime/poison.h"
+
+enum {
+    GET_PATIENCE_US = 1500 * 1000,    /* for a shard that moves or restarts */
+    PD_PATIENCE_US = 3 * 1000 * 1000, /* for a cluster that starts: no worker is ready yet */
+};
+
+/* A request that is one question. */
+struct errand {
+    struct request base; /* first */
+    struct ask ask;
+    union {
+        ProtobufCMessage base;
+        ShardGet get;
+        PdCreateCollection create;
+        PdDeleteCollection remove;
+        PdListCollections list;
+    } message;
+    char *name; /* of the collection; in the arena */
+};
+
+static char *arena_string(struct arena *arena, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = arena_alloc(arena, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+/* NULL: the promise was rejected. */
+static struct errand *
+errand_new(struct hub *self, const char *name, const struct promise *promise, struct turn *turn) {
+    struct errand *errand = request_new(self, sizeof *errand, promise, turn);
+    if (!errand) return NULL;
+    errand->name = arena_string(&errand->base.arena, name);
+    if (errand->name) return errand;
+    turn_reject(turn, promise, STATUS_NO_MEMORY, "request");
+    request_end(self, &errand->base);
+    return NULL;
+}
+
+typedef void (*done_fn)(struct hub *self,
+                        struct ask *ask,
+                        const struct outcome *outcome,
+                        struct turn *turn);
+
+static void errand_start(struct hub *self,
+                         struct errand *errand,
+                         struct target *target,
+                         uint64_t patience_us,
+                         done_fn done,
+                         struct turn *turn) {
+    uint64_t now = turn_now_us(turn);
+    uint64_t deadline = errand->base.promise.deadline_us;
+    errand->ask.target = target;
+    errand->ask.message = &errand->message.base;
+    errand->ask.deadline_us = deadline == NO_DEADLINE ? now + CALL_DEFAULT_US : deadline;
+    errand->ask.patience_us = now + patience_us;
+    errand->ask.done = done;
+    errand->ask.context = errand;
+    ask_start(self, &errand->ask, turn);
+}
+
+/* --- the placement driver's business
+ * -------------------------------------------------------------------- */
+
+static void reject(const struct errand *errand, const struct outcome *outcome, struct turn *turn) {
+    bool away = outcome->status == STATUS_LOST_PEER || outcome->status == STATUS_UNIMPLEMENTED;
+    if (away)
+        turn_reject(turn, &errand->base.promise, STATUS_LOST_PEER,
+                    "placement driver is not reachable: %s", outcome->text);
+    else
+        turn_reject(turn, &errand->base.promise,
+                    outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status, "%s",
+                    outcome->text);
+}
+
+static void
+on_created(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    struct errand *errand = ask->context;
+    if (outcome->status == STATUS_OK) {
+        Done done = DONE__INIT;
+        route_remove(self, errand->name); /* of an earlier collection of this name */
+        route_fetch(self, errand->name, turn);
+        turn_resolve(turn, &errand->base.promise, &done.base);
+    } else {
+        reject(errand, outcome, turn);
+    }
+    request_end(self, &errand->base);
+}
+
+enum status admin_create(struct hub *self, const RouterCreateCollection *msg, struct turn *turn) {
+    struct promise promise = turn_defer(turn);
+    struct errand *errand = errand_new(self, msg->name, &promise, turn);
+    if (!errand) return STATUS_OK;
+    PdCreateCollection *create = &errand->message.create;
+    pd_create_collection__init(create);
+    create->name = errand->name;
+    create->dimension = msg->dimension;
+    create->distance = arena_string(&errand->base.arena, msg->distance);
+    create->shards = msg->shards;
+    create->replicas = msg->replicas;
+    if (!create->distance) {
+        turn_reject(turn, &promise, STATUS_NO_MEMORY, "create");
+        request_end(self, &errand->base);
+        return STATUS_OK;
+    }
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_created, turn);
+    return STATUS_OK;
+}
+
+static void
+on_removed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    struct errand *errand = ask->context;
+    if (outcome->status == STATUS_OK || outcome->status == STATUS_NOT_FOUND)
+        route_remove(self, errand->name);
+    if (outcome->status == STATUS_OK) {
+        Done done = DONE__INIT;
+        turn_resolve(turn, &errand->base.promise, &done.base);
+    } else {
+        reject(errand, outcome, turn);
+    }
+    request_end(self, &errand->base);
+}
+
+enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, struct turn *turn) {
+    struct promise promise = turn_defer(turn);
+    struct errand *errand = errand_new(self, msg->name, &promise, turn);
+    if (!errand) return STATUS_OK;
+    pd_delete_collection__init(&errand->message.remove);
+    errand->message.remove.name = errand->name;
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_removed, turn);
+    return STATUS_OK;
+}
+
+static void
+on_listed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    struct errand *errand = ask->context;
+    const PdCollections *listed = outcome_as(outcome, PdCollections, pd_collections);
+    if (listed) {
+        RouterCollections answer = ROUTER_COLLECTIONS__INIT;
+        answer.n_names = listed->n_names;
+        answer.names = listed->names;
+        turn_resolve(turn, &errand->base.promise, &answer.base);
+    } else {
+        reject(errand, outcome, turn);
+    }
+    request_end(self, &errand->base);
+}
+
+enum status admin_list(struct hub *self, const RouterListCollections *msg, struct turn *turn) {
+    (void)msg;
+    struct promise promise = turn_defer(turn);
+    struct errand *errand = errand_new(self, "", &promise, turn);
+    if (!errand) return STATUS_OK;
+    pd_list_collections__init(&errand->message.list);
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_listed, turn);
+    return STATUS_OK;
+}
+
+/* --- describing
+ * ----------------------------------------------------------------------------------------- */
+
+bool start_describe(struct hub *self,
+                    const void *message,
+                    const struct promise *promise,
+                    struct route *route,
+                    bool fresh,
+                    struct turn *turn) {
+    const RouterDescribe *msg = message;
+    uint32_t n = msg->shards ? route->n_shards : 0;
+    (void)self, (void)fresh;
+    RouterCollection answer = ROUTER_COLLECTION__INIT;
+    RouterShard *rows = turn_alloc(turn, (n + 1) * sizeof *rows);
+    answer.shards = turn_alloc(turn, (n + 1) * sizeof *answer.shards);
+    if (!rows || !answer.shards) {
+        turn_reject(turn, promise, STATUS_NO_MEMORY, "describe");
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct target *target = route->shards[i].target;
+        router_shard__init(&rows[i]);
+        rows[i].shard = (uint32_t)target->shard;
+        rows[i].n_replicas = 1;
+        rows[i].replicas = &target->leader;
+        rows[i].leader = target->leader;
+        rows[i].ready = route->shards[i].ready;
+        answer.shards[i] = &rows[i];
+    }
+    answer.name = route->name;
+    answer.dimension = route->dimension;
+    answer.distance = route->distance;
+    answer.n_shards = n;
+    turn_resolve(turn, promise, &answer.base);
+    return true;
+}
+
+/* --- one point
+ * ------------------------------------------------------------------------------------------ */
+
+static void
+on_got(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    struct errand *errand = ask->context;
+    const ShardPoint *point = outcome_as(outcome, ShardPoint, shard_point);
+    if (point) {
+        RouterPoint answer = ROUTER_POINT__INIT;
+        answer.id = point->id;
+        answer.n_vector = point->n_vector;
+        answer.vector = point->vector;
+        answer.payload = point->payload;
+        turn_resolve(turn, &errand->base.promise, &answer.base);
+    } else if (outcome->status == STATUS_NOT_FOUND) {
+        turn_reject(turn, &errand->base.promise, STATUS_NOT_FOUND, "%s", outcome->text);
+    } else {
+        turn_reject(turn, &errand->base.promise,
+                    outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status,
+                    "collection '%s': %s", errand->name, outcome->text);
+    }
+    request_end(self, &errand->base);
+}
+
+bool start_get(struct hub *self,
+               const void *message,
+               const struct promise *promise,
+               struct route *route,
+               bool fresh,
+               struct turn *turn) {
+    const RouterGet *msg = message;
+    (void)fresh;
+    if (msg->id[0] == '\0' || session_check(msg->session) != STATUS_OK) {
+        turn_reject(turn, promise, STATUS_INVALID, "%s",
+                    msg->id[0] ? "session token is malformed" : "point ID cannot be empty");
+        return true;
+    }
+    struct errand *errand = errand_new(self, msg->collection, promise, turn);
+    if (!errand) return true;
+    struct target *target = route_target(route, msg->id);
+    ShardGet *get = &errand->message.get;
+    shard_get__init(get);
+    get->id = arena_string(&errand->base.arena, msg->id);
+    get->consistency = msg->consistency;
+    get->session_index = session_index(msg->session, target->shard);
+    if (!get->id) {
+        turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
+        request_end(self, &errand->base);
+        return true;
+    }
+    errand->ask.epoch = &get->epoch;
+    errand_start(self, errand, target, GET_PATIENCE_US, on_got, turn);
+    return true;
+}

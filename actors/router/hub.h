@@ -1,0 +1,244 @@
+/* hub: the state of the router actor, shared by the files that make it up. Nobody else includes it.
+ *
+ *     router.c   what it accepts; requests that wait for a route     routes.c   collection →
+ * shards, from the PD target.c   one actor elsewhere: its handle, questions to it    writes.c
+ * upsert, delete queries.c  search                                              admin.c
+ * collections, get */
+#ifndef ACTORS_ROUTER_HUB_H
+#define ACTORS_ROUTER_HUB_H
+
+#include "actors/router/merge.h"
+#include "actors/router/router.h"
+#include "index/index.h"
+#include "runtime/arena.h"
+#include "runtime/buffer.h"
+#include "runtime/turn.h"
+#include "schemas/pd.pb-c.h"
+#include "schemas/router.pb-c.h"
+#include "schemas/shard.pb-c.h"
+
+struct hub;
+struct ask;
+struct chunk;
+struct fetch;
+struct lot;
+
+/* --- targets
+ * -------------------------------------------------------------------------------------------- */
+
+enum { TARGET_NAME_SIZE = 64, TARGET_LINK_SIZE = 288, TARGET_BUCKETS = 1024 };
+
+/* One actor that is asked: a shard, or the PD. Lives as long as a route or a user needs it. */
+struct target {
+    struct target *next; /* of its bucket */
+    uint64_t shard;      /* 0 = the PD */
+    char name[TARGET_NAME_SIZE];
+    char link[TARGET_LINK_SIZE];
+    char *collection; /* owned; "" for the PD */
+    uint64_t epoch;   /* of the shard, as routed */
+    uint64_t leader;
+    actor_handle handle; /* 0 = not looked up */
+    bool looking;
+    uint32_t users;      /* routes, questions, lots and chunks */
+    uint32_t n_routes;   /* that name it; without one its collection is gone */
+    struct ask *waiting; /* for the handle, newest first */
+    /* Writes, strictly in order: one chunk is under way, the others wait. */
+    struct chunk *chunk; /* owned; NULL: nothing is under way */
+    struct lot *first;
+    struct lot *last;
+    size_t lot_bytes;
+    uint64_t sequence; /* of the newest chunk */
+    uint64_t acked;    /* highest log index acknowledged to us: a session read sees it */
+};
+
+/* --- questions
+ * ------------------------------------------------------------------------------------------ */
+
+/* One message to a target until its final answer: looked up, called, tried again on outcomes that
+ * may pass, inside patience and deadline. Embedded in a request. */
+struct ask {
+    struct ask *next; /* waiting for the handle */
+    struct target *target;
+    const ProtobufCMessage *message; /* the request's, valid until done */
+    uint64_t *epoch;                 /* in the message, set anew at each try; NULL: it has none */
+    uint64_t deadline_us;
+    uint64_t patience_us; /* no try begins later than this (absolute) */
+    uint64_t try_us;      /* an answer that takes longer counts as lost; 0 = the deadline only */
+    uint32_t attempts;
+    uint64_t call;  /* under way, 0 = none */
+    uint64_t timer; /* pause before the next try, 0 = none */
+    /* Parts (outcome->more), then exactly one final outcome. The ask may be freed in the final one.
+     */
+    void (*done)(struct hub *self,
+                 struct ask *ask,
+                 const struct outcome *outcome,
+                 struct turn *turn);
+    void *context;
+};
+
+void ask_start(struct hub *self, struct ask *ask, struct turn *turn);
+/* Gives up. True: it is over and done will not be called. False: a call is under way, done is
+ * called soon. */
+bool ask_stop(struct hub *self, struct ask *ask, struct turn *turn);
+
+/* The target of a shard, made when needed. NULL: no memory. */
+struct target *target_get(struct hub *self, uint64_t shard);
+void target_hold(struct target *target);
+/* Frees it when nobody is left. */
+void target_drop(struct hub *self, struct target *target);
+void target_move(struct target *target, const char *link);
+/* True for outcomes that may be different soon. */
+bool may_pass(enum status status);
+
+/* --- routes
+ * --------------------------------------------------------------------------------------------- */
+
+struct route_shard {
+    uint64_t range_end;    /* inclusive; ranges ascend without a gap */
+    struct target *target; /* held */
+    bool ready;
+};
+
+struct route {
+    struct route *next; /* of its bucket */
+    char *name;         /* owned */
+    char *distance;     /* owned */
+    uint32_t dimension;
+    uint64_t fetched_us;
+    uint64_t used_us;
+    uint32_t n_shards;
+    struct route_shard shards[];
+};
+
+struct route *route_find(const struct hub *self, const char *name);
+void route_remove(struct hub *self, const char *name);
+struct target *route_target(const struct route *route, const char *id);
+/* Asks the PD for it, unless that is under way. NULL: no memory. */
+struct fetch *route_fetch(struct hub *self, const char *name, struct turn *turn);
+/* At the end of the actor: targets are freed apart. */
+void routes_free(struct hub *self);
+
+/* --- requests that wait for a route
+ * --------------------------------------------------------------------- */
+
+/* Begins a request. The message is borrowed for this turn, the promise is the request's from now
+ * on. False: the route seems old, fetch it anew and come again (never when `fresh`). */
+typedef bool (*start_fn)(struct hub *self,
+                         const void *message,
+                         const struct promise *promise,
+                         struct route *route,
+                         bool fresh,
+                         struct turn *turn);
+
+struct parked {
+    struct parked *next;
+    struct promise promise;
+    const ProtobufCMessageDescriptor *type;
+    struct buffer body; /* owned */
+    start_fn start;
+};
+
+/* A question to the PD about one collection, and who waits for it. */
+struct fetch {
+    struct fetch *next;
+    struct ask ask;
+    PdRoute message;
+    char *name;            /* owned */
+    struct parked *parked; /* owned, newest first */
+};
+
+/* router.c: the route arrived (NULL: it did not, with the reason). */
+void hub_unpark(struct hub *self,
+                struct fetch *fetch,
+                struct route *route,
+                const struct outcome *outcome,
+                struct turn *turn);
+
+/* --- the actor
+ * ------------------------------------------------------------------------------------------ */
+
+enum { ROUTE_BUCKETS = 256 };
+
+struct request;
+struct hub {
+    struct router_options options;
+    uint64_t incarnation; /* random, of this router's life */
+    struct target *targets[TARGET_BUCKETS];
+    struct target *pd; /* held */
+    uint32_t nth_pd;   /* address in use */
+    struct route *routes[ROUTE_BUCKETS];
+    uint32_t n_routes;
+    struct fetch *fetches;    /* owned */
+    struct request *requests; /* owned: all under way */
+    uint32_t n_requests;
+    size_t bytes; /* kept for them */
+};
+
+/* What every request under way has in common; the first member of each. */
+struct request {
+    struct request *next;
+    struct request **link; /* what points to this */
+    struct promise promise;
+    struct arena arena; /* everything that lives as long as the request */
+    size_t bytes;
+    void (*release)(struct request *request); /* of what is not in the arena; NULL: nothing */
+};
+
+/* A zeroed request of `size` bytes. NULL: no memory, or too many under way (the promise is
+ * rejected). */
+void *request_new(struct hub *self, size_t size, const struct promise *promise, struct turn *turn);
+/* After its promise was settled. */
+void request_end(struct hub *self, struct request *request);
+/* Counts memory kept for the request. False: too much is kept already. */
+bool request_keep(struct hub *self, struct request *request, size_t bytes);
+
+/* Starts when the route is there, else waits for it. */
+MUST_USE enum status hub_begin(struct hub *self,
+                               const char *collection,
+                               bool fetch,
+                               const ProtobufCMessage *message,
+                               start_fn start,
+                               struct turn *turn);
+
+/* writes.c */
+bool start_upsert(struct hub *self,
+                  const void *message,
+                  const struct promise *promise,
+                  struct route *route,
+                  bool fresh,
+                  struct turn *turn);
+bool start_delete(struct hub *self,
+                  const void *message,
+                  const struct promise *promise,
+                  struct route *route,
+                  bool fresh,
+                  struct turn *turn);
+void chunk_free(struct chunk *chunk);
+/* queries.c */
+bool start_search(struct hub *self,
+                  const void *message,
+                  const struct promise *promise,
+                  struct route *route,
+                  bool fresh,
+                  struct turn *turn);
+/* admin.c */
+bool start_get(struct hub *self,
+               const void *message,
+               const struct promise *promise,
+               struct route *route,
+               bool fresh,
+               struct turn *turn);
+bool start_describe(struct hub *self,
+                    const void *message,
+                    const struct promise *promise,
+                    struct route *route,
+                    bool fresh,
+                    struct turn *turn);
+MUST_USE enum status
+admin_create(struct hub *self, const RouterCreateCollection *msg, struct turn *turn);
+MUST_USE enum status
+admin_delete(struct hub *self, const RouterDeleteCollection *msg, struct turn *turn);
+MUST_USE enum status
+admin_list(struct hub *self, const RouterListCollections *msg, struct turn *turn);
+
+#endif
