@@ -14,7 +14,7 @@ enum {
     CHECK_POINTS_MAX = 100000, /* of one request */
     CHECK_TOP_K_MAX = 10000,
     CHECK_TOP_K_DEFAULT = 10,
-    CHECK_SESSION_MAX = 16 * 1024, /* bytes of a session token */
+    CHECK_SESSION_MAX = 64 * 1024, /* bytes of a session token */
 };
 
 struct check {

@@ -99,8 +99,7 @@ static const char *failure_words(enum status s) {
 
 static void send_list(struct search *search, bool last, struct turn *turn) {
     struct edge_call *call = search->ask.call;
-    const char *session = search->response.session;
-    if (!search->sent && session[0]) edge_call_set_header(call, SESSION_HEADER, session);
+    if (!search->sent) service_session(call, search->response.session);
     if (!search->stream) {
         edge_reply(call, &search->response.base, turn);
         return;

@@ -15,6 +15,11 @@
 /* The request as its type; the transport decoded it as the table says. */
 #define REQUEST(Type, call) ((const Type *)edge_call_request(call))
 
+void service_session(struct edge_call *call, const char *session) {
+    size_t size = strnlen(session, SESSION_HEADER_MAX + 1);
+    if (size > 0 && size <= SESSION_HEADER_MAX) edge_call_set_header(call, SESSION_HEADER, session);
+}
+
 /* Asks and lets `done` answer the call. */
 static void question(struct edge_call *call,
                      const ProtobufCMessage *message,

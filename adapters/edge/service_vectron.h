@@ -8,6 +8,7 @@
 
 #define SESSION_HEADER "vectron-session"
 enum {
+    SESSION_HEADER_MAX = 4096,    /* bytes; gRPC clients give up at 8 KiB of metadata */
     READ_DEADLINE_MS = 10 * 1000, /* of calls whose client gave none */
     WRITE_DEADLINE_MS = 60 * 1000,
     SMALL_BODY_MAX =
@@ -15,6 +16,9 @@ enum {
 };
 
 extern const struct edge_service vectron_service;
+
+/* A session token as response metadata too, unless it is empty or more than clients take there. */
+void service_session(struct edge_call *call, const char *session);
 
 void service_search(void *self, struct edge_call *call, struct turn *turn);
 void service_search_stream(void *self, struct edge_call *call, struct turn *turn);
