@@ -112,7 +112,11 @@ void peer_disconnect(struct peer *peer, struct doorbells *bells, const struct li
         void *monitor = peer->monitors[i].socket;
         doorbell_remove(bells, &peer->monitors[i]);
         doorbell_remove(bells, &peer->dealers[i]);
-        if (channel->socket) zmq_close(channel->socket);
+        if (channel->socket) {
+            /* Else the I/O thread could tell of an event when nobody is there to take it. */
+            zmq_socket_monitor(channel->socket, NULL, 0);
+            zmq_close(channel->socket);
+        }
         if (monitor) zmq_close(monitor);
         channel->socket = NULL;
         channel->greeted = false;
