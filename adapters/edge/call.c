@@ -161,6 +161,7 @@ void call_free(struct edge_call *call) {
     if (call->held) budget_give(call->held);
     body_free(&call->body);
     body_free(&call->answer.out);
+    if (call->job) job_recall(call->job);
     job_drop(call->job);
     keep_or_free(hub, call);
 }

@@ -146,6 +146,7 @@ void intake_parsed(struct edge_call *call,
                    struct turn *turn) {
     assert(call->stage == CALL_PARSING);
     struct edge_job *job = call->job;
+    job_recall(job); /* when the question never reached a parser */
     call->job = NULL;
     call->stage = CALL_BODY;
     if (call->answer.ended || !call->conn) {

@@ -141,14 +141,19 @@ bool job_post(struct edge_job *job, uint64_t ticket) {
     struct posted *other = table;
     while (other && other->ticket != ticket)
         other = other->next;
-    if (!other) {
+    if (!other && ticket) {
         posted->ticket = ticket;
         posted->next = table;
         table = posted;
         atomic_fetch_add(&posted->shares, 1);
     }
     pthread_mutex_unlock(&table_lock);
-    return other == NULL;
+    return !other && ticket;
+}
+
+void job_recall(struct edge_job *job) {
+    struct posted *posted = (struct posted *)job;
+    if (posted->ticket) job_drop(job_take(posted->ticket));
 }
 
 struct edge_job *job_take(uint64_t ticket) {

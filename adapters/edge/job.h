@@ -42,6 +42,8 @@ void job_drop(struct edge_job *job); /* NULL is fine; any thread */
 /* Puts a share into the process's table under `ticket`, which must be random: whoever can send a
  * message to a parser could name any job. False: no memory or a repeated ticket. */
 bool job_post(struct edge_job *job, uint64_t ticket);
+/* Takes it out of the table again, if no parser has taken it. */
+void job_recall(struct edge_job *job);
 /* Takes the table's share; NULL when there is none of that ticket. Any thread. */
 struct edge_job *job_take(uint64_t ticket);
 
