@@ -1,6 +1,6 @@
 /* load: reads an index back. The checksums catch accidents; beyond them every number in the file is
- * judged before it is used, so that no file, however made, can do worse than be CORRUPT. What is
- * not checked is what only search quality depends on: that a tree edge is also in the rows. */
+ * judged before it is used, so that no file, however made, can do worse than be CORRUPT or lead to
+ * odd neighbours. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -67,13 +67,16 @@ static enum status get_lists(struct load *load) {
 
 static enum status get_row(struct load *load, uint32_t slot, unsigned level) {
     struct graph *graph = &load->index->view->graph;
+    struct visited *seen = &load->index->linker.walk.visited;
     uint32_t row[GRAPH_ROW_MAX];
     unsigned max = graph_row_max(graph, level), n = 0;
-    enum status s = stream_get(&load->stream, row, max * sizeof *row);
+    enum status s = visited_begin(seen, load->header.n_slots);
+    if (s == STATUS_OK) s = stream_get(&load->stream, row, max * sizeof *row);
     if (s != STATUS_OK) return s;
     for (; n < max && row[n] != 0; n++) {
         uint32_t edge = row[n] - 1;
         if (edge >= load->header.n_slots || edge == slot) return STATUS_CORRUPT;
+        if (!visited_add(seen, edge)) return STATUS_CORRUPT;
         uint8_t flags = load->slots[edge];
         if (!(flags & FILE_LINKED) || (flags & FILE_LEVEL) < level) return STATUS_CORRUPT;
         row[n] = edge;
@@ -144,8 +147,16 @@ static enum status place(struct load *load, uint32_t slot) {
     return STATUS_OK;
 }
 
+static bool has_edge(const struct graph *graph, uint32_t from, uint32_t to) {
+    const graph_edge *row = graph_row(graph, from, 0);
+    for (unsigned i = 0; i < graph_row_max(graph, 0); i++) {
+        if (atomic_load_explicit(&row[i], memory_order_relaxed) == to + 1) return true;
+    }
+    return false;
+}
+
 /* Every way up must end: `ended` marks the nodes whose way is known to. */
-static bool tree_ends(const struct graph *graph, uint32_t slot, bool *ended, uint32_t n_slots) {
+static bool way_ends(const struct graph *graph, uint32_t slot, bool *ended, uint32_t n_slots) {
     uint32_t at = slot, steps = 0;
     while (at != SLOT_NONE && !ended[at]) {
         if (steps++ > n_slots) return false;
@@ -156,17 +167,29 @@ static bool tree_ends(const struct graph *graph, uint32_t slot, bool *ended, uin
     return true;
 }
 
-static enum status check_tree(const struct load *load) {
+/* What tree.h promises: no circles, both edges between child and parent, M children at most. */
+static bool tree_is_valid(const struct load *load, bool *ended, uint16_t *n_children) {
     const struct graph *graph = &load->index->view->graph;
-    bool *ended = mem_zero(load->header.n_slots, sizeof *ended);
-    if (!ended) return STATUS_NO_MEMORY;
-    bool fine = true;
-    for (uint32_t slot = 0; fine && slot < load->header.n_slots; slot++) {
-        if (load->slots[slot] & FILE_LINKED)
-            fine = tree_ends(graph, slot, ended, load->header.n_slots);
+    for (uint32_t slot = 0; slot < load->header.n_slots; slot++) {
+        if (!(load->slots[slot] & FILE_LINKED)) continue;
+        if (!way_ends(graph, slot, ended, load->header.n_slots)) return false;
+        uint32_t parent = graph_parent(graph, slot);
+        if (parent == SLOT_NONE) continue;
+        if (++n_children[parent] > graph->M) return false;
+        if (!has_edge(graph, slot, parent) || !has_edge(graph, parent, slot)) return false;
     }
+    return true;
+}
+
+static enum status check_tree(const struct load *load) {
+    bool *ended = mem_zero(load->header.n_slots, sizeof *ended);
+    uint16_t *n_children = mem_zero(load->header.n_slots, sizeof *n_children);
+    enum status s = STATUS_NO_MEMORY;
+    if (ended && n_children)
+        s = tree_is_valid(load, ended, n_children) ? STATUS_OK : STATUS_CORRUPT;
     mem_free(ended);
-    return fine ? STATUS_OK : STATUS_CORRUPT;
+    mem_free(n_children);
+    return s;
 }
 
 /* Entry and root are there exactly when something is linked, and are linked. */

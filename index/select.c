@@ -1,5 +1,6 @@
 /* select: the pair distances of building are computed here. They go in small batches: most
- * candidates are refused by one of the first few kept. */
+ * candidates are refused by one of the first few kept. As near counts as nearer: of a clump of equal
+ * points a row keeps one, and has room for the ways out of it. */
 #include "index/select.h"
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static bool is_diverse(struct selection *selection, struct candidate candidate) 
         metric_distances(metric, vector, selection->rows + at, n, distances);
         selection->distances += n;
         for (unsigned i = 0; i < n; i++) {
-            if (distances[i] < candidate.distance) return false;
+            if (distances[i] <= candidate.distance) return false;
         }
     }
     return true;

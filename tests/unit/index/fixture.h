@@ -39,7 +39,8 @@ size_t
 fixture_search(struct fixture *fixture, const struct index_query *query, struct index_hit *hits);
 /* The same by the oracle: numbers of the k nearest. */
 size_t fixture_nearest(const struct fixture *fixture, const float *query, size_t k, uint64_t *out);
-/* Share of the oracle's k that a search with ef (0: exact) finds, over random queries. */
+/* Share of hits that are as near as the oracle's k, for searches with ef (0: exact), over random
+ * queries. */
 double fixture_recall(struct fixture *fixture, size_t n_queries, uint32_t k, uint32_t ef);
 double fixture_distance(const struct fixture *fixture, const float *a, const float *b);
 /* Asserts that index_validate is content. */
