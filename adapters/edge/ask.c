@@ -50,7 +50,7 @@ void ask_fail(struct edge_call *call, const struct outcome *outcome, struct turn
     enum status s = outcome->status;
     /* An answer of another type than asked for: a router of another version. */
     if (s == STATUS_OK) {
-        edge_fail(call, STATUS_INTERNAL, "the router's answer has an unexpected type", turn);
+        edge_fail(call, STATUS_INTERNAL, ASK_ODD_ANSWER, turn);
         return;
     }
     if (outcome->retry_after_ms) edge_retry_after(call, outcome->retry_after_ms);

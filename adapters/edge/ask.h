@@ -26,6 +26,7 @@ void ask_start(struct ask *ask, const ProtobufCMessage *message, struct turn *tu
 /* Ends the call with what the outcome says. */
 void ask_fail(struct edge_call *call, const struct outcome *outcome, struct turn *turn);
 
-#define ASK_NO_ROUTER "the gateway is starting, try again"
+#define ASK_NO_ROUTER  "the gateway is starting, try again"
+#define ASK_ODD_ANSWER "the router's answer has an unexpected type"
 
 #endif

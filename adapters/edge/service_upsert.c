@@ -61,9 +61,9 @@ struct upsert {
     enum stage stage;
     char *collection;
     uint32_t dimension;
-    size_t total;        /* points of the request, known after CHECK */
-    size_t acknowledged; /* … and how many of them are written */
-    char *session;       /* of the last page */
+    size_t total;          /* points of the request, known after CHECK */
+    size_t acknowledged;   /* … and how many of them are written */
+    struct buffer session; /* of the last page, with its NUL; empty without one */
 
     struct page pages[2];
     unsigned building; /* the other one is on its way, or was */
@@ -129,9 +129,9 @@ static void end(struct upsert *upsert, struct turn *turn) {
     }
     Vectron__V1__UpsertResponse response = VECTRON__V1__UPSERT_RESPONSE__INIT;
     response.upserted = (int32_t)upsert->total;
-    if (upsert->session) {
-        response.session = upsert->session;
-        service_session(call, upsert->session);
+    if (upsert->session.size) {
+        response.session = (char *)upsert->session.data;
+        service_session(call, response.session);
     }
     edge_reply(call, &response.base, turn);
 }
@@ -272,12 +272,19 @@ static bool send_step(struct upsert *upsert, struct turn *turn) {
 
 /* --- what comes back ------------------------------------------------------------------------- */
 
+/* A failure, or an answer of another type than asked for. */
+static void refused(struct upsert *upsert, const struct outcome *outcome) {
+    upsert->retry_after_ms = outcome->retry_after_ms;
+    if (outcome->status == STATUS_OK)
+        fail(upsert, STATUS_INTERNAL, ASK_ODD_ANSWER);
+    else
+        fail(upsert, outcome->status, outcome->text);
+}
+
 static void on_described(struct upsert *upsert, const struct outcome *outcome) {
     const RouterCollection *found = outcome_as(outcome, RouterCollection, router_collection);
-    upsert->retry_after_ms = outcome->retry_after_ms;
     if (!found) {
-        enum status s = outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status;
-        fail(upsert, s, outcome->text);
+        refused(upsert, outcome);
         return;
     }
     upsert->tries = 0;
@@ -317,17 +324,13 @@ static void wait_or_fail(struct upsert *upsert, const struct outcome *outcome, s
 static void on_written(struct upsert *upsert, const struct outcome *outcome) {
     const RouterUpserted *written = outcome_as(outcome, RouterUpserted, router_upserted);
     if (!written) {
-        upsert->retry_after_ms = outcome->retry_after_ms;
-        enum status s = outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status;
-        fail(upsert, s, outcome->text);
+        refused(upsert, outcome);
         return;
     }
     upsert->acknowledged += upsert->pages[1 - upsert->building].n;
-    if (written->session[0]) {
-        size_t size = strlen(written->session) + 1;
-        char *session = arena_alloc(edge_call_arena(upsert->ask.call), size);
-        if (session) upsert->session = memcpy(session, written->session, size);
-    }
+    buffer_clear(&upsert->session);
+    buffer_append(&upsert->session, written->session, strlen(written->session) + 1);
+    if (upsert->session.failed) buffer_clear(&upsert->session);
     if (upsert->acknowledged == upsert->total) upsert->over = true;
 }
 
@@ -402,6 +405,7 @@ static void on_cancel(void *context, struct turn *turn) {
 static void on_free(void *context) {
     struct upsert *upsert = context;
     points_reset(&upsert->points);
+    buffer_free(&upsert->session);
     arena_free(&upsert->pages[0].arena);
     arena_free(&upsert->pages[1].arena);
 }

@@ -262,8 +262,9 @@ static void submit_feedback(void *self, struct edge_call *call, struct turn *tur
         .request = &vectron__v1__##name##_request__descriptor, \
         .response = &vectron__v1__##name##_response__descriptor, __VA_ARGS__ \
     }
-#define READ  .deadline_ms = READ_DEADLINE_MS
-#define WRITE .deadline_ms = WRITE_DEADLINE_MS
+#define READ   .deadline_ms = READ_DEADLINE_MS, .body_max = SMALL_BODY_MAX
+#define SEARCH .deadline_ms = READ_DEADLINE_MS, .body_max = VECTOR_BODY_MAX
+#define WRITE  .deadline_ms = WRITE_DEADLINE_MS, .body_max = SMALL_BODY_MAX
 
 static const struct edge_method methods[] = {
     METHOD(CreateCollection, create_collection, .run = create_collection, WRITE),
@@ -273,14 +274,14 @@ static const struct edge_method methods[] = {
     METHOD(Upsert, upsert, .run = service_upsert, .raw = true, .deadline_ms = WRITE_DEADLINE_MS),
     METHOD(Get, get, .run = get, READ),
     METHOD(Delete, delete, .run = delete_point, WRITE),
-    METHOD(Search, search, .run = service_search, READ),
+    METHOD(Search, search, .run = service_search, SEARCH),
     {
         .path = "/vectron.v1.VectronService/SearchStream",
         .request = &vectron__v1__search_request__descriptor,
         .response = &vectron__v1__search_response__descriptor,
         .run = service_search_stream,
         .stream = true,
-        READ,
+        SEARCH,
     },
     METHOD(UpdateUserProfile, update_user_profile, .run = update_user_profile, READ),
     METHOD(SubmitFeedback, submit_feedback, .run = submit_feedback, READ),

@@ -11,8 +11,8 @@ enum {
     SESSION_HEADER_MAX = 4096,    /* bytes; gRPC clients give up at 8 KiB of metadata */
     READ_DEADLINE_MS = 10 * 1000, /* of calls whose client gave none */
     WRITE_DEADLINE_MS = 60 * 1000,
-    SMALL_BODY_MAX =
-        4 * 1024 * 1024, /* of all methods but Upsert: the largest vector as JSON, twice */
+    SMALL_BODY_MAX = 1024 * 1024,      /* of requests without a vector */
+    VECTOR_BODY_MAX = 4 * 1024 * 1024, /* the largest vector as JSON, twice */
 };
 
 extern const struct edge_service vectron_service;
