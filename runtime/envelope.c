@@ -11,7 +11,8 @@ size_t envelope_encode(const struct envelope *envelope, uint64_t now_us, void *o
     unsigned char *at = pack_array(out, ENVELOPE_FIELDS);
     at = pack_uint(at, ENVELOPE_VERSION);
     at = pack_uint(at, envelope->kind);
-    at = pack_uint(at, (unsigned)envelope->band | (unsigned)envelope->flags << BAND_BITS);
+    unsigned flags = envelope->flags & PARCEL_TRACED; /* the others are for this process only */
+    at = pack_uint(at, envelope->band | flags << BAND_BITS);
     at = pack_uint(at, handle_local(envelope->to));
     at = pack_uint(at, handle_local(envelope->from));
     at = pack_uint(at, envelope->correlation);
