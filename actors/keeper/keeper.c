@@ -285,30 +285,35 @@ static int compare_shards(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+/* NULL: no memory, or no ledger. No bytes at all are the ledger of a new worker. */
+static KeeperLedger *decode_ledger(const void *data, size_t size, struct arena *arena) {
+    if (size == 0) {
+        KeeperLedger *ledger = arena_alloc(arena, sizeof *ledger);
+        if (ledger) keeper_ledger__init(ledger);
+        return ledger;
+    }
+    /* Strings and bytes of the message are borrowed from its encoded form: so that is copied. */
+    void *copy = arena_alloc(arena, size);
+    ProtobufCMessage *message = NULL;
+    if (!copy) return NULL;
+    memcpy(copy, data, size);
+    enum status s = codec_decode(&keeper_ledger__descriptor, copy, size, arena, &message, NULL);
+    return s == STATUS_OK ? (KeeperLedger *)message : NULL;
+}
+
 /* Makes the encoded ledger the one in force. */
 static enum status adopt(struct house *self, const void *data, size_t size) {
     struct arena arena;
     arena_init(&arena, 0);
-    /* Decoded strings and borrowed bytes must live as long as the ledger: so does the copy. */
-    void *copy = arena_alloc(&arena, size + 1);
-    ProtobufCMessage *message = NULL;
-    enum status s = STATUS_NO_MEMORY;
-    if (copy) {
-        memcpy(copy, data, size);
-        s = codec_decode(&keeper_ledger__descriptor, copy, size, &arena, &message, NULL);
-    }
-    if (s != STATUS_OK) {
+    KeeperLedger *ledger = decode_ledger(data, size, &arena);
+    size_t n = ledger ? ledger->n_assignments : 0;
+    PdAssignment **by_shard = arena_alloc(&arena, (n + 1) * sizeof *by_shard);
+    if (!ledger || !by_shard) {
         arena_free(&arena);
-        return s;
+        return STATUS_CORRUPT;
     }
-    KeeperLedger *ledger = (KeeperLedger *)message;
-    PdAssignment **by_shard = arena_alloc(&arena, (ledger->n_assignments + 1) * sizeof *by_shard);
-    if (!by_shard) {
-        arena_free(&arena);
-        return STATUS_NO_MEMORY;
-    }
-    memcpy(by_shard, ledger->assignments, ledger->n_assignments * sizeof *by_shard);
-    qsort(by_shard, ledger->n_assignments, sizeof *by_shard, compare_shards);
+    if (n > 0) memcpy(by_shard, ledger->assignments, n * sizeof *by_shard);
+    qsort(by_shard, n, sizeof *by_shard, compare_shards);
     arena_free(&self->arena);
     self->arena = arena;
     self->ledger = ledger;

@@ -50,8 +50,7 @@ typedef void (*done_fn)(struct hub *self,
                         const struct outcome *outcome,
                         struct turn *turn);
 
-static void errand_start(struct hub *self,
-                         struct errand *errand,
+static void errand_start(struct errand *errand,
                          struct target *target,
                          uint64_t patience_us,
                          done_fn done,
@@ -64,7 +63,7 @@ static void errand_start(struct hub *self,
     errand->ask.patience_us = now + patience_us;
     errand->ask.done = done;
     errand->ask.context = errand;
-    ask_start(self, &errand->ask, turn);
+    ask_start(&errand->ask, turn);
 }
 
 /* --- the placement driver's business
@@ -111,7 +110,7 @@ enum status admin_create(struct hub *self, const RouterCreateCollection *msg, st
         request_end(self, &errand->base);
         return STATUS_OK;
     }
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_created, turn);
+    errand_start(errand, self->pd, PD_PATIENCE_US, on_created, turn);
     return STATUS_OK;
 }
 
@@ -135,7 +134,7 @@ enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, st
     if (!errand) return STATUS_OK;
     pd_delete_collection__init(&errand->message.remove);
     errand->message.remove.name = errand->name;
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_removed, turn);
+    errand_start(errand, self->pd, PD_PATIENCE_US, on_removed, turn);
     return STATUS_OK;
 }
 
@@ -160,7 +159,7 @@ enum status admin_list(struct hub *self, const RouterListCollections *msg, struc
     struct errand *errand = errand_new(self, "", &promise, turn);
     if (!errand) return STATUS_OK;
     pd_list_collections__init(&errand->message.list);
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_listed, turn);
+    errand_start(errand, self->pd, PD_PATIENCE_US, on_listed, turn);
     return STATUS_OK;
 }
 
@@ -252,6 +251,6 @@ bool start_get(struct hub *self,
         return true;
     }
     errand->ask.epoch = &get->epoch;
-    errand_start(self, errand, target, GET_PATIENCE_US, on_got, turn);
+    errand_start(errand, target, GET_PATIENCE_US, on_got, turn);
     return true;
 }

@@ -76,7 +76,7 @@ struct ask {
     void *context;
 };
 
-void ask_start(struct hub *self, struct ask *ask, struct turn *turn);
+void ask_start(struct ask *ask, struct turn *turn);
 /* Gives up. True: it is over and done will not be called. False: a call is under way, done is
  * called soon. */
 bool ask_stop(struct hub *self, struct ask *ask, struct turn *turn);

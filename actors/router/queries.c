@@ -344,8 +344,7 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
     return STATUS_OK;
 }
 
-static void
-ask_all(struct hub *self, struct query *query, const RouterSearch *msg, struct turn *turn) {
+static void ask_all(struct query *query, const RouterSearch *msg, struct turn *turn) {
     uint64_t now = turn_now_us(turn);
     uint64_t deadline = query->base.promise.deadline_us;
     if (deadline == NO_DEADLINE) deadline = now + CALL_DEFAULT_US;
@@ -364,7 +363,7 @@ ask_all(struct hub *self, struct query *query, const RouterSearch *msg, struct t
         part->ask.patience_us = now + PATIENCE_US;
         part->ask.done = part_done;
         part->ask.context = part;
-        ask_start(self, &part->ask, turn);
+        ask_start(&part->ask, turn);
     }
     query->n_open--;
 }
@@ -411,6 +410,6 @@ bool start_search(struct hub *self,
         request_end(self, &query->base);
         return true;
     }
-    ask_all(self, query, msg, turn);
+    ask_all(query, msg, turn);
     return true;
 }

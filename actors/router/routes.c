@@ -222,6 +222,6 @@ struct fetch *route_fetch(struct hub *self, const char *name, struct turn *turn)
                               .context = fetch};
     fetch->next = self->fetches;
     self->fetches = fetch;
-    ask_start(self, &fetch->ask, turn);
+    ask_start(&fetch->ask, turn);
     return fetch;
 }

@@ -106,6 +106,7 @@ static void no_route(void *actor, void *context, struct turn *turn) {
 
 static void try_again(void *actor, void *context, struct turn *turn) {
     struct ask *ask = context;
+    (void)actor;
     ask->timer = 0;
     try_now(ask, turn);
 }
@@ -223,7 +224,7 @@ static void try_now(struct ask *ask, struct turn *turn) {
                                        .deadline_us = turn_now_us(turn) + LOOKUP_US});
 }
 
-void ask_start(struct hub *self, struct ask *ask, struct turn *turn) {
+void ask_start(struct ask *ask, struct turn *turn) {
     target_hold(ask->target);
     try_now(ask, turn);
 }

@@ -231,7 +231,7 @@ static void send_next(struct hub *self, struct target *target, struct turn *turn
     chunk->ask.done = chunk_done;
     chunk->ask.context = chunk;
     target->chunk = chunk;
-    ask_start(self, &chunk->ask, turn);
+    ask_start(&chunk->ask, turn);
 }
 
 /* A refusal of a chunk of several requests is one request's fault: each is asked for itself. */

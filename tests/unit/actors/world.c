@@ -1,0 +1,240 @@
+#include "tests/unit/actors/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+
+static void disks_open(struct place *place) {
+    enum status s = kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
+                                   &(struct kv_faults){.seed = 1}, &place->log_disk);
+    assert(s == STATUS_OK);
+    s = kv_memory_open(&(struct kv_options){.path = "points"}, &(struct kv_faults){.seed = 1},
+                       &place->points_disk);
+    assert(s == STATUS_OK);
+}
+
+static void stores_open(struct place *place) {
+    struct kv *kv = kv_memory_share(place->log_disk);
+    enum status s = log_store_open(&kv, &place->log);
+    assert(s == STATUS_OK);
+    kv = kv_memory_share(place->points_disk);
+    s = point_store_open(&kv, &place->points);
+    assert(s == STATUS_OK);
+    s = shelf_open(&place->shelf);
+    assert(s == STATUS_OK);
+    shelf_searchers(place->shelf, WORLD_SEARCHERS);
+}
+
+static void stores_close(struct place *place) {
+    shelf_close(place->shelf);
+    point_store_close(place->points);
+    log_store_close(place->log);
+}
+
+static void spawn(struct world *world, uint32_t node, const char *name,
+                  const struct actor_type *type, const void *options) {
+    actor_handle actor = sim_spawn_on(world->sim, node, name, type, options);
+    assert(actor != 0);
+}
+
+static void log_start(struct world *world, struct place *place) {
+    place->log_options = (struct log_options){.store = place->log};
+    spawn(world, place->node, "log", &log_type, &place->log_options);
+}
+
+static void worker_actors_start(struct world *world, struct place *place) {
+    for (uint32_t i = 0; i < WORLD_SEARCHERS; i++) {
+        char name[32];
+        place->searcher_options[i] =
+            (struct searcher_options){.n = i, .shelf = place->shelf, .points = place->points};
+        snprintf(name, sizeof name, "searcher/%u", i);
+        spawn(world, place->node, name, &searcher_type, &place->searcher_options[i]);
+        place->linker_options = (struct linker_options){.shelf = place->shelf};
+        snprintf(name, sizeof name, "linker/%u", i);
+        spawn(world, place->node, name, &linker_type, &place->linker_options);
+    }
+    place->keeper_options = (struct keeper_options){.log = place->log,
+                                                    .points = place->points,
+                                                    .shelf = place->shelf,
+                                                    .pd = world->together ? "" : "sim://1",
+                                                    .link = world->together ? "" : place->link,
+                                                    .grpc_address = "",
+                                                    .region = "",
+                                                    .zone = "",
+                                                    .rack = "",
+                                                    .tail_max = world->tail_max};
+    spawn(world, place->node, "keeper", &keeper_type, &place->keeper_options);
+}
+
+static void worker_actors_stop(struct world *world, struct place *place) {
+    static const char *const names[] = {"keeper",     "searcher/0", "searcher/1",
+                                        "linker/0", "linker/1"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        sim_stop_on(world->sim, place->node, names[i]);
+}
+
+void world_worker_start(struct world *world, uint32_t n) {
+    struct place *place = &world->workers[n];
+    assert(!place->up);
+    stores_open(place);
+    log_start(world, place);
+    worker_actors_start(world, place);
+    place->up = true;
+}
+
+void world_worker_stop(struct world *world, uint32_t n) {
+    struct place *place = &world->workers[n];
+    assert(place->up);
+    worker_actors_stop(world, place);
+    sim_stop_on(world->sim, place->node, "log");
+    sim_run(world->sim, 1000);
+    stores_close(place);
+    place->up = false;
+}
+
+void world_worker_crash(struct world *world, uint32_t n) {
+    struct place *place = &world->workers[n];
+    assert(place->up);
+    worker_actors_stop(world, place);
+    sim_stop_on(world->sim, place->node, "log");
+    sim_run(world->sim, 1000);
+    kv_memory_crash(place->log_disk);
+    kv_memory_crash(place->points_disk);
+    stores_close(place);
+    place->up = false;
+}
+
+void world_pd_start(struct world *world) {
+    stores_open(&world->pd);
+    log_start(world, &world->pd);
+    world->pd_options.log = world->pd.log;
+    spawn(world, 1, "pd", &pd_type, &world->pd_options);
+    world->pd.up = true;
+}
+
+void world_pd_stop(struct world *world) {
+    assert(world->pd.up);
+    sim_stop(world->sim, "pd");
+    if (world->together) worker_actors_stop(world, &world->pd);
+    sim_stop(world->sim, "log");
+    sim_run(world->sim, 1000);
+    stores_close(&world->pd);
+    world->pd.up = false;
+}
+
+void world_open(struct world *world, const struct world_options *options) {
+    memset(world, 0, sizeof *world);
+    world->together = options->workers == 0;
+    world->n_workers = options->workers;
+    world->tail_max = options->tail_max;
+    world->sim = sim_open(&(struct sim_options){.seed = options->seed ? options->seed : 1,
+                                                .nodes = options->workers + 1,
+                                                .delay_us_min = 20,
+                                                .delay_us_max = 200,
+                                                .block_us = options->block_us,
+                                                .drop_ppm = options->drop_ppm,
+                                                .shuffle = true});
+    world->pd_options.default_shards = options->shards ? options->shards : 1;
+    world->pd.node = 1;
+    disks_open(&world->pd);
+    world_pd_start(world);
+    if (world->together) worker_actors_start(world, &world->pd);
+    for (uint32_t i = 0; i < options->workers; i++) {
+        world->workers[i].node = i + 2;
+        snprintf(world->workers[i].link, sizeof world->workers[i].link, "sim://%u", i + 2);
+        disks_open(&world->workers[i]);
+        world_worker_start(world, i);
+    }
+    world->router_options.pd = "";
+    spawn(world, 1, "router", &router_type, &world->router_options);
+}
+
+void world_close(struct world *world) {
+    sim_stop(world->sim, "router");
+    for (uint32_t i = 0; i < world->n_workers; i++)
+        if (world->workers[i].up) world_worker_stop(world, i);
+    if (world->pd.up) world_pd_stop(world);
+    sim_close(&world->sim);
+    for (uint32_t i = 0; i < world->n_workers; i++) {
+        kv_close(world->workers[i].log_disk);
+        kv_close(world->workers[i].points_disk);
+    }
+    kv_close(world->pd.log_disk);
+    kv_close(world->pd.points_disk);
+}
+
+/* --- a client ------------------------------------------------------------------------------------------- */
+
+static enum status call(struct world *world, const ProtobufCMessage *message,
+                        const ProtobufCMessage **reply) {
+    return sim_call(world->sim, "router", message, 60 * SECOND, reply);
+}
+
+const char *world_words(const struct world *world) {
+    return sim_words(world->sim);
+}
+
+enum status world_create(struct world *world, const char *name, uint32_t dimension,
+                         uint32_t shards) {
+    const ProtobufCMessage *reply;
+    return call(world,
+                MESSAGE(RouterCreateCollection, router_create_collection, .name = (char *)name,
+                        .dimension = dimension, .distance = "euclidean", .shards = shards),
+                &reply);
+}
+
+enum status world_put(struct world *world, const char *collection, const char *id, float x,
+                      float y, const char *payload) {
+    const ProtobufCMessage *reply;
+    float vector[] = {x, y};
+    RouterPoint point = ROUTER_POINT__INIT;
+    point.id = (char *)id;
+    point.n_vector = 2;
+    point.vector = vector;
+    point.payload.len = strlen(payload);
+    point.payload.data = (uint8_t *)payload;
+    RouterPoint *points[] = {&point};
+    return call(world,
+                MESSAGE(RouterUpsert, router_upsert, .collection = (char *)collection,
+                        .n_points = 1, .points = points),
+                &reply);
+}
+
+enum status world_delete(struct world *world, const char *collection, const char *id) {
+    const ProtobufCMessage *reply;
+    return call(world,
+                MESSAGE(RouterDelete, router_delete, .collection = (char *)collection,
+                        .id = (char *)id),
+                &reply);
+}
+
+enum status world_get(struct world *world, const char *collection, const char *id, float *x,
+                      float *y) {
+    const ProtobufCMessage *reply;
+    enum status s = call(world,
+                         MESSAGE(RouterGet, router_get, .collection = (char *)collection,
+                                 .id = (char *)id),
+                         &reply);
+    if (s != STATUS_OK) return s;
+    const RouterPoint *point = (const RouterPoint *)reply;
+    assert(point->base.descriptor == &router_point__descriptor);
+    assert(point->n_vector == 2);
+    memcpy(x, (const char *)(const void *)point->vector, sizeof *x);
+    memcpy(y, (const char *)(const void *)point->vector + sizeof *x, sizeof *y);
+    return STATUS_OK;
+}
+
+const RouterHits *world_search(struct world *world, const char *collection, float x, float y,
+                               uint32_t k) {
+    const ProtobufCMessage *reply;
+    float vector[] = {x, y};
+    enum status s = call(world,
+                         MESSAGE(RouterSearch, router_search, .collection = (char *)collection,
+                                 .n_vector = 2, .vector = vector, .top_k = k,
+                                 .include_payload = true, .include_vectors = true),
+                         &reply);
+    if (s != STATUS_OK) return NULL;
+    assert(reply->descriptor == &router_hits__descriptor);
+    return (const RouterHits *)reply;
+}

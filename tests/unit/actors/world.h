@@ -1,0 +1,81 @@
+/* world: a simulated cluster for tests: stores in memory, one node for the placement driver and the router, one
+ * for each worker; or everything in one node. Workers can be stopped, lose their power and come back. */
+#ifndef TESTS_UNIT_ACTORS_WORLD_H
+#define TESTS_UNIT_ACTORS_WORLD_H
+
+#include "actors/keeper/keeper.h"
+#include "actors/linker/linker.h"
+#include "actors/log/log.h"
+#include "actors/pd/pd.h"
+#include "actors/router/router.h"
+#include "actors/searcher/searcher.h"
+#include "runtime/sim/sim.h"
+#include "schemas/pd.pb-c.h"
+#include "schemas/router.pb-c.h"
+#include "schemas/runtime.pb-c.h"
+
+enum { WORLD_WORKERS_MAX = 4, WORLD_SEARCHERS = 2, SECOND = 1000 * 1000 };
+
+/* A process: its simulated disks, and what runs on them while it is up. */
+struct place {
+    uint32_t node;
+    struct kv *log_disk; /* handles on the disks: stores come and go */
+    struct kv *points_disk;
+    struct log_store *log;
+    struct point_store *points;
+    struct shelf *shelf;
+    struct log_options log_options;
+    struct keeper_options keeper_options;
+    struct searcher_options searcher_options[WORLD_SEARCHERS];
+    struct linker_options linker_options;
+    char link[32];
+    bool up;
+};
+
+struct world {
+    struct sim *sim;
+    uint32_t n_workers;
+    struct place pd;
+    struct place workers[WORLD_WORKERS_MAX];
+    struct pd_options pd_options;
+    struct router_options router_options;
+    uint32_t tail_max;
+    bool together; /* all roles in one node */
+};
+
+struct world_options {
+    uint64_t seed;
+    uint32_t workers; /* 0 = all roles in one node */
+    uint32_t shards;  /* default of a collection; 0 = 1 */
+    uint32_t tail_max;
+    uint32_t drop_ppm;
+    uint32_t block_us;
+};
+
+void world_open(struct world *world, const struct world_options *options);
+void world_close(struct world *world);
+/* Workers are numbered from 0. */
+void world_worker_stop(struct world *world, uint32_t n);
+/* Stops it and loses what was neither synced nor flushed. */
+void world_worker_crash(struct world *world, uint32_t n);
+void world_worker_start(struct world *world, uint32_t n);
+void world_pd_stop(struct world *world);
+void world_pd_start(struct world *world);
+
+/* --- a client ------------------------------------------------------------------------------------------- */
+
+enum status world_create(struct world *world, const char *name, uint32_t dimension,
+                         uint32_t shards);
+/* Puts a point (x, y) with a payload. */
+enum status world_put(struct world *world, const char *collection, const char *id, float x,
+                      float y, const char *payload);
+enum status world_delete(struct world *world, const char *collection, const char *id);
+/* OK: *x and *y are the point's, the payload starts with `payload`. */
+enum status world_get(struct world *world, const char *collection, const char *id, float *x,
+                      float *y);
+/* The k nearest of (x, y), borrowed until the next call. NULL: sim_words says why. */
+const RouterHits *world_search(struct world *world, const char *collection, float x, float y,
+                               uint32_t k);
+const char *world_words(const struct world *world);
+
+#endif
