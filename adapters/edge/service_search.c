@@ -6,9 +6,9 @@
  * as a part. A client that reads too slowly misses snapshots in between, never the last one. */
 #include <string.h>
 
-#include "adapters/edge/ask.h"
 #include "adapters/edge/check.h"
 #include "adapters/edge/payload.h"
+#include "adapters/edge/question.h"
 #include "adapters/edge/service_vectron.h"
 #include "runtime/assert.h"
 #include "runtime/poison.h"
@@ -19,7 +19,7 @@
 #define SEARCH_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct search {
-    struct ask ask; /* first: context and self are one pointer */
+    struct question question; /* first: context and self are one pointer */
     uint32_t top_k;
     bool stream;
     bool sent;           /* a part: metadata went with it */
@@ -28,7 +28,7 @@ struct search {
     struct arena arena;  /* of the current list */
     Vectron__V1__SearchResponse response; /* the current list, in the arena */
 };
-static_assert(offsetof(struct search, ask) == 0, "an ask is its search");
+static_assert(offsetof(struct search, question) == 0, "a question is its search");
 
 /* --- hits ------------------------------------------------------------------------------------ */
 
@@ -98,7 +98,7 @@ static const char *failure_words(enum status s) {
 }
 
 static void send_list(struct search *search, bool last, struct turn *turn) {
-    struct edge_call *call = search->ask.call;
+    struct edge_call *call = search->question.call;
     if (!search->sent) service_session(call, search->response.session);
     if (!search->stream) {
         edge_reply(call, &search->response.base, turn);
@@ -121,12 +121,12 @@ static enum status take_page(struct search *search, const RouterHits *hits, bool
 }
 
 /* Parts may follow the one that was no good: the call can only end when the last one came. */
-static void on_hits(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
-    struct search *search = (struct search *)ask;
+static void on_hits(struct question *question, const struct outcome *outcome, struct turn *turn) {
+    struct search *search = (struct search *)question;
     const RouterHits *hits = outcome_as(outcome, RouterHits, router_hits);
     bool failed_before = search->failure != STATUS_OK;
     if (!failed_before && !hits && !outcome->more) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     if (!failed_before) search->failure = take_page(search, hits, outcome->more);
@@ -134,8 +134,9 @@ static void on_hits(struct ask *ask, const struct outcome *outcome, struct turn 
         if (!hits->page_more) send_list(search, !outcome->more, turn);
         return;
     }
-    if (!failed_before) ask_cancel(ask, turn);
-    if (!outcome->more) edge_fail(ask->call, search->failure, failure_words(search->failure), turn);
+    if (!failed_before) question_cancel(question, turn);
+    if (!outcome->more)
+        edge_fail(question->call, search->failure, failure_words(search->failure), turn);
 }
 
 /* --- questions ------------------------------------------------------------------------------- */
@@ -145,15 +146,15 @@ static void on_free(void *context) {
     arena_free(&search->arena);
 }
 
-static void ask_search(struct edge_call *call, const RouterSearch *query, struct turn *turn) {
-    struct search *search = ask_new(call, sizeof *search, turn);
+static void send_query(struct edge_call *call, const RouterSearch *query, struct turn *turn) {
+    struct search *search = question_new(call, sizeof *search, turn);
     if (!search) return;
-    search->ask = (struct ask){.call = call, .done = on_hits};
+    search->question = (struct question){.call = call, .done = on_hits};
     search->top_k = query->top_k;
     search->stream = query->stream;
     arena_init(&search->arena, SEARCH_BYTES_MAX);
     edge_call_on_free(call, on_free, search);
-    ask_start(&search->ask, &query->base, turn);
+    question_start(&search->question, &query->base, turn);
 }
 
 static void start(struct edge_call *call, bool stream, struct turn *turn) {
@@ -181,7 +182,7 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
     query.max_staleness_ms = request->max_staleness_ms;
     query.allow_partial = request->allow_partial;
     query.stream = stream;
-    ask_search(call, &query, turn);
+    send_query(call, &query, turn);
 }
 
 void service_search(void *self, struct edge_call *call, struct turn *turn) {

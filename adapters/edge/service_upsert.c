@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/edge/ask.h"
 #include "adapters/edge/check.h"
 #include "adapters/edge/detail.h"
 #include "adapters/edge/payload.h"
-#include "adapters/edge/points.h"
+#include "adapters/edge/point_walk.h"
+#include "adapters/edge/question.h"
 #include "adapters/edge/service_vectron.h"
 #include "adapters/edge/utf8.h"
 #include "runtime/assert.h"
@@ -56,8 +56,8 @@ struct page {
 };
 
 struct upsert {
-    struct ask ask; /* first: context and self are one pointer */
-    struct points points;
+    struct question question; /* first: context and self are one pointer */
+    struct point_walk points;
     enum stage stage;
     char *collection;
     uint32_t dimension;
@@ -78,7 +78,7 @@ struct upsert {
     uint32_t retry_after_ms;
     char words[WORDS_MAX];
 };
-static_assert(offsetof(struct upsert, ask) == 0, "an ask is its upsert");
+static_assert(offsetof(struct upsert, question) == 0, "a question is its upsert");
 
 static void advance(struct upsert *upsert, struct turn *turn);
 
@@ -115,12 +115,12 @@ static void tell_progress(struct upsert *upsert) {
             .n_pairs = 2,
         },
         &details);
-    if (!details.failed) edge_call_set_details(upsert->ask.call, details.data, details.size);
+    if (!details.failed) edge_call_set_details(upsert->question.call, details.data, details.size);
     buffer_free(&details);
 }
 
 static void end(struct upsert *upsert, struct turn *turn) {
-    struct edge_call *call = upsert->ask.call;
+    struct edge_call *call = upsert->question.call;
     if (upsert->failure != STATUS_OK) {
         if (upsert->stage == SEND) tell_progress(upsert);
         if (upsert->retry_after_ms) edge_retry_after(call, upsert->retry_after_ms);
@@ -149,8 +149,8 @@ static void describe(struct upsert *upsert, struct turn *turn) {
     }
     upsert->stage = DESCRIBE;
     question.name = upsert->collection;
-    if (!ask_router(&upsert->ask, &question.base, turn))
-        fail(upsert, STATUS_NOT_READY, ASK_NO_ROUTER);
+    if (!question_send(&upsert->question, &question.base, turn))
+        fail(upsert, STATUS_NOT_READY, QUESTION_NO_ROUTER);
 }
 
 /* Too many or no points are refused as soon as that is known. */
@@ -171,8 +171,8 @@ static bool scan_step(struct upsert *upsert, struct turn *turn) {
     bool more = false;
     enum status s = STATUS_OK;
     if (upsert->points.format == EDGE_PROTOBUF)
-        s = points_scan(&upsert->points, edge_call_arena(upsert->ask.call), &upsert->collection,
-                        &more);
+        s = point_walk_scan(&upsert->points, edge_call_arena(upsert->question.call),
+                            &upsert->collection, &more);
     if (s != STATUS_OK)
         fail(upsert, s, upsert->points.words);
     else if (more)
@@ -187,7 +187,7 @@ static bool check_step(struct upsert *upsert) {
     Vectron__V1__Point *point;
     struct check check;
     if (arena->total > ARENA_CHECK) arena_reset(arena);
-    enum status s = points_next(&upsert->points, arena, &point);
+    enum status s = point_walk_next(&upsert->points, arena, &point);
     if (s != STATUS_OK) {
         fail(upsert, s, upsert->points.words);
         return false;
@@ -197,7 +197,7 @@ static bool check_step(struct upsert *upsert) {
     if (!point) {
         upsert->total = upsert->points.n;
         arena_reset(arena);
-        points_rewind(&upsert->points);
+        point_walk_rewind(&upsert->points);
         upsert->stage = SEND;
         return true;
     }
@@ -235,13 +235,13 @@ static void send_page(struct upsert *upsert, struct turn *turn) {
     message.collection = upsert->collection;
     message.points = page->points;
     message.n_points = page->n;
-    if (!ask_router(&upsert->ask, &message.base, turn))
-        fail(upsert, STATUS_NOT_READY, ASK_NO_ROUTER);
+    if (!question_send(&upsert->question, &message.base, turn))
+        fail(upsert, STATUS_NOT_READY, QUESTION_NO_ROUTER);
 }
 
 /* The page being built goes out as soon as the one before it is answered. */
 static bool turn_page(struct upsert *upsert, struct turn *turn) {
-    if (upsert->ask.under_way || upsert->timer) return false;
+    if (upsert->question.under_way || upsert->timer) return false;
     upsert->building = 1 - upsert->building;
     upsert->full = false;
     upsert->tries = 0;
@@ -258,7 +258,7 @@ static bool send_step(struct upsert *upsert, struct turn *turn) {
     Vectron__V1__Point *point;
     if (upsert->full) return turn_page(upsert, turn);
     if (upsert->read) return false;
-    enum status s = points_next(&upsert->points, &page->arena, &point);
+    enum status s = point_walk_next(&upsert->points, &page->arena, &point);
     if (s == STATUS_OK && point) s = add_point(page, point);
     if (s != STATUS_OK) {
         fail(upsert, s, upsert->points.words);
@@ -276,7 +276,7 @@ static bool send_step(struct upsert *upsert, struct turn *turn) {
 static void refused(struct upsert *upsert, const struct outcome *outcome) {
     upsert->retry_after_ms = outcome->retry_after_ms;
     if (outcome->status == STATUS_OK)
-        fail(upsert, STATUS_INTERNAL, ASK_ODD_ANSWER);
+        fail(upsert, STATUS_INTERNAL, QUESTION_ODD_ANSWER);
     else
         fail(upsert, outcome->status, outcome->text);
 }
@@ -290,7 +290,7 @@ static void on_described(struct upsert *upsert, const struct outcome *outcome) {
     upsert->tries = 0;
     upsert->dimension = found->dimension;
     upsert->stage = CHECK;
-    points_rewind(&upsert->points);
+    point_walk_rewind(&upsert->points);
 }
 
 static void on_timer(void *self, void *context, struct turn *turn) {
@@ -312,7 +312,7 @@ static void wait_or_fail(struct upsert *upsert, const struct outcome *outcome, s
     if (delay > BACKOFF_US_MAX) delay = BACKOFF_US_MAX;
     delay += turn_random(turn) % (delay / 4 + 1);
     upsert->tries++;
-    uint64_t deadline = edge_call_deadline_us(upsert->ask.call);
+    uint64_t deadline = edge_call_deadline_us(upsert->question.call);
     if (turn_now_us(turn) + delay >= deadline) {
         upsert->retry_after_ms = (uint32_t)(delay / 1000);
         fail(upsert, STATUS_BUSY, outcome->text);
@@ -334,8 +334,9 @@ static void on_written(struct upsert *upsert, const struct outcome *outcome) {
     if (upsert->acknowledged == upsert->total) upsert->over = true;
 }
 
-static void on_outcome(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
-    struct upsert *upsert = (struct upsert *)ask;
+static void
+on_outcome(struct question *question, const struct outcome *outcome, struct turn *turn) {
+    struct upsert *upsert = (struct upsert *)question;
     if (outcome->status == STATUS_BUSY && !upsert->over)
         wait_or_fail(upsert, outcome, turn);
     else if (upsert->stage == DESCRIBE)
@@ -373,9 +374,9 @@ static void work(struct upsert *upsert, struct turn *turn) {
     size_t spent = 0;
     bool more = true;
     while (more && !upsert->over && spent < SLICE_BYTES) {
-        size_t before = points_offset(&upsert->points);
+        size_t before = point_walk_offset(&upsert->points);
         more = step(upsert, turn);
-        size_t after = points_offset(&upsert->points);
+        size_t after = point_walk_offset(&upsert->points);
         spent += after > before + STEP_BYTES_MIN ? after - before : STEP_BYTES_MIN;
     }
     if (!more || upsert->over) return;
@@ -386,17 +387,17 @@ static void work(struct upsert *upsert, struct turn *turn) {
 /* A slice of work, if there is any; the end, when nothing is pending any more. */
 static void advance(struct upsert *upsert, struct turn *turn) {
     if (!upsert->over && !upsert->later) work(upsert, turn);
-    if (upsert->over && !upsert->later && !upsert->timer && !upsert->ask.under_way)
+    if (upsert->over && !upsert->later && !upsert->timer && !upsert->question.under_way)
         end(upsert, turn);
 }
 
 static void on_cancel(void *context, struct turn *turn) {
     struct upsert *upsert = context;
     fail(upsert,
-         turn_now_us(turn) < edge_call_deadline_us(upsert->ask.call) ? STATUS_CANCELLED
-                                                                     : STATUS_EXPIRED,
+         turn_now_us(turn) < edge_call_deadline_us(upsert->question.call) ? STATUS_CANCELLED
+                                                                          : STATUS_EXPIRED,
          NULL);
-    ask_cancel(&upsert->ask, turn);
+    question_cancel(&upsert->question, turn);
     if (upsert->timer) turn_timer_cancel(turn, upsert->timer);
     upsert->timer = 0;
     advance(upsert, turn);
@@ -404,7 +405,7 @@ static void on_cancel(void *context, struct turn *turn) {
 
 static void on_free(void *context) {
     struct upsert *upsert = context;
-    points_reset(&upsert->points);
+    point_walk_reset(&upsert->points);
     buffer_free(&upsert->session);
     arena_free(&upsert->pages[0].arena);
     arena_free(&upsert->pages[1].arena);
@@ -414,13 +415,13 @@ void service_upsert(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     size_t size;
     const void *body = edge_call_body(call, &size);
-    struct upsert *upsert = ask_new(call, sizeof *upsert, turn);
+    struct upsert *upsert = question_new(call, sizeof *upsert, turn);
     if (!upsert) return;
-    upsert->ask = (struct ask){.call = call, .done = on_outcome};
+    upsert->question = (struct question){.call = call, .done = on_outcome};
     upsert->collection = (char *)edge_call_field(call, "collection");
     arena_init(&upsert->pages[0].arena, ARENA_MAX);
     arena_init(&upsert->pages[1].arena, ARENA_MAX);
-    points_init(&upsert->points, edge_call_format(call), body, size);
+    point_walk_init(&upsert->points, edge_call_format(call), body, size);
     edge_call_on_free(call, on_free, upsert);
     edge_call_on_cancel(call, on_cancel, upsert);
     advance(upsert, turn);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/edge/ask.h"
 #include "adapters/edge/check.h"
 #include "adapters/edge/payload.h"
+#include "adapters/edge/question.h"
 #include "runtime/poison.h"
 #include "schemas/apigateway.pb-c.h"
 #include "schemas/router.pb-c.h"
@@ -21,26 +21,27 @@ void service_session(struct edge_call *call, const char *session) {
 }
 
 /* Asks and lets `done` answer the call. */
-static void question(struct edge_call *call,
-                     const ProtobufCMessage *message,
-                     void (*done)(struct ask *, const struct outcome *, struct turn *),
-                     struct turn *turn) {
-    struct ask *ask = ask_new(call, sizeof *ask, turn);
-    if (!ask) return;
-    *ask = (struct ask){.call = call, .done = done};
-    ask_start(ask, message, turn);
+static void ask(struct edge_call *call,
+                const ProtobufCMessage *message,
+                void (*done)(struct question *, const struct outcome *, struct turn *),
+                struct turn *turn) {
+    struct question *question = question_new(call, sizeof *question, turn);
+    if (!question) return;
+    *question = (struct question){.call = call, .done = done};
+    question_start(question, message, turn);
 }
 
 /* --- collections ----------------------------------------------------------------------------- */
 
-static void on_created(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+static void
+on_created(struct question *question, const struct outcome *outcome, struct turn *turn) {
     if (!outcome_as(outcome, Done, done)) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__CreateCollectionResponse response = VECTRON__V1__CREATE_COLLECTION_RESPONSE__INIT;
     response.success = true;
-    edge_reply(ask->call, &response.base, turn);
+    edge_reply(question->call, &response.base, turn);
 }
 
 static void create_collection(void *self, struct edge_call *call, struct turn *turn) {
@@ -62,18 +63,18 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     create.distance = (char *)distance;
     create.shards = request->shards;
     create.replicas = request->replicas;
-    question(call, &create.base, on_created, turn);
+    ask(call, &create.base, on_created, turn);
 }
 
 static void
-on_collection_deleted(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+on_collection_deleted(struct question *question, const struct outcome *outcome, struct turn *turn) {
     if (!outcome_as(outcome, Done, done)) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__DeleteCollectionResponse response = VECTRON__V1__DELETE_COLLECTION_RESPONSE__INIT;
     response.success = true;
-    edge_reply(ask->call, &response.base, turn);
+    edge_reply(question->call, &response.base, turn);
 }
 
 static void delete_collection(void *self, struct edge_call *call, struct turn *turn) {
@@ -87,25 +88,26 @@ static void delete_collection(void *self, struct edge_call *call, struct turn *t
     }
     RouterDeleteCollection drop = ROUTER_DELETE_COLLECTION__INIT;
     drop.name = (char *)name;
-    question(call, &drop.base, on_collection_deleted, turn);
+    ask(call, &drop.base, on_collection_deleted, turn);
 }
 
-static void on_collections(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+static void
+on_collections(struct question *question, const struct outcome *outcome, struct turn *turn) {
     const RouterCollections *found = outcome_as(outcome, RouterCollections, router_collections);
     if (!found) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__ListCollectionsResponse response = VECTRON__V1__LIST_COLLECTIONS_RESPONSE__INIT;
     response.n_collections = found->n_names;
     response.collections = found->names;
-    edge_reply(ask->call, &response.base, turn);
+    edge_reply(question->call, &response.base, turn);
 }
 
 static void list_collections(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     RouterListCollections list = ROUTER_LIST_COLLECTIONS__INIT;
-    question(call, &list.base, on_collections, turn);
+    ask(call, &list.base, on_collections, turn);
 }
 
 /* The shards' public form, in the turn's memory; NULL without any. */
@@ -124,10 +126,10 @@ static Vectron__V1__ShardStatus **public_shards(const RouterCollection *found, s
     return shards;
 }
 
-static void on_status(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+static void on_status(struct question *question, const struct outcome *outcome, struct turn *turn) {
     const RouterCollection *found = outcome_as(outcome, RouterCollection, router_collection);
     if (!found) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__GetCollectionStatusResponse response =
@@ -138,9 +140,9 @@ static void on_status(struct ask *ask, const struct outcome *outcome, struct tur
     response.n_shards = found->n_shards;
     response.shards = public_shards(found, turn);
     if (response.shards)
-        edge_reply(ask->call, &response.base, turn);
+        edge_reply(question->call, &response.base, turn);
     else
-        edge_fail(ask->call, STATUS_NO_MEMORY, NULL, turn);
+        edge_fail(question->call, STATUS_NO_MEMORY, NULL, turn);
 }
 
 static void get_collection_status(void *self, struct edge_call *call, struct turn *turn) {
@@ -155,27 +157,27 @@ static void get_collection_status(void *self, struct edge_call *call, struct tur
     RouterDescribe describe = ROUTER_DESCRIBE__INIT;
     describe.name = (char *)name;
     describe.shards = true;
-    question(call, &describe.base, on_status, turn);
+    ask(call, &describe.base, on_status, turn);
 }
 
 /* --- points ---------------------------------------------------------------------------------- */
 
-static void on_point(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+static void on_point(struct question *question, const struct outcome *outcome, struct turn *turn) {
     const RouterPoint *found = outcome_as(outcome, RouterPoint, router_point);
     if (!found) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__GetResponse response = VECTRON__V1__GET_RESPONSE__INIT;
     Vectron__V1__Point point = VECTRON__V1__POINT__INIT;
     ProtobufCMessage **entries;
     enum status s = payload_unpack(&found->payload, &vectron__v1__point__payload_entry__descriptor,
-                                   edge_call_arena(ask->call), &entries, &point.n_payload);
+                                   edge_call_arena(question->call), &entries, &point.n_payload);
     /* The vector is a view into the message and may be misaligned: it is copied. */
-    float *vector = arena_alloc(edge_call_arena(ask->call), found->n_vector * sizeof *vector);
+    float *vector = arena_alloc(edge_call_arena(question->call), found->n_vector * sizeof *vector);
     if (s == STATUS_OK && !vector) s = STATUS_NO_MEMORY;
     if (s != STATUS_OK) {
-        edge_fail(ask->call, s,
+        edge_fail(question->call, s,
                   s == STATUS_CORRUPT ? "stored payload is not a map of strings" : NULL, turn);
         return;
     }
@@ -185,7 +187,7 @@ static void on_point(struct ask *ask, const struct outcome *outcome, struct turn
     point.n_vector = found->n_vector;
     point.payload = (Vectron__V1__Point__PayloadEntry **)entries;
     response.point = &point;
-    edge_reply(ask->call, &response.base, turn);
+    edge_reply(question->call, &response.base, turn);
 }
 
 /* An id that no point can have is not found, as the contract has it for "". */
@@ -210,16 +212,17 @@ static void get(void *self, struct edge_call *call, struct turn *turn) {
     get.collection = request->collection;
     get.id = request->id;
     if (session) get.session = (char *)session;
-    question(call, &get.base, on_point, turn);
+    ask(call, &get.base, on_point, turn);
 }
 
-static void on_deleted(struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+static void
+on_deleted(struct question *question, const struct outcome *outcome, struct turn *turn) {
     if (!outcome_as(outcome, Done, done)) {
-        ask_fail(ask->call, outcome, turn);
+        question_fail(question->call, outcome, turn);
         return;
     }
     Vectron__V1__DeleteResponse response = VECTRON__V1__DELETE_RESPONSE__INIT;
-    edge_reply(ask->call, &response.base, turn);
+    edge_reply(question->call, &response.base, turn);
 }
 
 static void delete_point(void *self, struct edge_call *call, struct turn *turn) {
@@ -235,7 +238,7 @@ static void delete_point(void *self, struct edge_call *call, struct turn *turn) 
     RouterDelete drop = ROUTER_DELETE__INIT;
     drop.collection = request->collection;
     drop.id = request->id;
-    question(call, &drop.base, on_deleted, turn);
+    ask(call, &drop.base, on_deleted, turn);
 }
 
 /* --- not in this version --------------------------------------------------------------------- */

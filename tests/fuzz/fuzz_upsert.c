@@ -6,7 +6,7 @@
 
 #include "adapters/edge/check.h"
 #include "adapters/edge/payload.h"
-#include "adapters/edge/points.h"
+#include "adapters/edge/point_walk.h"
 #include "runtime/assert.h"
 
 enum { ARENA_MAX = 1 << 24 };
@@ -29,10 +29,10 @@ static void pack_and_back(Vectron__V1__Point *point, struct arena *arena) {
 }
 
 /* Points until the end or the first error; returns how many. */
-static size_t walk(struct points *points, struct arena *arena, enum status *status) {
+static size_t walk(struct point_walk *points, struct arena *arena, enum status *status) {
     Vectron__V1__Point *point;
     size_t n = 0;
-    while ((*status = points_next(points, arena, &point)) == STATUS_OK && point) {
+    while ((*status = point_walk_next(points, arena, &point)) == STATUS_OK && point) {
         struct check check;
         struct check_place place = {
             .collection = "c", .dimension = (uint32_t)point->n_vector, .index = n++};
@@ -48,25 +48,25 @@ static size_t walk(struct points *points, struct arena *arena, enum status *stat
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     enum edge_format format = data[0] % 2 ? EDGE_JSON : EDGE_PROTOBUF;
-    struct points points;
+    struct point_walk points;
     struct arena arena;
     enum status s = STATUS_OK;
     bool more = format == EDGE_PROTOBUF;
     char *collection = NULL;
     arena_init(&arena, ARENA_MAX);
-    points_init(&points, format, data + 1, size - 1);
+    point_walk_init(&points, format, data + 1, size - 1);
     while (s == STATUS_OK && more)
-        s = points_scan(&points, &arena, &collection, &more);
+        s = point_walk_scan(&points, &arena, &collection, &more);
     size_t scanned = points.n;
     arena_reset(&arena);
-    points_rewind(&points);
+    point_walk_rewind(&points);
     enum status walked;
     size_t n = walk(&points, &arena, &walked);
     if (walked != STATUS_OK)
         assert(points.words[0]);
     else if (format == EDGE_PROTOBUF && s == STATUS_OK)
         assert(n == scanned);
-    points_reset(&points);
+    point_walk_reset(&points);
     arena_free(&arena);
     return 0;
 }

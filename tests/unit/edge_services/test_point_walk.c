@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "adapters/edge/points.h"
+#include "adapters/edge/point_walk.h"
 #include "runtime/memory.h"
 
 /* Numbers of all fields, "!" where the bytes stop making sense. */
@@ -62,20 +62,20 @@ Test(wire, walks_fields) {
 
 static enum status
 first_point(enum edge_format format, const void *body, size_t size, char *words) {
-    struct points points;
+    struct point_walk points;
     struct arena arena;
     Vectron__V1__Point *point = NULL;
     arena_init(&arena, 16 << 20);
-    points_init(&points, format, body, size);
-    enum status s = points_next(&points, &arena, &point);
-    snprintf(words, POINTS_WORDS_MAX, "%s", points.words);
-    points_reset(&points);
+    point_walk_init(&points, format, body, size);
+    enum status s = point_walk_next(&points, &arena, &point);
+    snprintf(words, POINT_WALK_WORDS_MAX, "%s", points.words);
+    point_walk_reset(&points);
     arena_free(&arena);
     return s;
 }
 
 Test(points, refuses_strings_that_c_would_cut) {
-    char words[POINTS_WORDS_MAX];
+    char words[POINT_WALK_WORDS_MAX];
     cr_expect_eq(first_point(EDGE_PROTOBUF,
                              "\x12\x05\x0a\x03"
                              "a\0b",
@@ -93,7 +93,7 @@ Test(points, refuses_strings_that_c_would_cut) {
 /* Numbers without end must not become memory without end. */
 Test(points, bounds_the_memory_of_one_point) {
     enum { SIZE = 32 << 20 };
-    char words[POINTS_WORDS_MAX];
+    char words[POINT_WALK_WORDS_MAX];
     char *body = mem_alloc(SIZE);
     memset(body, '1', SIZE);
     memcpy(body, "{\"points\":[{\"vector\":[", 22);
