@@ -1,6 +1,6 @@
 /* select: the pair distances of building are computed here. They go in small batches: most
- * candidates are refused by one of the first few kept. As near counts as nearer: of a clump of equal
- * points a row keeps one, and has room for the ways out of it. */
+ * candidates are refused by one of the first few kept. As near counts as nearer: of a clump of
+ * equal points a row keeps one, and has room for the ways out of it. */
 #include "index/select.h"
 
 #include <stdlib.h>

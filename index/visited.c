@@ -23,7 +23,7 @@ enum status visited_begin(struct visited *visited, uint32_t n) {
     size_t n_words = visited->n_words + visited->n_words / 2;
     if (n_words < need) n_words = need;
     uint64_t *words = mem_zero(n_words, sizeof *words);
-    uint32_t *touched = mem_alloc(n_words * sizeof *touched);
+    uint32_t *touched = mem_alloc((n_words + 1) * sizeof *touched);
     if (!words || !touched) {
         mem_free(words);
         mem_free(touched);

@@ -11,7 +11,7 @@
 
 struct visited {
     uint64_t *words;   /* owned */
-    uint32_t *touched; /* owned; words that are not zero */
+    uint32_t *touched; /* owned; words that are not zero, and room for one more */
     size_t n_words;
     size_t n_touched;
 };
@@ -27,11 +27,13 @@ void visited_clear(struct visited *visited);
 static inline bool visited_add(struct visited *visited, uint32_t slot) {
     size_t at = slot / 64;
     if (__builtin_expect(at >= visited->n_words, 0)) return false;
+    /* Without branches: whether a neighbour is new is anyone's guess, and a wrong one costs more.
+     */
     uint64_t word = visited->words[at], bit = UINT64_C(1) << (slot % 64);
-    if (word & bit) return false;
-    if (word == 0) visited->touched[visited->n_touched++] = (uint32_t)at;
+    visited->touched[visited->n_touched] = (uint32_t)at;
+    visited->n_touched += word == 0;
     visited->words[at] = word | bit;
-    return true;
+    return !(word & bit);
 }
 
 #endif

@@ -88,11 +88,12 @@ bool walk_step(struct walk *walk, unsigned level) {
     for (unsigned i = 0; i < max; i++) {
         uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
         if (edge == 0) break;
-        if (!visited_add(&walk->visited, edge - 1)) continue;
         slots[n] = edge - 1;
-        rows[n] = points_vector(points, edge - 1);
-        prefetch(rows[n], points->metric.n_floats);
-        n++;
+        n += visited_add(&walk->visited, edge - 1);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        rows[i] = points_vector(points, slots[i]);
+        prefetch(rows[i], points->metric.n_floats);
     }
     metric_distances(&points->metric, walk->query, rows, n, distances);
     walk->distances += n;
