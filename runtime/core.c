@@ -23,14 +23,15 @@ void core_send(struct core *core, struct lane *from, struct parcel *parcel) {
         core->driver->remote(core, from, parcel);
         return;
     }
-    int index = table_lane(&core->table, to);
-    if (index < 0) {
+    uint32_t index = 0;
+    const struct slot *slot = table_find(&core->table, to, &index);
+    if (!slot) {
         core_refuse(core, from, parcel, STATUS_LOST_PEER, NULL);
         return;
     }
     struct lane *lane = &core->lanes[index];
     if (lane == from)
-        lane_deliver(lane, parcel);
+        lane_deliver_to(slot->cell, parcel);
     else if (!core->driver->post(core, from, lane, parcel))
         core_refuse(core, from, parcel, STATUS_BUSY, "the actor's lane is overloaded");
 }

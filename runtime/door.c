@@ -269,8 +269,11 @@ static bool drain(struct door *door) {
 
 void door_event(struct worker *worker, uint32_t slot) {
     const struct core *core = worker->lane->core;
-    struct cell *cell = table_cell(&core->table, handle_make(0, slot, HANDLE_ANY_INCARNATION));
-    if (cell && cell->lane == worker->lane && cell->socket) mark_pending(cell->socket);
+    actor_handle handle = handle_make(0, slot, HANDLE_ANY_INCARNATION);
+    uint32_t lane = 0;
+    const struct slot *found = table_find(&core->table, handle, &lane);
+    if (found && lane == worker->lane->index && found->cell->socket)
+        mark_pending(found->cell->socket);
 }
 
 void door_drain_pending(struct worker *worker) {

@@ -7,6 +7,7 @@
 #include "runtime/pack.h"
 #include "runtime/text.h"
 
+enum { PACK_SMALL_MAP = 16 };
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "vectors are copied as they are");
 static_assert((int)CODEC_DEPTH_MAX <= (int)PACK_DEPTH_MAX,
               "what a peer skips is as deep as what we write");
@@ -160,18 +161,23 @@ static unsigned char *write_list(unsigned char *out,
 static unsigned char *write_message(unsigned char *out, const ProtobufCMessage *message) {
     const ProtobufCMessageDescriptor *type = message->descriptor;
     uint32_t fields = 0;
-    for (unsigned i = 0; i < type->n_fields; i++)
+    unsigned char *head = out;
+    /* The head of a small map is one byte whatever its count, so it is known afterwards. */
+    bool small = type->n_fields < PACK_SMALL_MAP;
+    for (unsigned i = 0; !small && i < type->n_fields; i++)
         fields += field_present(message, &type->fields[i]);
     out = pack_map(out, fields);
     for (unsigned i = 0; i < type->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &type->fields[i];
         if (!field_present(message, field)) continue;
+        fields += small;
         out = pack_uint(out, field->id);
         if (field->label == PROTOBUF_C_LABEL_REPEATED)
             out = write_list(out, message, field);
         else
             out = write_value(out, field, field_at(message, field));
     }
+    if (small) pack_map(head, fields);
     return out;
 }
 

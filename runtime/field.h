@@ -44,8 +44,63 @@ static inline bool field_is_vector(const ProtobufCFieldDescriptor *field) {
 }
 
 /* Bytes of one member in memory. */
-size_t field_stride(const ProtobufCFieldDescriptor *field);
-/* Not at its default, so it is written. */
-bool field_present(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+static inline size_t field_stride(const ProtobufCFieldDescriptor *field) {
+    static const uint8_t strides[] = {
+        [PROTOBUF_C_TYPE_INT32] = 4,
+        [PROTOBUF_C_TYPE_SINT32] = 4,
+        [PROTOBUF_C_TYPE_SFIXED32] = 4,
+        [PROTOBUF_C_TYPE_INT64] = 8,
+        [PROTOBUF_C_TYPE_SINT64] = 8,
+        [PROTOBUF_C_TYPE_SFIXED64] = 8,
+        [PROTOBUF_C_TYPE_UINT32] = 4,
+        [PROTOBUF_C_TYPE_FIXED32] = 4,
+        [PROTOBUF_C_TYPE_UINT64] = 8,
+        [PROTOBUF_C_TYPE_FIXED64] = 8,
+        [PROTOBUF_C_TYPE_FLOAT] = 4,
+        [PROTOBUF_C_TYPE_DOUBLE] = 8,
+        [PROTOBUF_C_TYPE_BOOL] = sizeof(protobuf_c_boolean),
+        [PROTOBUF_C_TYPE_ENUM] = 4,
+        [PROTOBUF_C_TYPE_STRING] = sizeof(void *),
+        [PROTOBUF_C_TYPE_BYTES] = sizeof(ProtobufCBinaryData),
+        [PROTOBUF_C_TYPE_MESSAGE] = sizeof(void *),
+    };
+    return strides[field->type];
+}
+
+/* A member of a oneof is written when it is chosen, also at its default; a message must be there.
+ */
+static inline bool field_chosen(const ProtobufCMessage *message,
+                                const ProtobufCFieldDescriptor *field) {
+    if (*field_case(message, field) != field->id) return false;
+    return field->type != PROTOBUF_C_TYPE_MESSAGE || field_items(message, field);
+}
+
+/* Not at its default, so it is written. Inline, because encoding asks it of every field of every
+ * message, and most are absent. */
+static inline bool field_present(const ProtobufCMessage *message,
+                                 const ProtobufCFieldDescriptor *field) {
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) return field_count(message, field) != 0;
+    if (field_in_oneof(field)) return field_chosen(message, field);
+    const void *at = field_at(message, field);
+    uint64_t bits = 0;
+    uint32_t half = 0;
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_STRING: {
+        const char *text = field_items(message, field);
+        return text && *text;
+    }
+    case PROTOBUF_C_TYPE_BYTES:
+        return ((const ProtobufCBinaryData *)at)->len != 0;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return field_items(message, field);
+    default: /* numbers by their bits: -0.0 is not the default */
+        if (field_stride(field) == sizeof bits) {
+            memcpy(&bits, at, sizeof bits);
+            return bits != 0;
+        }
+        memcpy(&half, at, sizeof half);
+        return half != 0;
+    }
+}
 
 #endif

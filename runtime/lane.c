@@ -204,13 +204,19 @@ void lane_deliver(struct lane *lane, struct parcel *parcel) {
         parcel_free(parcel);
         return;
     }
-    struct cell *cell = table_cell(&lane->core->table, parcel->envelope.to);
-    if (!cell) {
+    uint32_t index = 0;
+    const struct slot *slot = table_find(&lane->core->table, parcel->envelope.to, &index);
+    if (!slot) {
         core_refuse(lane->core, lane, parcel, STATUS_LOST_PEER, NULL);
         return;
     }
-    assert(cell->lane == lane);
-    cell_arrive(cell);
+    assert(index == lane->index);
+    lane_deliver_to(slot->cell, parcel);
+}
+
+void lane_deliver_to(struct cell *cell, struct parcel *parcel) {
+    struct lane *lane = cell->lane;
+    if (!cell->arrived) cell_arrive(cell);
     if (cell->sink) {
         cell->sink(cell, parcel);
         return;

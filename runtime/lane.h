@@ -78,6 +78,8 @@ void lane_free(struct lane *lane);
 /* Takes a parcel for an actor of this lane into its mailbox, or acts on it. On the lane's thread.
  */
 void lane_deliver(struct lane *lane, struct parcel *parcel);
+/* The same for an actor that was found already. */
+void lane_deliver_to(struct cell *cell, struct parcel *parcel);
 /* Queues the actor to run. */
 void lane_ready(struct lane *lane, struct cell *cell);
 /* Takes it out of the queue again. */

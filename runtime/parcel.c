@@ -1,11 +1,13 @@
 /* parcel: pools of message nodes.
  *
- *     owner's thread:   free lists  ──parcel_new──▶  parcel  ──parcel_free──▶  free lists
- *     another thread:   parcel_free ──▶ lot of 32 ──one compare-and-swap──▶ pool.returned ──▶ free
- * lists
+ *     owner's thread:   free list  ──parcel_new──▶  parcel  ──parcel_free──▶  free list
+ *     another thread:   parcel_free ──▶ lot of 32 ──one compare-and-swap──▶ pool.returned
+ *     owner, when its free list is empty: takes all of pool.returned as the new free list
  *
  * A thread without a pool uses the heap for its own parcels and sends others' home one by one. A
- * parcel keeps its page when it is pooled, so there is a free list with and one without. */
+ * parcel keeps its page for life, so those with and those without one have separate lists. A pool
+ * makes a bounded number of parcels; what is needed beyond comes from the heap and goes back there.
+ */
 #include "runtime/parcel.h"
 
 #include <stdatomic.h>
@@ -15,13 +17,8 @@
 #include "runtime/memory.h"
 #include "runtime/turn.h"
 
-/* Kept for reuse; more go back to the heap. */
-enum { POOL_PLAIN_MAX = 32768, POOL_PAGED_MAX = 2048 };
-
-struct free_list {
-    struct parcel *first; /* owned */
-    uint32_t count;
-};
+enum { PLAIN, PAGED, CLASSES };
+enum { POOL_PLAIN_MAX = 32768, POOL_PAGED_MAX = 2048, CACHE_LINE = 64 };
 
 struct lot {
     struct parcel *first; /* borrowed from the lot's pool */
@@ -31,12 +28,12 @@ struct lot {
 
 struct parcel_pool {
     uint32_t number;
-    struct free_list plain;
-    struct free_list paged;
+    uint32_t made[CLASSES];       /* parcels at home here, wherever they are */
+    struct parcel *free[CLASSES]; /* owned lists */
     int64_t alive; /* made minus freed by this thread; the sum over all threads counts */
-    struct lot lots[PARCEL_POOLS_MAX]; /* freed here, at home elsewhere */
+    struct lot lots[PARCEL_POOLS_MAX][CLASSES]; /* freed here, at home elsewhere */
     uint32_t open_lots;
-    _Alignas(128) _Atomic(struct parcel *) returned;
+    _Alignas(128) _Atomic(struct parcel *) returned[CLASSES];
 };
 
 static _Atomic(struct parcel_pool *) pools[PARCEL_POOLS_MAX];
@@ -50,65 +47,59 @@ static void count_alive(int64_t by) {
         atomic_fetch_add_explicit(&alive_elsewhere, by, memory_order_relaxed);
 }
 
+static int class_of(const struct parcel *parcel) {
+    return parcel->page ? PAGED : PLAIN;
+}
+
 static void free_to_heap(struct parcel *parcel) {
     mem_free(parcel->page);
     mem_free(parcel);
 }
 
-static struct parcel *take(struct free_list *list) {
-    struct parcel *parcel = list->first;
+/* The next free one is on its way into the cache while this one is used: another core wrote it
+ * last. */
+static void prefetch(const struct parcel *parcel) {
+    if (!parcel) return;
+    for (size_t at = 0; at < sizeof *parcel; at += CACHE_LINE)
+        __builtin_prefetch((const char *)parcel + at, 1);
+}
+
+static struct parcel *from_pool(struct parcel_pool *pool, int class) {
+    struct parcel *parcel = pool->free[class];
+    if (!parcel && atomic_load_explicit(&pool->returned[class], memory_order_relaxed))
+        parcel = atomic_exchange_explicit(&pool->returned[class], NULL, memory_order_acquire);
     if (!parcel) return NULL;
-    list->first = parcel->next;
-    list->count--;
+    pool->free[class] = parcel->next;
+    prefetch(parcel->next);
     return parcel;
 }
 
-static void keep(struct parcel_pool *pool, struct parcel *parcel) {
-    struct free_list *list = parcel->page ? &pool->paged : &pool->plain;
-    uint32_t max = parcel->page ? POOL_PAGED_MAX : POOL_PLAIN_MAX;
-    if (list->count >= max) {
-        free_to_heap(parcel);
-        return;
-    }
-    parcel->next = list->first;
-    list->first = parcel;
-    list->count++;
+/* Where a new parcel of this class is at home. */
+static struct parcel_pool *new_home(int class) {
+    static const uint32_t most[CLASSES] = {POOL_PLAIN_MAX, POOL_PAGED_MAX};
+    if (!current || current->made[class] >= most[class]) return NULL;
+    current->made[class]++;
+    return current;
 }
 
-static void collect_returned(struct parcel_pool *pool) {
-    struct parcel *parcel = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
-    while (parcel) {
-        struct parcel *next = parcel->next;
-        keep(pool, parcel);
-        parcel = next;
-    }
-}
-
-static struct parcel *from_pool(struct parcel_pool *pool, struct free_list *list) {
-    if (!list->first && atomic_load_explicit(&pool->returned, memory_order_relaxed))
-        collect_returned(pool);
-    return take(list);
-}
-
-/* A node with a page when asked for one; its body is not set yet. */
-static struct parcel *new_node(bool paged) {
-    struct parcel *parcel = NULL;
-    if (current) parcel = from_pool(current, paged ? &current->paged : &current->plain);
+/* A node, with a page when asked for one; its body is not set yet. */
+static struct parcel *new_node(int class) {
+    struct parcel *parcel = current ? from_pool(current, class) : NULL;
     if (parcel) return parcel;
     parcel = mem_alloc(sizeof *parcel);
     if (!parcel) return NULL;
-    parcel->home = current;
-    parcel->page = paged ? mem_alloc(PARCEL_PAGE) : NULL;
-    if (paged && !parcel->page) {
+    parcel->page = class == PAGED ? mem_alloc(PARCEL_PAGE) : NULL;
+    if (class == PAGED && !parcel->page) {
         mem_free(parcel);
         return NULL;
     }
+    parcel->home = new_home(class);
     return parcel;
 }
 
 struct parcel *parcel_new(size_t size) {
     bool paged = size > PARCEL_INLINE && size <= PARCEL_PAGE;
-    struct parcel *parcel = new_node(paged);
+    struct parcel *parcel = new_node(paged ? PAGED : PLAIN);
     if (!parcel) return NULL;
     parcel->next = NULL;
     parcel->envelope = (struct envelope){.band = BAND_DATA, .deadline_us = NO_DEADLINE};
@@ -123,30 +114,38 @@ struct parcel *parcel_new(size_t size) {
     return NULL;
 }
 
-/* Puts a list of parcels on its pool's stack of returned ones. */
-static void send_home(struct parcel_pool *home, struct parcel *first, struct parcel *last) {
-    struct parcel *top = atomic_load_explicit(&home->returned, memory_order_relaxed);
+/* Puts a list of parcels of one class on their pool's stack of returned ones. */
+static void send_home(struct parcel *first, struct parcel *last) {
+    struct parcel_pool *home = first->home;
+    _Atomic(struct parcel *) *stack = &home->returned[class_of(first)];
+    struct parcel *top = atomic_load_explicit(stack, memory_order_relaxed);
     do
         last->next = top;
-    while (!atomic_compare_exchange_weak_explicit(&home->returned, &top, first,
-                                                  memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(stack, &top, first, memory_order_release,
+                                                  memory_order_relaxed));
 }
 
-static void send_lot(struct parcel_pool *home, struct lot *lot) {
-    send_home(home, lot->first, lot->last);
+static void send_lot(struct lot *lot) {
+    send_home(lot->first, lot->last);
     *lot = (struct lot){0};
     current->open_lots--;
 }
 
-static void add_to_lot(struct parcel_pool *home, struct parcel *parcel) {
-    struct lot *lot = &current->lots[home->number];
+static void add_to_lot(const struct parcel_pool *home, struct parcel *parcel) {
+    struct lot *lot = &current->lots[home->number][class_of(parcel)];
     parcel->next = lot->first;
     lot->first = parcel;
     if (!lot->last) {
         lot->last = parcel;
         current->open_lots++;
     }
-    if (++lot->count >= PARCEL_LOT) send_lot(home, lot);
+    if (++lot->count >= PARCEL_LOT) send_lot(lot);
+}
+
+static void keep(struct parcel_pool *pool, struct parcel *parcel) {
+    int class = class_of(parcel);
+    parcel->next = pool->free[class];
+    pool->free[class] = parcel;
 }
 
 void parcel_free(struct parcel *parcel) {
@@ -161,7 +160,7 @@ void parcel_free(struct parcel *parcel) {
     else if (current)
         add_to_lot(home, parcel);
     else
-        send_home(home, parcel, parcel);
+        send_home(parcel, parcel);
 }
 
 int64_t parcel_alive(void) {
@@ -174,7 +173,8 @@ struct parcel_pool *parcel_pool_new(void) {
     struct parcel_pool *pool = mem_aligned(_Alignof(struct parcel_pool), sizeof *pool);
     if (!pool) return NULL;
     memset(pool, 0, sizeof *pool);
-    atomic_init(&pool->returned, NULL);
+    for (int class = 0; class < CLASSES; class ++)
+        atomic_init(&pool->returned[class], NULL);
     for (uint32_t i = 0; i < PARCEL_POOLS_MAX; i++) {
         struct parcel_pool *none = NULL;
         pool->number = i;
@@ -191,21 +191,25 @@ void parcel_pool_enter(struct parcel_pool *pool) {
 void parcel_pool_settle(struct parcel_pool *pool) {
     assert(pool == current);
     for (uint32_t i = 0; pool->open_lots > 0; i++)
-        if (pool->lots[i].first) send_lot(pool->lots[i].first->home, &pool->lots[i]);
+        for (int class = 0; class < CLASSES; class ++)
+            if (pool->lots[i][class].first) send_lot(&pool->lots[i][class]);
 }
 
-static void empty(struct free_list *list) {
-    struct parcel *parcel;
-    while ((parcel = take(list)))
+static void empty(struct parcel *parcel) {
+    while (parcel) {
+        struct parcel *next = parcel->next;
         free_to_heap(parcel);
+        parcel = next;
+    }
 }
 
 void parcel_pool_free(struct parcel_pool *pool) {
     if (!pool) return;
     assert(pool != current && pool->open_lots == 0);
-    collect_returned(pool);
-    empty(&pool->plain);
-    empty(&pool->paged);
+    for (int class = 0; class < CLASSES; class ++) {
+        empty(pool->free[class]);
+        empty(atomic_exchange(&pool->returned[class], NULL));
+    }
     atomic_fetch_add(&alive_elsewhere, pool->alive);
     atomic_store(&pools[pool->number], NULL);
     mem_free(pool);

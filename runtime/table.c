@@ -8,16 +8,6 @@
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 
-struct slot {
-    _Atomic uint32_t word; /* (lane + 1) << 24 | incarnation */
-    uint32_t next_free;
-    struct cell *cell; /* borrowed */
-};
-
-struct table_chunk {
-    struct slot slots[TABLE_CHUNK];
-};
-
 void table_open(struct table *table) {
     for (size_t i = 0; i < TABLE_SLOTS / TABLE_CHUNK; i++)
         atomic_init(&table->chunks[i], NULL);
@@ -30,12 +20,6 @@ void table_close(struct table *table) {
     for (size_t i = 0; i < TABLE_SLOTS / TABLE_CHUNK; i++)
         mem_free(atomic_load_explicit(&table->chunks[i], memory_order_relaxed));
     pthread_mutex_destroy(&table->lock);
-}
-
-static struct slot *slot_at(const struct table *table, uint32_t number) {
-    struct table_chunk *chunk =
-        atomic_load_explicit(&table->chunks[number / TABLE_CHUNK], memory_order_acquire);
-    return chunk ? &chunk->slots[number % TABLE_CHUNK] : NULL;
 }
 
 static uint32_t next_incarnation(uint32_t incarnation) {
@@ -51,14 +35,14 @@ static enum status pick(struct table *table, uint32_t *out) {
     bool full = table->made == TABLE_SLOTS;
     if (table->n_free > TABLE_ROTATION || (full && table->n_free > 0)) {
         uint32_t number = table->free_first;
-        table->free_first = slot_at(table, number)->next_free;
+        table->free_first = table_slot(table, number)->next_free;
         if (--table->n_free == 0) table->free_last = 0;
         *out = number;
         return STATUS_OK;
     }
     if (full) return STATUS_QUOTA;
     uint32_t number = table->made;
-    if (!slot_at(table, number)) {
+    if (!table_slot(table, number)) {
         struct table_chunk *chunk = mem_zero(1, sizeof *chunk);
         if (!chunk) return STATUS_NO_MEMORY;
         atomic_store_explicit(&table->chunks[number / TABLE_CHUNK], chunk, memory_order_release);
@@ -74,7 +58,7 @@ enum status table_take(struct table *table, uint8_t lane, struct cell *cell, act
     enum status s = pick(table, &number);
     pthread_mutex_unlock(&table->lock);
     if (s != STATUS_OK) return s;
-    struct slot *slot = slot_at(table, number);
+    struct slot *slot = table_slot(table, number);
     uint32_t old = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint32_t incarnation = next_incarnation(old & HANDLE_INCARNATION_MAX);
     slot->cell = cell;
@@ -84,7 +68,7 @@ enum status table_take(struct table *table, uint8_t lane, struct cell *cell, act
 }
 
 actor_handle table_renew(struct table *table, actor_handle handle) {
-    struct slot *slot = slot_at(table, handle_slot(handle));
+    struct slot *slot = table_slot(table, handle_slot(handle));
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint32_t lane = word >> HANDLE_INCARNATION_BITS;
     assert(lane > 0);
@@ -96,40 +80,17 @@ actor_handle table_renew(struct table *table, actor_handle handle) {
 
 void table_give(struct table *table, actor_handle handle) {
     uint32_t number = handle_slot(handle);
-    struct slot *slot = slot_at(table, number);
+    struct slot *slot = table_slot(table, number);
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     slot->cell = NULL;
     atomic_store_explicit(&slot->word, word & HANDLE_INCARNATION_MAX, memory_order_release);
     pthread_mutex_lock(&table->lock);
     slot->next_free = 0;
     if (table->free_last)
-        slot_at(table, table->free_last)->next_free = number;
+        table_slot(table, table->free_last)->next_free = number;
     else
         table->free_first = number;
     table->free_last = number;
     table->n_free++;
     pthread_mutex_unlock(&table->lock);
-}
-
-/* The slot of a living actor that the handle means, or NULL. */
-static struct slot *meant(const struct table *table, actor_handle handle, uint32_t *word) {
-    struct slot *slot = slot_at(table, handle_slot(handle));
-    if (!slot || handle_peer(handle) != 0) return NULL;
-    *word = atomic_load_explicit(&slot->word, memory_order_acquire);
-    if (*word >> HANDLE_INCARNATION_BITS == 0) return NULL;
-    uint32_t wanted = handle_incarnation(handle);
-    bool same = wanted == HANDLE_ANY_INCARNATION || wanted == (*word & HANDLE_INCARNATION_MAX);
-    return same ? slot : NULL;
-}
-
-int table_lane(const struct table *table, actor_handle handle) {
-    uint32_t word = 0;
-    if (!meant(table, handle, &word)) return -1;
-    return (int)(word >> HANDLE_INCARNATION_BITS) - 1;
-}
-
-struct cell *table_cell(const struct table *table, actor_handle handle) {
-    uint32_t word = 0;
-    struct slot *slot = meant(table, handle, &word);
-    return slot ? slot->cell : NULL;
 }

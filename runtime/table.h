@@ -12,13 +12,22 @@
 #include "runtime/status.h"
 
 struct cell;
-struct table_chunk;
 
 enum {
     TABLE_CHUNK = 1024,
     TABLE_SLOTS = 1 << HANDLE_SLOT_BITS,
     TABLE_ROTATION = 1 << 20,
     TABLE_LANES_MAX = 255,
+};
+
+struct slot {
+    _Atomic uint32_t word; /* (lane + 1) << 24 | incarnation; lane part 0: nobody */
+    uint32_t next_free;
+    struct cell *cell; /* borrowed */
+};
+
+struct table_chunk {
+    struct slot slots[TABLE_CHUNK];
 };
 
 struct table {
@@ -41,9 +50,25 @@ table_take(struct table *table, uint8_t lane, struct cell *cell, actor_handle *o
 actor_handle table_renew(struct table *table, actor_handle handle);
 /* Frees the slot. On the cell's lane. */
 void table_give(struct table *table, actor_handle handle);
-/* The lane of a local actor, -1: there is no such actor (any more). Any thread. */
-int table_lane(const struct table *table, actor_handle handle);
-/* The cell; NULL as above. On the cell's lane only. */
-struct cell *table_cell(const struct table *table, actor_handle handle);
+/* NULL: the slot was never used. */
+static inline struct slot *table_slot(const struct table *table, uint32_t number) {
+    struct table_chunk *chunk =
+        atomic_load_explicit(&table->chunks[number / TABLE_CHUNK], memory_order_acquire);
+    return chunk ? &chunk->slots[number % TABLE_CHUNK] : NULL;
+}
+
+/* The slot of the living local actor that the handle means, and its lane's index; NULL: there is no
+ * such actor (any more). Any thread; slot->cell is for that lane only. */
+static inline const struct slot *
+table_find(const struct table *table, actor_handle handle, uint32_t *lane) {
+    const struct slot *slot = table_slot(table, handle_slot(handle));
+    if (!slot || handle_peer(handle) != 0) return NULL;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    uint32_t wanted = handle_incarnation(handle);
+    if (word >> HANDLE_INCARNATION_BITS == 0) return NULL;
+    if (wanted != (word & HANDLE_INCARNATION_MAX) && wanted != HANDLE_ANY_INCARNATION) return NULL;
+    *lane = (word >> HANDLE_INCARNATION_BITS) - 1;
+    return slot;
+}
 
 #endif

@@ -83,11 +83,14 @@ int trunks_fd(const struct trunks *trunks, uint32_t lane) {
 }
 
 static void
-refuse_list(struct parcel *parcel, void (*refuse)(void *, struct parcel *), void *node) {
-    while (parcel) {
-        struct parcel *next = parcel->next;
-        refuse(node, parcel);
-        parcel = next;
+refuse_batches(struct parcel *batch, void (*refuse)(void *, struct parcel *), void *node) {
+    while (batch) {
+        struct parcel *next = batch->next;
+        struct parcel **parcels = trunk_parcels(batch);
+        for (size_t i = 0; i < batch->size; i++)
+            refuse(node, parcels[i]);
+        parcel_free(batch);
+        batch = next;
     }
 }
 
@@ -95,7 +98,7 @@ void trunks_close(struct trunks *trunks, void (*refuse)(void *, struct parcel *)
     for (uint32_t i = 0; i < trunks->n; i++) {
         struct parcel *batch = NULL;
         while (trunks_take(trunks, i, &batch))
-            refuse_list(batch, refuse, node);
+            refuse_batches(batch, refuse, node);
         zmq_close(trunks->in[i]);
     }
     mem_free(trunks->in);
@@ -123,11 +126,23 @@ enum status trunk_open(struct trunk *trunk, const struct trunks *trunks) {
 
 void trunk_close(struct trunk *trunk, void (*refuse)(void *, struct parcel *), void *node) {
     for (uint32_t i = 0; i < trunk->n; i++) {
-        refuse_list(trunk->boxes[i].first, refuse, node);
+        refuse_batches(trunk->boxes[i].first, refuse, node);
         zmq_close(trunk->boxes[i].push);
     }
     mem_free(trunk->boxes);
     *trunk = (struct trunk){0};
+}
+
+/* A batch is a parcel whose room holds pointers and whose size counts them. */
+static struct parcel *add_batch(struct outbox *box) {
+    struct parcel *batch = parcel_new(0);
+    assert(batch);
+    if (box->last)
+        box->last->next = batch;
+    else
+        box->first = batch;
+    box->last = batch;
+    return batch;
 }
 
 bool trunk_put(struct trunk *trunk, uint32_t lane, struct parcel *parcel) {
@@ -135,12 +150,9 @@ bool trunk_put(struct trunk *trunk, uint32_t lane, struct parcel *parcel) {
     uint8_t kind = parcel->envelope.kind;
     bool refusable = kind == PARCEL_CAST || kind == PARCEL_CALL;
     if (box->count >= TRUNK_WAITING && refusable) return false;
-    parcel->next = NULL;
-    if (box->last)
-        box->last->next = parcel;
-    else
-        box->first = parcel;
-    box->last = parcel;
+    struct parcel *batch = box->last;
+    if (!batch || batch->size == TRUNK_BATCH) batch = add_batch(box);
+    trunk_parcels(batch)[batch->size++] = parcel;
     box->count++;
     trunk->waiting++;
     return true;

@@ -29,6 +29,8 @@ enum {
     SPIN_US = 50,
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
     COMPUTE_NICE = 5,
+    CACHE_LINE = 64,
+    PREFETCH = 6, /* parcels fetched ahead of the one delivered */
 };
 
 /* --- open and close
@@ -71,17 +73,33 @@ void worker_unwatch(struct worker *worker, int fd) {
 /* --- input
  * ----------------------------------------------------------------------------------------- */
 
-static void deliver_batch(struct worker *worker, struct parcel *parcel) {
-    struct lane *lane = worker->lane;
-    while (parcel) {
-        struct parcel *next = parcel->next;
-        if (parcel->envelope.kind == PARCEL_LOOKUP)
-            relay_lookup(worker->node->relay, parcel);
-        else if (handle_peer(parcel->envelope.to))
-            relay_send(worker->node->relay, parcel);
-        else
-            lane_deliver(lane, parcel);
-        parcel = next;
+static void prefetch(const struct parcel *parcel) {
+    for (size_t at = 0; at < sizeof *parcel; at += CACHE_LINE)
+        __builtin_prefetch((const char *)parcel + at, 1);
+}
+
+static void deliver(struct worker *worker, struct parcel *parcel) {
+    if (parcel->envelope.kind == PARCEL_LOOKUP)
+        relay_lookup(worker->node->relay, parcel);
+    else if (handle_peer(parcel->envelope.to))
+        relay_send(worker->node->relay, parcel);
+    else
+        lane_deliver(worker->lane, parcel);
+}
+
+static void deliver_batches(struct worker *worker, struct parcel *batch) {
+    while (batch) {
+        struct parcel *next = batch->next;
+        struct parcel **parcels = trunk_parcels(batch);
+        if (next) prefetch(next);
+        for (size_t i = 0; i < batch->size && i < PREFETCH; i++)
+            prefetch(parcels[i]);
+        for (size_t i = 0; i < batch->size; i++) {
+            if (i + PREFETCH < batch->size) prefetch(parcels[i + PREFETCH]);
+            deliver(worker, parcels[i]);
+        }
+        parcel_free(batch);
+        batch = next;
     }
 }
 
@@ -96,7 +114,7 @@ static bool take_batches(struct worker *worker) {
             break;
         }
         if (!batch) worker->ending = true;
-        deliver_batch(worker, batch);
+        deliver_batches(worker, batch);
         n++;
     }
     return n > 0;

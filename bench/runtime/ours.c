@@ -25,6 +25,7 @@ struct stream {
     uint64_t began_ns, ended_ns;
     uint64_t source_cpu_ns, sink_cpu_ns; /* of their threads; for stderr */
     bool sleeping;
+    int all_sent;
     sem_t over;
 };
 
@@ -48,7 +49,7 @@ static void send_burst(void *actor, void *context, struct turn *turn) {
         stream->on_the_way++;
         turn_tell(turn, stream->sink, &entry.base);
     }
-    if (stream->sent == stream->messages)
+    if (stream->sent == stream->messages && !stream->all_sent++)
         stream->source_cpu_ns = measure_cpu_ns() - stream->source_cpu_ns;
     stream->sleeping = stream->on_the_way >= WINDOW;
     if (!stream->sleeping && stream->sent < stream->messages) turn_later(turn, send_burst, context);
