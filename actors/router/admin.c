@@ -85,7 +85,7 @@ on_created(struct hub *self, struct ask *ask, const struct outcome *outcome, str
     struct errand *errand = ask->context;
     if (outcome->status == STATUS_OK) {
         Done done = DONE__INIT;
-        route_remove(self, errand->name); /* of an earlier collection of this name */
+        routes_remove(self, errand->name); /* of an earlier collection of this name */
         route_fetch(self, errand->name, turn);
         turn_resolve(turn, &errand->base.promise, &done.base);
     } else {
@@ -118,7 +118,7 @@ static void
 on_removed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     struct errand *errand = ask->context;
     if (outcome->status == STATUS_OK || outcome->status == STATUS_NOT_FOUND)
-        route_remove(self, errand->name);
+        routes_remove(self, errand->name);
     if (outcome->status == STATUS_OK) {
         Done done = DONE__INIT;
         turn_resolve(turn, &errand->base.promise, &done.base);

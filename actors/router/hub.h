@@ -110,8 +110,8 @@ struct route {
     struct route_shard shards[];
 };
 
-struct route *route_find(const struct hub *self, const char *name);
-void route_remove(struct hub *self, const char *name);
+struct route *routes_find(const struct hub *self, const char *name);
+void routes_remove(struct hub *self, const char *name);
 struct target *route_target(const struct route *route, const char *id);
 /* Asks the PD for it, unless that is under way. NULL: no memory. */
 struct fetch *route_fetch(struct hub *self, const char *name, struct turn *turn);

@@ -160,7 +160,7 @@ enum status hub_begin(struct hub *self,
                       start_fn start,
                       struct turn *turn) {
     struct promise promise = turn_defer(turn);
-    struct route *route = fetch ? NULL : route_find(self, collection);
+    struct route *route = fetch ? NULL : routes_find(self, collection);
     if (route) {
         uint64_t now = turn_now_us(turn);
         uint64_t age = now - route->fetched_us;

@@ -21,7 +21,7 @@ static struct route **bucket_of(struct hub *self, const char *name) {
     return &self->routes[hash_id(name, strlen(name)) % ROUTE_BUCKETS];
 }
 
-struct route *route_find(const struct hub *self, const char *name) {
+struct route *routes_find(const struct hub *self, const char *name) {
     struct route *route = self->routes[hash_id(name, strlen(name)) % ROUTE_BUCKETS];
     while (route && strcmp(route->name, name) != 0)
         route = route->next;
@@ -54,7 +54,7 @@ static struct route *take_out(struct hub *self, const char *name) {
     return route;
 }
 
-void route_remove(struct hub *self, const char *name) {
+void routes_remove(struct hub *self, const char *name) {
     struct route *route = take_out(self, name);
     if (route) route_free(self, route);
 }
@@ -150,13 +150,13 @@ static void make_room(struct hub *self) {
     for (uint32_t i = 0; i < ROUTE_BUCKETS; i++)
         for (struct route *route = self->routes[i]; route; route = route->next)
             if (!oldest || route->used_us < oldest->used_us) oldest = route;
-    route_remove(self, oldest->name);
+    routes_remove(self, oldest->name);
 }
 
 static struct route *install(struct hub *self, const PdRouting *routing, struct turn *turn) {
     struct route *route = build(self, routing, turn);
     if (!route) return NULL;
-    route_remove(self, route->name); /* after the new one holds the targets: they stay */
+    routes_remove(self, route->name); /* after the new one holds the targets: they stay */
     make_room(self);
     struct route **bucket = bucket_of(self, route->name);
     route->next = *bucket;
@@ -186,7 +186,7 @@ fetched(struct hub *self, struct ask *ask, const struct outcome *outcome, struct
         result = (struct outcome){.status = STATUS_INTERNAL,
                                   .text = "the placement driver's answer makes no sense"};
     } else if (outcome->status == STATUS_NOT_FOUND) {
-        route_remove(self, fetch->name);
+        routes_remove(self, fetch->name);
     }
     hub_unpark(self, fetch, route, &result, turn);
     mem_free(fetch->name);

@@ -76,7 +76,7 @@ static char *arena_string(struct arena *arena, const char *text) {
 static const char *token(struct hub *self, const struct write *write, struct turn *turn) {
     struct buffer text;
     buffer_init(&text);
-    const struct route *route = route_find(self, write->collection);
+    const struct route *route = routes_find(self, write->collection);
     for (uint32_t i = 0; route && i < route->n_shards; i++) {
         const struct target *target = route->shards[i].target;
         if (target->acked > 0) session_put(&text, target->shard, target->acked);
