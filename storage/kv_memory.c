@@ -160,7 +160,7 @@ static enum status check_faults(struct disk *disk, const struct kv_batch *batch)
 static enum status write_locked(struct disk *disk, const struct kv_batch *batch, bool sync) {
     enum status s = check_faults(disk, batch);
     if (s != STATUS_OK) return s;
-    struct unsynced change;
+    struct unsynced change = {0};
     s = unsynced_init(&change, batch);
     if (s != STATUS_OK) return s;
     if (!reserve(disk, change.n_changes)) {

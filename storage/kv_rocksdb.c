@@ -6,7 +6,9 @@
  * sorts them. */
 #include <inttypes.h>
 #include <rocksdb/c.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/assert.h"
 #include "runtime/memory.h"
@@ -28,9 +30,11 @@ enum {
     BACKGROUND_JOBS = 2,
     OPEN_FILES = 512,
     FILTER_BITS_PER_KEY = 10, /* 1 % false positives */
-    INFO_LOG_BYTES = MIB,
+    FLUSH_PAUSE_NS = 2 * 1000 * 1000,
+    FLUSH_PAUSES_A_TRY = 500,
+    FLUSH_PAUSES_MAX = 60 * FLUSH_PAUSES_A_TRY, /* a minute */
     INFO_LOG_FILES = 2,
-    INFO_LOG_WARN = 2,
+    INFO_LOG_FATAL = 4,
     MANIFEST_STEP_BYTES = 64 * 1024,
     SCAN_READAHEAD_BYTES = 256 * 1024,
     COMPACT_BOTTOMMOST = 2, /* BottommostLevelCompaction::kForce */
@@ -52,6 +56,7 @@ struct rocksdb_kv {
     rocksdb_writeoptions_t *write_unsynced;
     rocksdb_readoptions_t *read[TIER_COUNT];
     rocksdb_flushoptions_t *flush;
+    bool blobs; /* large values are in blob files */
 };
 
 struct rocksdb_cursor {
@@ -122,34 +127,86 @@ static enum status rocksdb_kv_write(struct kv *kv, const struct kv_batch *batch,
     return error ? failed("write", error) : STATUS_OK;
 }
 
-static enum status rocksdb_kv_flush(struct kv *kv) {
-    struct rocksdb_kv *self = self_of(kv);
+static uint64_t property(struct rocksdb_kv *self, const char *name) {
+    uint64_t value = 0;
+    rocksdb_property_int(self->db, name, &value);
+    return value;
+}
+
+static enum status flush_once(struct rocksdb_kv *self) {
     char *error = NULL;
     rocksdb_flush(self->db, self->flush, &error);
     return error ? failed("flush", error) : STATUS_OK;
 }
 
-/* Whole files go at once and without reading; what shares a file with others goes by compaction. */
-static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
+/* RocksDB 7.8 never takes back that it stopped for an error: once it recovered from one, its flush
+ * no longer waits, and answers OK too early. So then we wait until no full memtable is left. */
+static enum status flush_after_error(struct rocksdb_kv *self) {
+    const struct timespec pause = {.tv_nsec = FLUSH_PAUSE_NS};
+    for (int i = 0; i < FLUSH_PAUSES_MAX; i++) {
+        if (i % FLUSH_PAUSES_A_TRY == 0) {
+            enum status s = flush_once(self); /* or says that it is stopped again */
+            if (s != STATUS_OK) return s;
+        }
+        if (property(self, "rocksdb.num-immutable-mem-table") == 0) return STATUS_OK;
+        nanosleep(&pause, NULL);
+    }
+    return kv_fail(STATUS_IO, "flush: RocksDB does not finish after an error; restart the process");
+}
+
+static enum status rocksdb_kv_flush(struct kv *kv) {
     struct rocksdb_kv *self = self_of(kv);
+    if (property(self, "rocksdb.background-errors") > 0) return flush_after_error(self);
+    enum status s = flush_once(self);
+    if (s == STATUS_OK && property(self, "rocksdb.background-errors") > 0)
+        return flush_after_error(self);
+    return s;
+}
+
+/* Whole files go at once and without reading, but not where they refer to blob files: RocksDB
+ * counts the garbage in those by compaction alone; files deleted behind its back keep their blobs
+ * for ever, and collecting garbage later stumbles over them (an assertion of 7.8). */
+static enum status delete_files(struct rocksdb_kv *self, struct bytes begin, struct bytes end) {
+    if (self->blobs) return STATUS_OK;
     char *error = NULL;
     rocksdb_delete_file_in_range(self->db, begin.data, begin.size, end.data, end.size, &error);
-    if (error) return failed("delete files", error);
+    return error ? failed("delete files", error) : STATUS_OK;
+}
+
+/* Compactions rewrite what lives in the oldest blob files, this share of all. */
+static enum status collect_garbage_of(struct rocksdb_kv *self, double share) {
+    if (!self->blobs) return STATUS_OK;
+    char value[32];
+    snprintf(value, sizeof value, "%.2f", share);
+    const char *names[] = {"blob_garbage_collection_age_cutoff"};
+    const char *values[] = {value};
+    char *error = NULL;
+    rocksdb_set_options(self->db, 1, names, values, &error);
+    return error ? failed("set options", error) : STATUS_OK;
+}
+
+static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
+    struct rocksdb_kv *self = self_of(kv);
+    enum status s = delete_files(self, begin, end);
+    if (s != STATUS_OK) return s;
 
     struct kv_batch *batch = kv_batch_new();
     if (!batch) return kv_fail(STATUS_NO_MEMORY, "no memory for a batch");
     kv_batch_delete_range(batch, begin, end);
-    enum status s = kv_write(kv, batch, false);
+    s = kv_write(kv, batch, false);
     kv_batch_free(batch);
     if (s == STATUS_OK) s = rocksdb_kv_flush(kv);
     if (s != STATUS_OK) return s;
 
+    /* Blob files are shared with other ranges: all of them are looked at this time. */
+    s = collect_garbage_of(self, 1.0);
+    if (s != STATUS_OK) return s;
     rocksdb_compactoptions_t *compact = rocksdb_compactoptions_create();
     rocksdb_compactoptions_set_bottommost_level_compaction(compact, COMPACT_BOTTOMMOST);
     rocksdb_compactoptions_set_exclusive_manual_compaction(compact, 0);
     rocksdb_compact_range_opt(self->db, compact, begin.data, begin.size, end.data, end.size);
     rocksdb_compactoptions_destroy(compact);
-    return STATUS_OK;
+    return collect_garbage_of(self, blob_age_cutoff);
 }
 
 /* --- reading
@@ -233,13 +290,10 @@ static enum status rocksdb_cursor_status(const struct kv_cursor *base) {
 
 static struct kv_stats rocksdb_kv_stats(struct kv *kv) {
     struct rocksdb_kv *self = self_of(kv);
-    uint64_t files = 0, blobs = 0, memtables = 0;
-    rocksdb_property_int(self->db, "rocksdb.total-sst-files-size", &files);
-    rocksdb_property_int(self->db, "rocksdb.total-blob-file-size", &blobs);
-    rocksdb_property_int(self->db, "rocksdb.size-all-mem-tables", &memtables);
     return (struct kv_stats){
-        .disk_bytes = files + blobs,
-        .memtable_bytes = memtables,
+        .disk_bytes = property(self, "rocksdb.total-sst-files-size") +
+                      property(self, "rocksdb.total-blob-file-size"),
+        .memtable_bytes = property(self, "rocksdb.size-all-mem-tables"),
         .cache_bytes = rocksdb_cache_get_usage(self->cache),
     };
 }
@@ -249,7 +303,13 @@ static struct kv_stats rocksdb_kv_stats(struct kv *kv) {
 
 static void rocksdb_kv_close(struct kv *kv) {
     struct rocksdb_kv *self = self_of(kv);
-    if (self->db) rocksdb_close(self->db);
+    if (self->db) {
+        /* RocksDB flushes at close as well, but after an error without waiting. What cannot be
+         * flushed now was not promised: the Raft log has it. */
+        enum status s = self->kv.wal ? STATUS_OK : rocksdb_kv_flush(kv);
+        (void)s;
+        rocksdb_close(self->db);
+    }
     for (int tier = 0; tier < TIER_COUNT; tier++)
         if (self->read[tier]) rocksdb_readoptions_destroy(self->read[tier]);
     if (self->write_synced) rocksdb_writeoptions_destroy(self->write_synced);
@@ -308,8 +368,10 @@ static void set_background(rocksdb_options_t *o) {
     rocksdb_options_set_max_background_jobs(o, BACKGROUND_JOBS);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
-    rocksdb_options_set_info_log_level(o, INFO_LOG_WARN);
-    rocksdb_options_set_max_log_file_size(o, INFO_LOG_BYTES);
+    /* Debian builds RocksDB with its assertions on, and its logger asserts that writing a line
+     * after a failed one does not happen: on a full disk the second warning would end the process.
+     * So it says what it is at open and nothing later; errors reach our callers as words. */
+    rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
     rocksdb_options_set_keep_log_file_num(o, INFO_LOG_FILES);
 }
 
@@ -332,6 +394,7 @@ enum status kv_rocksdb_open(const struct kv_options *options, struct kv **out) {
     struct rocksdb_kv *self = mem_zero(1, sizeof *self);
     if (!self) return kv_fail(STATUS_NO_MEMORY, "no memory to open %s", options->path);
     self->kv = (struct kv){.engine = &rocksdb_engine, .wal = options->wal};
+    self->blobs = options->blob_min_bytes > 0;
     self->options = rocksdb_options_create();
     set_table(self, options);
     set_memory(self->options, options);
