@@ -2,8 +2,7 @@
  * RocksDB, no thread of its own.
  *
  *   append ──▶ tail (scanned exactly, bounded) ──link──▶ graph ──▶ found by search at once, always
- *   remove ──▶ invisible at once ───────────────repair─▶ slot free again, after the last reader
- * left
+ *   remove ──▶ invisible at once ───────────────repair─▶ slot free again, once no reader knows it
  *
  * A point is known by its point number (u64, never reused: an update is a new number and the
  * removal of the old one) and carries its external id. Slots are private.
@@ -62,12 +61,14 @@ MUST_USE enum status index_open(const struct index_options *options,
 void index_close(struct index *index);
 
 struct index_point {
-    uint64_t number;    /* above every number appended before */
+    uint64_t number;    /* never that of another point, even a removed one */
     const void *vector; /* dimension little-endian float32, any alignment, finite; copied */
     const char *id;     /* external id, copied; not terminated */
     uint32_t id_size;   /* 1..INDEX_ID_MAX */
 };
-/* Searchable when this returns. All or nothing. BUSY: the tail is full, link first. NO_MEMORY. */
+/* Searchable when this returns. All or nothing. Numbers that are present are skipped, so a log may
+ * be repeated. BUSY: the tail is full, link first. INVALID: an id is empty or too long. NO_MEMORY.
+ */
 MUST_USE enum status
 index_append(struct index *index, const struct index_point *points, size_t n_points);
 /* Invisible to every search that starts after this returns. NOT_FOUND for an unknown number. */
@@ -79,13 +80,15 @@ size_t index_numbers(const struct index_view *view, uint32_t *slot, uint64_t *nu
 /* Points the tail can still take. Appender's thread. */
 size_t index_tail_room(const struct index *index);
 
-/* One step of background work: links tail points into the graph, repairs around removed ones, frees
- * slots. Spends about `budget` distance computations (deterministic), at least one point's worth.
- * *idle becomes true when nothing is left to do. */
+/* One step of background work: links tail points into the graph and, once enough points were
+ * removed, repairs around them and frees their slots. Spends about `budget` distance computations,
+ * at least one point's worth. *idle becomes true when there is nothing to do now: removed points
+ * below a sixteenth of the graph wait for more, slots that a reader may still know wait for its
+ * end. The graph depends on the order of calls only; which slots are reused when also on how long
+ * readers stay. NO_MEMORY: nothing is lost, try again. */
 MUST_USE enum status index_link_step(struct index *index, size_t budget, bool *idle);
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 struct index_view;
 /* Counted; any thread that holds one may hold another. */
@@ -138,12 +141,13 @@ struct index_search_stats {
 };
 struct index_search_stats index_search_stats(const struct index_reader *reader);
 
-/* --- keeping ------------------------------------------------------------------------------------
- */
+/* --- keeping --- */
 
-/* Saving is stepped, runs beside appends and readers, and writes through a temporary file renamed
- * at the end: a crash leaves the old file or the new one. `applied` is stored with it: every append
- * and remove up to it had happened before start. One save at a time. */
+/* Saving is stepped, runs beside appends and readers and between link steps, and writes through a
+ * temporary file renamed at the end: a crash leaves the old file or the new one. `applied` is
+ * stored with it: every append and remove up to it had returned before start. Of later ones some
+ * may be in the file too; repeat them all, in order (file.h). Until the end, slots of removed
+ * points are not freed. One save at a time, ended before index_close. DISK_FULL, IO, NO_MEMORY. */
 struct index_save;
 MUST_USE enum status
 index_save_start(struct index *index, const char *path, uint64_t applied, struct index_save **out);
@@ -159,7 +163,7 @@ MUST_USE enum status index_validate(const struct index_view *view, char *text, s
 
 struct index_stats {
     uint64_t points;       /* live */
-    uint64_t tail;         /* live and not linked yet */
+    uint64_t tail;         /* not linked yet, live or not */
     uint64_t removed;      /* removed, slot not free yet */
     uint64_t slots;        /* ever used: live + removed + free */
     uint64_t memory_bytes; /* resident estimate: vectors, graph, ids, maps */

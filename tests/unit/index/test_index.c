@@ -604,6 +604,28 @@ Test(index, stays_valid_through_any_operations) {
     }
 }
 
+Test(index, lists_the_numbers_of_live_points_in_pages) {
+    struct fixture f;
+    uint64_t numbers[70], sum = 0, expected = 0;
+    uint32_t slot = 0;
+    size_t n, n_all = 0;
+    fixture_open(&f, &(struct index_options){.dimension = 2}, 1);
+    fixture_append_random(&f, 500);
+    fixture_remove_random(&f, 123);
+    const struct index_view *view = index_view_hold(f.index);
+    while ((n = index_numbers(view, &slot, numbers, 70)) > 0) {
+        n_all += n;
+        for (size_t i = 0; i < n; i++)
+            sum += numbers[i];
+    }
+    for (size_t i = 0; i < f.n; i++)
+        expected += f.numbers[i];
+    cr_expect_eq(n_all, f.n);
+    cr_expect_eq(sum, expected);
+    index_view_drop(view);
+    fixture_close(&f);
+}
+
 Test(index, a_hundred_points_cost_little) {
     struct fixture f;
     fixture_open(&f, &(struct index_options){.dimension = 768}, 1);
