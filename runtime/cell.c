@@ -200,6 +200,15 @@ static void read_answer(struct cell *cell, const struct parcel *parcel, struct o
     }
 }
 
+/* Another process answers only what it was asked. A local actor may have handed the call on to
+ * anybody. */
+static bool may_answer(const struct wait *wait, const struct envelope *envelope) {
+    uint16_t peer = handle_peer(envelope->from);
+    if (peer == 0) return true;
+    return handle_peer(wait->peer) == peer ||
+           (wait->kind == WAIT_CALL && handle_peer(wait->peer) == 0);
+}
+
 /* The answer to something this actor waits for; an answer that comes too late is dropped. */
 static void answer_turn(struct cell *cell, struct parcel *parcel) {
     static const enum wait_kind wanted[] = {
@@ -208,7 +217,7 @@ static void answer_turn(struct cell *cell, struct parcel *parcel) {
     };
     const struct envelope *envelope = &parcel->envelope;
     struct wait *wait = wait_find(&cell->lane->waits, cell, envelope->correlation);
-    if (!wait || wait->kind != wanted[envelope->kind]) {
+    if (!wait || wait->kind != wanted[envelope->kind] || !may_answer(wait, envelope)) {
         parcel_free(parcel);
         return;
     }

@@ -81,6 +81,8 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind) {
 }
 
 void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us) {
+    if (lane->now_us - lane->stall_told_us < LANE_STALL_EVERY_US) return;
+    lane->stall_told_us = lane->now_us;
     char name[CELL_NAME_MAX];
     const ProtobufCMessageDescriptor *type = codec_find(op);
     log_error("%s held lane %u for %" PRIu64 " ms in %s", cell_name(cell, name), lane->index + 1,

@@ -19,10 +19,11 @@ struct link_peer;
 struct turn;
 
 enum {
-    LANE_BATCH = 64,       /* messages an actor may handle before the next one's turn */
-    LANE_BATCH_US = 200,   /* and time */
-    LANE_OPS = 64,         /* descriptors whose op is remembered */
-    LANE_STALL_US = 50000, /* a longer turn is reported */
+    LANE_BATCH = 64,               /* messages an actor may handle before the next one's turn */
+    LANE_BATCH_US = 200,           /* and time */
+    LANE_OPS = 64,                 /* descriptors whose op is remembered */
+    LANE_STALL_US = 50000,         /* a longer turn is reported … */
+    LANE_STALL_EVERY_US = 1000000, /* … but not more often a lane */
     LANE_ARENA_MAX = 256 * 1024 * 1024, /* memory of one turn */
 };
 
@@ -70,7 +71,8 @@ struct lane {
     struct turn *turn;  /* running, or NULL */
     struct lane_now doing;
     uint64_t turns, busy_us, wakes, stall_max_us;
-    void *driver; /* the driver's own */
+    uint64_t stall_told_us; /* when a stall was reported last */
+    void *driver;           /* the driver's own */
 };
 
 void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind);

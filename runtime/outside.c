@@ -30,11 +30,10 @@ struct spawning {
 
 static void
 spawn_opened(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
-    (void)self;
+    (void)self, (void)turn;
     struct spawning *spawning = context;
     spawning->status = outcome->status;
     snprintf(spawning->words, sizeof spawning->words, "%s", outcome->text);
-    if (outcome->status != STATUS_OK) turn_stop(turn, spawning->handle);
     sem_post(&spawning->over);
 }
 

@@ -66,6 +66,7 @@ void cell_tell_opened(struct cell *cell, enum status status, const char *words) 
     uint64_t wait = cell->supervision.opened_wait;
     if (!wait) return;
     cell->supervision.opened_wait = 0;
+    if (status != STATUS_OK) cell->stop_asked = true; /* the supervisor knows: no restart */
     notify(cell, PARCEL_OPENED, cell->supervisor, wait, status, words);
 }
 

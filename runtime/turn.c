@@ -323,11 +323,34 @@ bool turn_wanted(struct turn *turn, const struct promise *promise) {
     return promise->caller == 0 || !owed(turn, promise)->cancelled;
 }
 
+/* What the handler's status means for the caller. */
+static void settle(struct turn *turn, enum status s) {
+    if (s == STATUS_OK) {
+        if (turn->settled || !owes(turn)) return;
+        Done done = DONE__INIT;
+        turn_reply(turn, &done.base);
+        return;
+    }
+    assert(!turn->settled); /* an answer and a failure: the caller would get two outcomes */
+    turn->settled = true;
+    turn->cell->stats->failed++;
+    const char *text = turn_words(turn);
+    trace_failed(turn, s, text);
+    if (!owes(turn)) return;
+    const struct envelope *asked = &turn->parcel->envelope;
+    turn_send_failed(turn, asked->from, asked->correlation, s, text, turn->retry_after_ms);
+}
+
 void turn_forward(struct turn *turn, actor_handle to) {
     assert(turn->request && !turn->settled);
-    turn->settled = true;
     struct lane *lane = turn->lane;
     struct parcel *parcel = turn->parcel;
+    if (handle_peer(parcel->envelope.from) && handle_peer(to)) {
+        settle(turn,
+               turn_fail(turn, STATUS_UNIMPLEMENTED, "cannot hand on from process to process"));
+        return;
+    }
+    turn->settled = true;
     if (owes(turn)) {
         const struct envelope *asked = &parcel->envelope;
         struct wait *wait = wait_new(&lane->waits, turn->cell, WAIT_FORWARD);
@@ -348,24 +371,6 @@ void turn_forward(struct turn *turn, actor_handle to) {
 
 /* --- serving
  * -------------------------------------------------------------------------------------- */
-
-/* What the handler's status means for the caller. */
-static void settle(struct turn *turn, enum status s) {
-    if (s == STATUS_OK) {
-        if (turn->settled || !owes(turn)) return;
-        Done done = DONE__INIT;
-        turn_reply(turn, &done.base);
-        return;
-    }
-    assert(!turn->settled); /* an answer and a failure: the caller would get two outcomes */
-    turn->settled = true;
-    turn->cell->stats->failed++;
-    const char *text = turn_words(turn);
-    trace_failed(turn, s, text);
-    if (!owes(turn)) return;
-    const struct envelope *asked = &turn->parcel->envelope;
-    turn_send_failed(turn, asked->from, asked->correlation, s, text, turn->retry_after_ms);
-}
 
 void turn_serve(struct turn *turn) {
     turn->request = true;

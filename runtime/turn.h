@@ -76,8 +76,8 @@ void turn_reject(struct turn *turn,
 /* False once the caller cancelled or the deadline passed: stop working (and still reject it). Works
  * for deferred promises of this actor. */
 bool turn_wanted(struct turn *turn, const struct promise *promise);
-/* Hands the current request on, unread and uncopied: `to` answers the caller. Keeps the deadline.
- */
+/* Hands the current request on, unread and uncopied: `to` answers the caller. Keeps the deadline; a
+ * cancel follows. Not from another process to another process: the caller gets UNIMPLEMENTED. */
 void turn_forward(struct turn *turn, actor_handle to);
 
 /* --- asking
@@ -180,9 +180,10 @@ struct spawn {
         intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1 (OTP) */
     uint32_t period_s; /* 0 = 5 */
     int lane;          /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
-    outcome_fn
-        opened;    /* may be NULL: runs once when the first open is over; status and text are its */
-    void *context; /* of opened */
+    outcome_fn opened; /* may be NULL: runs once when the first open is over; status and text are
+                      its. With it a first open that fails is the spawner's to handle: the
+                      actor is not restarted */
+    void *context;     /* of opened */
 };
 /* The child is supervised by this actor: restarted in place with exponential backoff and jitter
  * under a new incarnation (same name), stopped with it. open runs in a turn of its own, later. */

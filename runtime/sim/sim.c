@@ -330,11 +330,10 @@ struct spawning {
 
 static void
 spawn_opened(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
-    (void)self;
+    (void)self, (void)turn;
     struct spawning *spawning = context;
     spawning->over = true;
     spawning->status = outcome->status;
-    if (outcome->status != STATUS_OK) turn_stop(turn, spawning->handle);
 }
 
 static void spawn_now(void *self, void *context, struct turn *turn) {

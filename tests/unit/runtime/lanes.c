@@ -1,6 +1,15 @@
 /* Real lanes: threads, trunks, mailbox sockets, links between two nodes of this process. */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
 
+#include "runtime/codec.h"
+#include "runtime/envelope.h"
 #include "runtime/node.h"
 #include "schemas/log.pb-c.h"
 #include "schemas/runtime.pb-c.h"
@@ -98,5 +107,208 @@ Test(lanes, report_through_sys) {
                 strcmp(report->actors[i]->endpoint, "inproc://n/echo#1") == 0;
     cr_assert(seen);
     node_reply_free(reply);
+    node_close(node);
+}
+
+/* --- failures ------------------------------------------------------------------------------------
+ */
+
+static enum status refuse_open(void *self, const void *options, struct turn *turn) {
+    (void)self, (void)options;
+    return turn_fail(turn, STATUS_DISK_FULL, "no room for it");
+}
+static const struct handler none[] = {{NULL, NULL}};
+static const struct actor_type refusing_type = {
+    .kind = "refusing", .size = 1, .handlers = none, .open = refuse_open};
+
+static enum status break_soon(void *self, const void *options, struct turn *turn);
+static const struct actor_type breaking_type = {
+    .kind = "breaking", .size = 1, .handlers = none, .open = break_soon};
+
+static void break_now(void *self, void *context, struct turn *turn) {
+    (void)self, (void)context;
+    turn_exit(turn, STATUS_IO, "broken");
+}
+static enum status break_soon(void *self, const void *options, struct turn *turn) {
+    (void)self, (void)options;
+    turn_timer(turn, 1000, break_now, NULL);
+    return STATUS_OK;
+}
+
+Test(lanes, say_why_they_cannot) {
+    struct node *node = open_node("n", "tcp://127.0.0.1:*");
+    struct node *second = NULL;
+    actor_handle handle = 0;
+    cr_assert_eq(node_spawn(node, &(struct spawn){.type = &refusing_type}, &handle),
+                 STATUS_DISK_FULL);
+    cr_assert_str_eq(node_error(), "no room for it");
+    spawn_echo(node, "echo");
+    cr_assert_eq(node_spawn(node, &(struct spawn){.type = &echo_type, .name = "echo"}, &handle),
+                 STATUS_EXISTS);
+    struct node_options taken = {.name = "m", .link = node_link(node)};
+    cr_assert_neq(node_open(&taken, &second), STATUS_OK);
+    cr_assert(strlen(node_error()) > 0);
+    cr_assert_not(node_failed(node));
+    node_close(node);
+}
+
+/* A top-level actor that fails for good ends node_wait. */
+Test(lanes, tell_when_a_top_level_actor_fails_for_good) {
+    struct node *node = open_node("n", NULL);
+    actor_handle handle = 0;
+    cr_assert_eq(node_spawn(node, &(struct spawn){.type = &breaking_type}, &handle), STATUS_OK);
+    node_wait(node);
+    cr_assert(node_failed(node));
+    node_close(node);
+}
+
+Test(lanes, notice_that_a_peer_went_away) {
+    struct node *server = open_node("server", "ipc:///tmp/vectron-test-lanes/server");
+    struct node *client = open_node("client", NULL);
+    char address[128];
+    snprintf(address, sizeof address, "%s", node_link(server));
+    spawn_echo(server, "echo");
+    cr_assert_eq(drop(client, address, "echo", 7, NULL), STATUS_OK);
+    node_close(server);
+    cr_assert_eq(drop(client, address, "echo", 7, NULL), STATUS_LOST_PEER);
+    server = open_node("server", address);
+    spawn_echo(server, "echo");
+    cr_assert_eq(drop(client, address, "echo", 7, NULL), STATUS_OK);
+    node_close(client);
+    node_close(server);
+}
+
+/* --- doors ---------------------------------------------------------------------------------------
+ */
+
+/* One call as a program with only ZeroMQ and msgpack makes it. */
+static void send_call(void *socket, uint64_t store, uint64_t correlation) {
+    unsigned char text[ENVELOPE_SIZE_MAX];
+    LogDrop message = LOG_DROP__INIT;
+    struct buffer body;
+    message.store = store;
+    buffer_init(&body);
+    cr_assert_eq(codec_encode(&message.base, &body), STATUS_OK);
+    struct envelope envelope = {.kind = PARCEL_CALL,
+                                .band = BAND_DATA,
+                                .op = codec_op(&log_drop__descriptor),
+                                .correlation = correlation,
+                                .deadline_us = NO_DEADLINE};
+    size_t size = envelope_encode(&envelope, 0, text);
+    zmq_send(socket, text, size, ZMQ_SNDMORE);
+    zmq_send(socket, body.data, body.size, 0);
+    buffer_free(&body);
+}
+
+static uint32_t receive_op(void *socket, uint64_t correlation) {
+    unsigned char text[256], body[256];
+    int size = zmq_recv(socket, text, sizeof text, 0);
+    cr_assert(size > 0, "%s", zmq_strerror(errno));
+    cr_assert(zmq_recv(socket, body, sizeof body, 0) >= 0);
+    struct pack_cursor cursor = {text, text + size};
+    struct envelope envelope;
+    cr_assert_eq(envelope_decode(&cursor, 0, &envelope, NULL), STATUS_OK);
+    cr_assert_eq(envelope.correlation, correlation);
+    cr_assert_eq(envelope.kind, PARCEL_REPLY);
+    return envelope.op;
+}
+
+static void *open_dealer(struct node *node, const char *endpoint) {
+    void *socket = zmq_socket(node_zmq_context(node), ZMQ_DEALER);
+    int linger = 0, timeout = 5000;
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
+    cr_assert_eq(zmq_connect(socket, endpoint), 0);
+    return socket;
+}
+
+Test(lanes, let_foreign_sockets_call_actors) {
+    struct node *node = open_node("n", NULL);
+    spawn_echo(node, "echo");
+    void *first = open_dealer(node, "inproc://n/echo#1");
+    void *second = open_dealer(node, "inproc://n/echo#1");
+    for (uint64_t i = 1; i <= 500; i++) {
+        send_call(first, i, i);
+        send_call(second, i % 2, i);
+    }
+    for (uint64_t i = 1; i <= 500; i++) {
+        cr_assert_eq(receive_op(first, i), codec_op(&log_drop__descriptor));
+        cr_assert_eq(receive_op(second, i),
+                     codec_op(i % 2 ? &log_drop__descriptor : &failed__descriptor));
+    }
+    /* Garbage is dropped, and the door stays open. */
+    zmq_send(first, "x", 1, 0);
+    zmq_send(first, "", 0, ZMQ_SNDMORE);
+    zmq_send(first, "xyz", 3, 0);
+    for (int i = 0; i < 9; i++)
+        zmq_send(first, "more", 4, ZMQ_SNDMORE);
+    zmq_send(first, "end", 3, 0);
+    send_call(first, 5, 77);
+    cr_assert_eq(receive_op(first, 77), codec_op(&log_drop__descriptor));
+    zmq_close(first);
+    zmq_close(second);
+    node_close(node);
+}
+
+/* --- descriptors and blocking work ---------------------------------------------------------------
+ */
+
+struct piper {
+    int in, out;
+    int read;
+};
+static _Atomic int pipe_read, worked;
+
+static void on_pipe(void *actor, void *context, uint32_t events, struct turn *turn) {
+    (void)context;
+    struct piper *self = actor;
+    char byte;
+    cr_assert(events & EPOLLIN);
+    if (read(self->in, &byte, 1) != 1) return;
+    atomic_store(&pipe_read, ++self->read);
+    if (self->read == 3) turn_unwatch(turn, self->in);
+    cr_assert_eq(write(self->out, "x", 1), 1);
+}
+
+static enum status work(void *context) {
+    (void)context;
+    atomic_fetch_add(&worked, 1);
+    return STATUS_OK;
+}
+
+static enum status piper_open(void *actor, const void *options, struct turn *turn) {
+    (void)options;
+    struct piper *self = actor;
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    self->in = ends[0];
+    self->out = ends[1];
+    cr_assert_eq(turn_watch(turn, self->in, EPOLLIN, on_pipe, NULL), STATUS_OK);
+    cr_assert_eq(turn_watch(turn, -1 + 1000, EPOLLIN, on_pipe, NULL), STATUS_INVALID);
+    cr_assert_eq(write(self->out, "x", 1), 1);
+    for (int i = 0; i < 100; i++)
+        turn_block(turn, &(struct block){.work = work});
+    return STATUS_OK;
+}
+static void piper_close(void *actor) {
+    struct piper *self = actor;
+    close(self->in);
+    close(self->out);
+}
+static const struct actor_type piper_type = {.kind = "piper",
+                                             .size = sizeof(struct piper),
+                                             .handlers = none,
+                                             .open = piper_open,
+                                             .close = piper_close};
+
+Test(lanes, watch_descriptors_and_run_blocking_work) {
+    struct node *node = open_node("n", NULL);
+    actor_handle handle = 0;
+    cr_assert_eq(node_spawn(node, &(struct spawn){.type = &piper_type}, &handle), STATUS_OK);
+    for (int i = 0; i < 1000 && (pipe_read < 3 || worked < 100); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    cr_assert_eq(pipe_read, 3); /* unwatched, although a byte is there */
+    cr_assert_eq(worked, 100);
     node_close(node);
 }
