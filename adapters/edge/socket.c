@@ -166,7 +166,8 @@ void socket_flush(struct socket *socket, struct turn *turn) {
     if (socket->state == SOCKET_LINGERING) return;
     struct conn *conn = socket->conn;
     enum io io = IO_OK;
-    for (unsigned i = 0; i < WRITES_MAX && io == IO_OK && socket->state == SOCKET_OPEN; i++) {
+    unsigned writes = 0;
+    for (; writes < WRITES_MAX && io == IO_OK && socket->state == SOCKET_OPEN; writes++) {
         size_t size = 0, n = 0;
         const void *data = conn_output(conn, &size, turn);
         if (size == 0) break;
@@ -178,8 +179,8 @@ void socket_flush(struct socket *socket, struct turn *turn) {
     } else if (conn_finished(conn)) {
         linger(socket, turn);
     } else {
-        socket->write_blocked = conn->sent < conn->out.size;
-        /* Bytes left when the bound was reached: the socket can be written, so its event comes at once. */
+        /* At the bound there may be more to say: the event that lets us go on comes at once. */
+        socket->write_blocked = io == IO_AGAIN || writes == WRITES_MAX;
         if (!watch(socket, wanted_events(socket), turn)) destroy(socket, turn);
         else if (socket->state == SOCKET_OPEN) read_later(socket, turn);
     }
@@ -202,12 +203,10 @@ static bool shake_hands(struct socket *socket, struct turn *turn) {
 }
 
 static void throw_away(struct socket *socket, struct turn *turn) {
-    size_t n = 0;
     enum io io = IO_OK;
     for (unsigned i = 0; i < READS_MAX && io == IO_OK; i++) {
         ssize_t got = recv(socket->fd, socket->owner->input, SOCKET_INPUT, 0);
         io = got > 0 ? IO_OK : got < 0 && errno == EAGAIN ? IO_AGAIN : IO_CLOSED;
-        n += got > 0 ? (size_t)got : 0;
     }
     if (io == IO_CLOSED) destroy(socket, turn);
 }
