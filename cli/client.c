@@ -1,4 +1,4 @@
-/* client: one curl easy handle a call on one multi handle, so that all calls share a connection. A
+/* client: one curl easy handle a call on one multi handle; with TLS all calls share a connection. A
  * gRPC body is one byte (0: not compressed), four of length, the message; its outcome comes in
  * headers or trailers. */
 #include "cli/client.h"
@@ -16,6 +16,7 @@ enum {
     FRAME_HEAD = 5,
     REPLY_MAX = 256 * 1024 * 1024,
     TEXT_MAX = 2048,
+    UPLOAD_BYTES = 512 * 1024,
 
     CODE_UNKNOWN = 2,
     CODE_DEADLINE = 4,
@@ -192,7 +193,15 @@ static struct transfer *transfer_new(struct client *client) {
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    if (tls) {
+        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    } else {
+        /* curl 7.88, Debian 12's, cannot use an h2c connection twice ("Error in the HTTP2 framing
+         * layer", before it sends a byte): a connection a call. */
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    }
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
     /* A proxy of the environment does not speak h2c to a database on the same host. */
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     /* A little later than the server, whose words are better. */
@@ -389,7 +398,6 @@ enum status client_open(const struct client_options *options, struct client **ou
         return STATUS_NO_MEMORY;
     }
     curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 4L);
     *out = client;
     return STATUS_OK;
 }

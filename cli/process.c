@@ -1,5 +1,6 @@
-/* process: everything a server process does besides its actors. Signals are blocked in every thread and taken by
- * the main thread, which has nothing else to do: nothing runs inside a signal handler but the second stop. */
+/* process: everything a server process does besides its actors. Signals are blocked in every thread
+ * and taken by the main thread, which has nothing else to do: nothing runs inside a signal handler
+ * but the second stop. */
 #include "cli/process.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -34,7 +36,8 @@ struct process {
     char pd[ADDRESS_MAX];   /* "": this process */
 };
 
-/* --- folder --------------------------------------------------------------------------------------- */
+/* --- folder
+ * --------------------------------------------------------------------------------------- */
 
 static bool make_folder(const char *path) {
     char folder[PATH_MAX];
@@ -51,15 +54,18 @@ static int open_folder(struct process *process) {
     char path[PATH_MAX];
     process->data_dir = config_text(process->config, "VECTRON_DATA_DIR");
     if (!make_folder(process->data_dir))
-        return command_fail("cannot make the data folder %s: %s", process->data_dir, strerror(errno));
+        return command_fail("cannot make the data folder %s: %s", process->data_dir,
+                            strerror(errno));
     snprintf(path, sizeof path, "%s/lock", process->data_dir);
     process->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (process->lock < 0) return command_fail("%s: %s", path, strerror(errno));
     if (flock(process->lock, LOCK_EX | LOCK_NB) == 0) return EXIT_OK;
-    return command_fail("another process uses the data folder %s; --data-dir names another one", process->data_dir);
+    return command_fail("another process uses the data folder %s; --data-dir names another one",
+                        process->data_dir);
 }
 
-/* --- node and roles --------------------------------------------------------------------------------- */
+/* --- node and roles
+ * --------------------------------------------------------------------------------- */
 
 static void find_addresses(struct process *process) {
     const struct config *config = process->config;
@@ -69,9 +75,12 @@ static void find_addresses(struct process *process) {
     if (!*link && strlen(process->data_dir) <= room)
         snprintf(process->link, sizeof process->link, "ipc://%s/link.ipc", process->data_dir);
     else if (!*link)
-        log_error("the path %s is too long for a socket: no link for `vectron stats`; VECTRON_LINK names one", process->data_dir);
+        log_error(
+            "the path %s is too long for a socket: no link for `vectron stats`; VECTRON_LINK names one",
+            process->data_dir);
     if (process->role == ROLE_WORKER) address_links(config_text(config, "PD_ADDRS"), process->pd);
-    if (process->role == ROLE_GATEWAY) address_links(config_text(config, "PLACEMENT_DRIVER"), process->pd);
+    if (process->role == ROLE_GATEWAY)
+        address_links(config_text(config, "PLACEMENT_DRIVER"), process->pd);
 }
 
 static int open_node(struct process *process) {
@@ -125,7 +134,8 @@ static int start_roles(struct process *process) {
         };
         status = role_pd_start(process->node, &options);
     }
-    if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_WORKER))) status = start_worker(process);
+    if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_WORKER)))
+        status = start_worker(process);
     if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_GATEWAY))) {
         struct role_gateway_options options = {.pd = process->pd};
         status = role_gateway_start(process->node, &options);
@@ -152,17 +162,20 @@ static void stop(struct process *process) {
     if (process->lock >= 0) close(process->lock);
 }
 
-/* --- serving ----------------------------------------------------------------------------------------- */
+/* --- serving
+ * ----------------------------------------------------------------------------------------- */
 
 static void print_banner(const struct process *process) {
-    fprintf(stderr, "vectron %s %s, data in %s\n", VECTRON_VERSION, process->name, process->data_dir);
+    fprintf(stderr, "vectron %s %s, data in %s\n", VECTRON_VERSION, process->name,
+            process->data_dir);
     if (process->edge) process_edge_print(process->edge, process->node);
     if (*node_link(process->node)) fprintf(stderr, "  link  %s\n", node_link(process->node));
     if (*process->pd) fprintf(stderr, "  pd    %s\n", process->pd);
     fputs("ready\n", stderr);
 }
 
-/* While draining: the person, or the supervisor, does not want to wait. Nothing acknowledged is lost. */
+/* While draining: the person, or the supervisor, does not want to wait. Nothing acknowledged is
+ * lost. */
 static void stop_hard(int number) {
     (void)number;
     static const char words[] = "stopped at once\n";
@@ -183,16 +196,26 @@ static int serve(struct process *process, const sigset_t *signals) {
     for (;;) {
         int number = sigtimedwait(signals, NULL, &poll);
         if (node_failed(process->node)) {
-            return command_fail("an actor failed again and again (see above): the process ends, so that what started it can start it anew");
+            return command_fail(
+                "an actor failed again and again (see above): the process ends, so that what started it can start it anew");
         }
         if (number == SIGHUP && process->edge) process_edge_reload(process->edge, process->node);
         if (number != SIGTERM && number != SIGINT) continue;
         fprintf(stderr, "%s: stopping\n", number == SIGTERM ? "SIGTERM" : "SIGINT");
         take_second_signal(signals);
         if (process->edge)
-            process_edge_drain(process->edge, process->node, (uint32_t)config_number(process->config, "VECTRON_DRAIN_MS"));
+            process_edge_drain(process->edge, process->node,
+                               (uint32_t)config_number(process->config, "VECTRON_DRAIN_MS"));
         return EXIT_OK;
     }
+}
+
+static void set_log(const struct config *config) {
+    const char *text = config_text(config, "VECTRON_LOG_LEVEL");
+    enum log_level level = strcasecmp(text, "error") == 0   ? LOG_ERROR
+                           : strcasecmp(text, "trace") == 0 ? LOG_TRACE
+                                                            : LOG_INFO;
+    log_set(level, config_on(config, "VECTRON_LOG_JSON"));
 }
 
 static int run_process(unsigned role, const struct args *args) {
@@ -201,6 +224,7 @@ static int run_process(unsigned role, const struct args *args) {
     struct process process = {.role = role, .name = name, .lock = -1};
     process.config = config_load_process(role, args);
     if (!process.config) return EXIT_USAGE;
+    set_log(process.config);
     process.insecure = config_on(process.config, "VECTRON_INSECURE");
 
     sigset_t signals;
@@ -236,8 +260,8 @@ static int run_gateway(const struct args *args) {
     return run_process(ROLE_GATEWAY, args);
 }
 
-#define SIGNALS                                                                                    \
-    "Stops on SIGTERM or Ctrl-C after the calls under way, at once on the second. SIGHUP reads\n"  \
+#define SIGNALS \
+    "Stops on SIGTERM or Ctrl-C after the calls under way, at once on the second. SIGHUP reads\n" \
     "certificates again. `vectron config ROLE` shows all settings.\n"
 
 const struct command process_up = {

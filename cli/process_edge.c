@@ -1,5 +1,5 @@
-/* process_edge: several edges listen on the same addresses (SO_REUSEPORT); draining asks all of them at the same
- * time, each from a thread of its own, because node_call waits. */
+/* process_edge: several edges listen on the same addresses (SO_REUSEPORT); draining asks all of
+ * them at the same time, each from a thread of its own, because node_call waits. */
 #include "cli/process_edge.h"
 
 #include <pthread.h>
@@ -32,7 +32,9 @@ static const struct listener_names listener_names[LISTENERS] = {
     {"HTTP_ADDR", "HTTP_TLS_ENABLED", "HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"},
 };
 
-static int add_listener(struct process_edge *edge, const struct config *config, const struct listener_names *names) {
+static int add_listener(struct process_edge *edge,
+                        const struct config *config,
+                        const struct listener_names *names) {
     const char *text = config_text(config, names->address);
     size_t i = edge->options.n_listeners;
     if (!*text) return EXIT_OK;
@@ -45,7 +47,8 @@ static int add_listener(struct process_edge *edge, const struct config *config, 
         listener->certificate = config_text(config, names->certificate);
         listener->key = config_text(config, names->key);
         if (!*listener->certificate || !*listener->key)
-            return command_fail("%s is set, but not %s and %s", names->enabled, names->certificate, names->key);
+            return command_fail("%s is set, but not %s and %s", names->enabled, names->certificate,
+                                names->key);
     }
     edge->options.n_listeners++;
     return EXIT_OK;
@@ -111,13 +114,15 @@ void process_edge_free(struct process_edge *edge) {
 
 void process_edge_print(const struct process_edge *edge, struct node *node) {
     EdgeAskStats question = EDGE_ASK_STATS__INIT;
-    struct node_call call = {.name = edge->names[0], .message = &question.base, .timeout_ms = ASK_MS};
+    struct node_call call = {
+        .name = edge->names[0], .message = &question.base, .timeout_ms = ASK_MS};
     ProtobufCMessage *message;
     if (node_call(node, &call, &message) != STATUS_OK) return;
     const EdgeStats *stats = (void *)message;
     for (size_t i = 0; i < stats->n_addresses; i++) {
         bool tls = i < edge->options.n_listeners && edge->listeners[i].certificate;
-        fprintf(stderr, "  %s  %s%s\n", i == 0 ? "gRPC" : "HTTP", tls ? "https://" : "", stats->addresses[i]);
+        fprintf(stderr, "  %s  %s%s\n", i == 0 ? "gRPC" : "HTTP", tls ? "https://" : "",
+                stats->addresses[i]);
     }
     node_reply_free(message);
 }
@@ -134,11 +139,13 @@ static void *drain_one(void *context) {
     const struct drain *drain = context;
     EdgeDrain order = EDGE_DRAIN__INIT;
     order.hard_ms = drain->hard_ms;
-    struct node_call call = {.name = drain->name, .message = &order.base, .timeout_ms = drain->hard_ms + ASK_MS};
+    struct node_call call = {
+        .name = drain->name, .message = &order.base, .timeout_ms = drain->hard_ms + ASK_MS};
     ProtobufCMessage *message;
     if (node_call(drain->node, &call, &message) != STATUS_OK) return NULL;
     const EdgeDrained *drained = (void *)message;
-    if (drained->calls_cut) log_error("%s: %u calls were cut by the end of the drain", drain->name, drained->calls_cut);
+    if (drained->calls_cut)
+        log_error("%s: %u calls were cut by the end of the drain", drain->name, drained->calls_cut);
     node_reply_free(message);
     return NULL;
 }
@@ -157,14 +164,19 @@ void process_edge_reload(struct process_edge *edge, struct node *node) {
     for (size_t i = 0; i < edge->n; i++) {
         EdgeReload order = EDGE_RELOAD__INIT;
         char words[256] = "";
-        struct node_call call = {.name = edge->names[i], .message = &order.base, .timeout_ms = ASK_MS, .text = words, .text_size = sizeof words};
+        struct node_call call = {.name = edge->names[i],
+                                 .message = &order.base,
+                                 .timeout_ms = ASK_MS,
+                                 .text = words,
+                                 .text_size = sizeof words};
         ProtobufCMessage *message;
         enum status status = node_call(node, &call, &message);
         if (status == STATUS_OK) {
             node_reply_free(message);
             log_info("%s: certificates were read again", edge->names[i]);
         } else {
-            log_error("%s: the old certificates stay: %s %s", edge->names[i], status_name(status), words);
+            log_error("%s: the old certificates stay: %s %s", edge->names[i], status_name(status),
+                      words);
         }
     }
 }

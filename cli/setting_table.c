@@ -69,6 +69,10 @@ const struct setting setting_table[] = {
      .effect = "A file of settings read after the role's own files; what is already set stays."},
     {.name = "VECTRON_ENV_OVERRIDE", .type = SETTING_BOOL, .fallback = "0", .roles = ANYONE | ROLE_CLIENT, .group = "Process",
      .effect = "Files win over the environment, and a later file over an earlier one."},
+    {.name = "VECTRON_LOG_LEVEL", .type = SETTING_ENUM, .choices = "error info trace", .fallback = "info", .roles = SERVERS, .group = "Process",
+     .effect = "What is written to stderr: error (someone must act), info, trace."},
+    {.name = "VECTRON_LOG_JSON", .type = SETTING_BOOL, .fallback = "0", .roles = SERVERS, .group = "Process",
+     .effect = "Log lines are JSON objects with the same fields."},
     {.name = "VECTRON_DRAIN_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 100, .high = 600e3,
      .roles = EDGES, .group = "Process", .effect = "After SIGTERM calls under way may finish for this long; then they are cut."},
 

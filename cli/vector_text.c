@@ -54,8 +54,7 @@ vector_text_read(const char *text, size_t size, float **out, size_t *n, struct b
     } else {
         struct json_error error;
         json_text_error(&json, &error);
-        buffer_printf(why, "the vector is no JSON array of numbers: %s (character %zu)", error.text,
-                      error.offset + 1);
+        buffer_printf(why, "the vector is no JSON array of numbers: %s", error.text);
         buffer_free(&floats);
     }
     arena_free(&arena);

@@ -5,10 +5,10 @@
  *   id,vector,name                             a,"[0.1,0.2]",Anna     the vector as JSON, other
  * columns are payload (no head)                                  a,0.1,0.2,0.3
  *
- * A first line is a head when its last field is no number and no JSON array. In a head, "id" and
- * "vector" are columns by name; without "vector" the components are the columns whose names are
- * numbers, or start with v, x, d, f, e, dim or "feature" and end in a number; any other column is
- * payload. */
+ * A first line is a head when it begins with id, or its last field is no number and no JSON array.
+ * In a head, "id" and "vector" are columns by name; without "vector" the components are the columns
+ * whose names are numbers, or start with v, x, d, f, e, dim or "feature" and end in a number; any
+ * other column is payload. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -125,6 +125,7 @@ static bool is_head(const struct csv *csv) {
     const char *last = csv->fields[csv->n_fields - 1];
     float value;
     bool fits;
+    if (strcasecmp(trimmed(csv->fields[0]), "id") == 0) return true;
     return *trimmed(last) != '[' && !number_of(last, &value, &fits);
 }
 

@@ -182,7 +182,7 @@ static enum status jsonl_next(struct reader *reader, struct reader_row *row) {
     if (status == STATUS_INVALID) {
         struct json_error error;
         json_text_error(&self->json, &error);
-        return reader_fail(reader, STATUS_INVALID, "%s (column %zu)", error.text, error.offset + 1);
+        return reader_fail(reader, STATUS_INVALID, "%s", error.text);
     }
     if (status != STATUS_OK) return reader_fail(reader, status, "out of memory");
     row->id = self->id;

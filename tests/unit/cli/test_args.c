@@ -1,0 +1,80 @@
+/* Flags in Go's syntax. */
+#include <criterion/criterion.h>
+
+#include "cli/args.h"
+
+static const struct args_flag flags[] = {
+    {"k", "N", ""},
+    {"exact", NULL, ""},
+    {"vector", "JSON", ""},
+    {0},
+};
+
+static enum status parse(struct args *args, struct buffer *why, char *const *argv) {
+    buffer_init(why);
+    return args_parse(args, flags, ROLE_CLIENT, argv, why);
+}
+#define PARSE(...) parse(&args, &why, (char *const[]){__VA_ARGS__, NULL})
+
+Test(args, all_four_forms) {
+    struct args args;
+    struct buffer why;
+    cr_assert_eq(PARSE("-k", "5", "words"), STATUS_OK);
+    cr_expect_str_eq(args_text(&args, "k"), "5");
+    cr_expect_str_eq(args.words[0], "words");
+    cr_assert_eq(PARSE("--k", "5"), STATUS_OK);
+    cr_expect_str_eq(args_text(&args, "k"), "5");
+    cr_assert_eq(PARSE("-k=5", "--vector=[1,2]"), STATUS_OK);
+    cr_expect_str_eq(args_text(&args, "k"), "5");
+    cr_expect_str_eq(args_text(&args, "vector"), "[1,2]");
+    cr_assert_eq(PARSE("--k=1", "-k", "2"), STATUS_OK);
+    cr_expect_str_eq(args_text(&args, "k"), "2");
+    cr_assert_eq(PARSE("--k=", "a", "b"), STATUS_OK);
+    cr_expect_str_eq(args_text(&args, "k"), "");
+    cr_expect_eq(args.n_words, 2);
+}
+
+Test(args, switches_take_no_word) {
+    struct args args;
+    struct buffer why;
+    cr_assert_eq(PARSE("--exact", "true"), STATUS_OK);
+    cr_expect(args_on(&args, "exact"));
+    cr_expect_eq(args.n_words, 1);
+    cr_assert_eq(PARSE("-exact=false"), STATUS_OK);
+    cr_expect_not(args_on(&args, "exact"));
+    cr_assert_eq(PARSE("x"), STATUS_OK);
+    cr_expect_not(args_on(&args, "exact"));
+}
+
+Test(args, settings_are_flags_too) {
+    struct args args;
+    struct buffer why;
+    cr_assert_eq(PARSE("--address", "h:1", "--", "--exact"), STATUS_OK);
+    cr_expect_eq(args.n_settings, 1);
+    cr_expect_str_eq(args.settings[0].setting->name, "VECTRON_ADDRESS");
+    cr_expect_str_eq(args.settings[0].text, "h:1");
+    cr_expect_str_eq(args.words[0], "--exact");
+}
+
+Test(args, what_is_wrong_is_said) {
+    struct args args;
+    struct buffer why;
+    cr_assert_eq(PARSE("--exakt"), STATUS_INVALID);
+    cr_expect_str_eq((char *)why.data, "unknown flag -exakt; did you mean --exact?");
+    buffer_free(&why);
+    cr_assert_eq(PARSE("--k"), STATUS_INVALID);
+    cr_expect_str_eq((char *)why.data, "flag --k needs a value");
+    buffer_free(&why);
+    cr_assert_eq(PARSE("-=3"), STATUS_INVALID);
+    buffer_free(&why);
+    cr_assert_eq(PARSE("--raft-addr", "x"), STATUS_INVALID, "a flag of another role");
+    buffer_free(&why);
+    cr_assert_eq(PARSE("-h"), STATUS_OK);
+    cr_expect(args.help);
+    cr_assert_eq(PARSE("-k", "99999"), STATUS_OK);
+    int64_t k;
+    cr_assert_eq(args_number(&args, "k", (struct args_bounds){10, 1, 10000}, &k, &why),
+                 STATUS_INVALID);
+    cr_expect_str_eq((char *)why.data, "k: \"99999\" is not a whole number (1 to 10000)");
+    buffer_free(&why);
+}
