@@ -14,12 +14,12 @@ client = None
 
 
 def fresh(name, dimension=4, distance='euclidean', **more):
-    with_suppressed_delete(name)
+    delete_if_there(name)
     client.CreateCollection(name=name, dimension=dimension, distance=distance, **more)
     return name
 
 
-def with_suppressed_delete(name):
+def delete_if_there(name):
     try:
         client.DeleteCollection(name=name)
     except vectron.grpc.RpcError as error:
@@ -213,10 +213,11 @@ def test_later_services_say_so():
 
 def test_deadline_and_compression_and_tokens():
     name = fresh('deadline', 2)
-    client.upsert(name, [('p', [1, 2])])
+    client.upsert(name, [('p', [1.5, 2])])
+    many = client.message('Upsert', collection=name, points=[pb.Point(id=f'd{i}', vector=[i, i]) for i in range(5000)])
     with fails('DEADLINE_EXCEEDED'):
-        client.call('Search', client.message('Search', collection=name, vector=[1, 2]), timeout=1e-4)
-    reply = client.call('Search', client.message('Search', collection=name, vector=[1, 2]),
+        client.call('Upsert', many, timeout=0.001)
+    reply = client.call('Search', client.message('Search', collection=name, vector=[1.5, 2], top_k=1),
                         compression=vectron.grpc.Compression.Gzip, metadata=[('authorization', 'Bearer any')])
     assert ids(reply) == ['p']
 
@@ -227,6 +228,7 @@ def test_health_is_serving():
 
 
 def test_data_is_there_after_kill_9_and_after_a_clean_stop():
+    global client
     name = fresh('restart', 2, shards=3)
     client.upsert(name, [(f'p{i}', [i, 1], {'n': str(i)}) for i in range(500)])
     client.Delete(collection=name, id='p7')
@@ -234,6 +236,7 @@ def test_data_is_there_after_kill_9_and_after_a_clean_stop():
         code = stop()
         assert code in (None, 0), f'exit code {code}'
         server.start()
+        client = server.client()
         assert len(client.Search(collection=name, vector=[0, 0], top_k=1000).results) == 499
         assert client.Get(collection=name, id='p9').point.payload['n'] == '9'
         with fails('NOT_FOUND'):

@@ -75,8 +75,8 @@ def test_search_stream_is_server_sent_events():
         ask('POST', '/v1/collections', {'name': name, 'dimension': 2, 'shards': 3})
         ask('POST', f'/v1/collections/{name}/points', {'points': [{'id': f'p{i}', 'vector': [i, 0]} for i in range(20)]})
         status, text = ask('POST', f'/v1/collections/{name}/points/search/stream', {'vector': [0, 0], 'topK': 3})
-        events = [json.loads(line[5:]) for line in text.split('\n') if line.startswith('data:')]
-        assert status == 200 and events, text
+        assert status == 200 and text.endswith('event: end\ndata: {}\n\n'), text
+        events = [json.loads(part[5:]) for part in text.split('\n\n') if part.startswith('data:')]
         assert [hit['id'] for hit in events[-1]['results']] == ['p0', 'p1', 'p2'], events
         ask('DELETE', f'/v1/collections/{name}')
 

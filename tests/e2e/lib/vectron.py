@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import grpc
 
@@ -225,7 +226,8 @@ class Client:
     METHODS = {m.name: m for m in pb.DESCRIPTOR.services_by_name['VectronService'].methods}
 
     def __init__(self, target, timeout=30.0, **channel_options):
-        limits = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
+        limits = [('grpc.use_local_subchannel_pool', 1), ('grpc.max_receive_message_length', -1),
+                  ('grpc.max_send_message_length', -1)]
         self.channel = grpc.insecure_channel(target, options=limits, **channel_options)
         self.timeout = timeout
 
@@ -236,7 +238,7 @@ class Client:
                     request_serializer=getattr(pb, method.input_type.name).SerializeToString,
                     response_deserializer=getattr(pb, method.output_type.name).FromString)
 
-    def message(self, name, **fields):
+    def message(self, name, /, **fields):
         return getattr(pb, self.METHODS[name].input_type.name)(**fields)
 
     def call(self, name, message, timeout=None, metadata=None, **options):
@@ -328,7 +330,6 @@ def run_tests(scope):
         except Exception as error:  # every failure is told, the rest still runs
             failed += 1
             print(f'  FAIL {name[5:].replace("_", " ")}: {type(error).__name__}: {error}', flush=True)
-            import traceback
             traceback.print_exc()
     print(f'{os.path.basename(sys.argv[0])}: {passed} passed, {failed} failed', flush=True)
     return 1 if failed or not passed else 0
