@@ -289,7 +289,8 @@ copy_operation(struct arena *arena, const RouterPoint *point, ShardOperation *ou
     out->payload.len = point->payload.len;
     out->payload.data = arena_alloc(arena, point->payload.len + 1);
     if (!out->id || !out->vector || !out->payload.data) return STATUS_NO_MEMORY;
-    memcpy((void *)out->vector, (const void *)point->vector, point->n_vector * sizeof(float));
+    if (point->n_vector > 0)
+        memcpy((void *)out->vector, (const void *)point->vector, point->n_vector * sizeof(float));
     if (point->payload.len > 0) memcpy(out->payload.data, point->payload.data, point->payload.len);
     return STATUS_OK;
 }

@@ -468,6 +468,8 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
 
 void replica_link(struct replica *self, struct turn *turn) {
     if (atomic_load_explicit(&self->holding->linking, memory_order_acquire)) return;
+    struct index_stats stats = index_stats(self->holding->view);
+    if (stats.tail == 0 && stats.removed == 0) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;

@@ -1,0 +1,237 @@
+/* One shard with its log actor, searcher and linker in a simulated node: its conversation as traces. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "actors/shard/shard.h"
+#include "schemas/shard.pb-c.h"
+#include "tests/unit/actors/world.h"
+
+static struct sim *sim;
+static struct kv *log_disk, *points_disk;
+static struct log_store *log_store;
+static struct point_store *points;
+static struct shelf *shelf;
+static struct log_options log_options;
+static struct shard_options options;
+static struct searcher_options searcher_options;
+static struct linker_options linker_options;
+
+static void start(void) {
+    struct kv *kv = kv_memory_share(log_disk);
+    cr_assert_eq(log_store_open(&kv, &log_store), STATUS_OK);
+    kv = kv_memory_share(points_disk);
+    cr_assert_eq(point_store_open(&kv, &points), STATUS_OK);
+    cr_assert_eq(shelf_open(&shelf), STATUS_OK);
+    shelf_searchers(shelf, 1);
+    log_options.store = log_store;
+    searcher_options = (struct searcher_options){.shelf = shelf, .points = points};
+    linker_options.shelf = shelf;
+    options.log = log_store;
+    options.points = points;
+    options.shelf = shelf;
+    sim_spawn(sim, "log", &log_type, &log_options);
+    sim_spawn(sim, "searcher/0", &searcher_type, &searcher_options);
+    sim_spawn(sim, "linker/0", &linker_type, &linker_options);
+    sim_spawn(sim, "shard/7", &shard_type, &options);
+    sim_run(sim, SECOND);
+}
+
+static void stop(void) {
+    sim_stop(sim, "shard/7");
+    sim_stop(sim, "linker/0");
+    sim_stop(sim, "searcher/0");
+    sim_stop(sim, "log");
+    sim_run(sim, 1000);
+    shelf_close(shelf);
+    point_store_close(points);
+    log_store_close(log_store);
+}
+
+static void set_up(void) {
+    sim = sim_open(&(struct sim_options){.seed = 1});
+    options = (struct shard_options){
+        .shard = 7, .store_id = 16, .epoch = 1, .dimension = 2, .metric = INDEX_EUCLIDEAN};
+    cr_assert_eq(kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
+                                &(struct kv_faults){.seed = 1}, &log_disk),
+                 STATUS_OK);
+    cr_assert_eq(kv_memory_open(&(struct kv_options){.path = "points"},
+                                &(struct kv_faults){.seed = 1}, &points_disk),
+                 STATUS_OK);
+    start();
+}
+
+static void tear_down(void) {
+    stop();
+    sim_close(&sim);
+    kv_close(log_disk);
+    kv_close(points_disk);
+}
+
+TestSuite(shard, .init = set_up, .fini = tear_down);
+
+static const ProtobufCMessage *reply;
+
+static enum status ask(const ProtobufCMessage *message) {
+    return sim_call(sim, "shard/7", message, 10 * SECOND, &reply);
+}
+
+static enum status write_op(uint64_t router, uint64_t sequence, const char *id, bool remove,
+                            float x) {
+    float vector[] = {x, 0};
+    ShardOperation op = SHARD_OPERATION__INIT;
+    op.id = (char *)id;
+    op.remove = remove;
+    op.n_vector = remove ? 0 : 2;
+    op.vector = vector;
+    ShardOperation *ops[] = {&op};
+    return ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = router,
+                       .sequence = sequence, .n_operations = 1, .operations = ops));
+}
+
+static size_t found(void) {
+    float vector[] = {0, 0};
+    cr_assert_eq(ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = 2,
+                             .vector = vector, .k = 100)),
+                 STATUS_OK, "%s", sim_words(sim));
+    return ((const ShardHits *)reply)->n_hits;
+}
+
+Test(shard, is_born_with_an_entry_of_its_log) {
+    sim_expect(sim, "log < LogAppend store=16 entries=[{index=1 term=1 type=1}]\n"
+                    "log   synced requests=1\n"
+                    "log > Done\n"
+                    "shard/7   loading -> serving\n");
+}
+
+Test(shard, answers_a_repeated_write_from_the_window) {
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    uint64_t index = ((const ShardWritten *)reply)->index;
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    const ShardWritten *written = (const ShardWritten *)reply;
+    cr_expect_eq(written->index, index);
+    cr_expect_eq(written->operations, 1);
+    cr_expect(strstr(sim_trace(sim), "repeat of 1, answered from the window"));
+    cr_expect_eq(found(), 1);
+}
+
+/* The router had given up and gone on; the old write arrives late. */
+Test(shard, a_delayed_duplicate_cannot_resurrect_a_deleted_point) {
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    cr_assert_eq(write_op(9, 2, "a", true, 0), STATUS_OK);
+    cr_expect_eq(write_op(9, 1, "a", false, 1), STATUS_CANCELLED);
+    cr_expect_eq(found(), 0);
+    /* Also after the window was rebuilt from flushed points and log. */
+    for (int i = 0; i < 2; i++) {
+        options.born = true;
+        stop();
+        if (i == 0) {
+            kv_memory_crash(log_disk);
+            kv_memory_crash(points_disk);
+        }
+        start();
+        cr_expect_eq(write_op(9, 1, "a", false, 1), STATUS_CANCELLED, "%s", sim_words(sim));
+        cr_expect_eq(write_op(9, 2, "a", true, 0), STATUS_OK);
+        cr_expect_eq(found(), 0);
+    }
+}
+
+/* Two repeats of a write that is under way: both are answered, one is applied. */
+Test(shard, a_repeat_of_a_write_under_way_is_applied_once) {
+    float vector[] = {1, 0};
+    ShardOperation op = SHARD_OPERATION__INIT;
+    op.id = "a";
+    op.n_vector = 2;
+    op.vector = vector;
+    ShardOperation *ops[] = {&op};
+    const ProtobufCMessage *write =
+        MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 9, .sequence = 1,
+                .n_operations = 1, .operations = ops);
+    sim_tell(sim, "shard/7", write);
+    cr_assert_eq(ask(write), STATUS_OK);
+    cr_assert_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_OK);
+    uint64_t number = ((const ShardPoint *)reply)->number;
+    cr_assert_eq(ask(write), STATUS_OK);
+    cr_assert_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_OK);
+    cr_expect_eq(((const ShardPoint *)reply)->number, number);
+    cr_expect_eq(found(), 1);
+}
+
+Test(shard, refuses_what_does_not_fit) {
+    float vector[] = {1, INFINITY};
+    ShardOperation op = SHARD_OPERATION__INIT;
+    ShardOperation *ops[] = {&op};
+    ShardWrite message = SHARD_WRITE__INIT;
+    message.router = 1;
+    message.sequence = 1;
+    message.operations = ops;
+    op.id = "a";
+    op.vector = vector;
+    const struct {
+        const char *name;
+        uint64_t epoch;
+        size_t n_operations;
+        size_t n_vector;
+        const char *id;
+        enum status expected;
+    } rows[] = {
+        {"old epoch", 0, 1, 2, "a", STATUS_STALE_EPOCH},
+        {"no operation", 1, 0, 2, "a", STATUS_INVALID},
+        {"short vector", 1, 1, 1, "a", STATUS_INVALID},
+        {"no id", 1, 1, 2, "", STATUS_INVALID},
+        {"infinity", 1, 1, 2, "a", STATUS_INVALID},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        message.epoch = rows[i].epoch;
+        message.n_operations = rows[i].n_operations;
+        op.n_vector = rows[i].n_vector;
+        op.id = (char *)rows[i].id;
+        cr_expect_eq(ask(&message.base), rows[i].expected, "%s", rows[i].name);
+    }
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 2, .id = "a")), STATUS_STALE_EPOCH);
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_NOT_FOUND);
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a", .session_index = 99)),
+                 STATUS_NOT_READY, "the session has seen more than this replica");
+    cr_expect_eq(found(), 0);
+}
+
+Test(shard, of_two_equal_ids_in_one_write_the_later_wins) {
+    float one[] = {1, 0}, two[] = {2, 0};
+    ShardOperation ops[2] = {SHARD_OPERATION__INIT, SHARD_OPERATION__INIT};
+    ops[0].id = ops[1].id = "a";
+    ops[0].n_vector = ops[1].n_vector = 2;
+    ops[0].vector = one;
+    ops[1].vector = two;
+    ShardOperation *list[] = {&ops[0], &ops[1]};
+    cr_assert_eq(ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 1, .sequence = 1,
+                             .n_operations = 2, .operations = list)),
+                 STATUS_OK);
+    float vector[] = {0, 0};
+    cr_assert_eq(ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = 2,
+                             .vector = vector, .k = 10, .include_vectors = true)),
+                 STATUS_OK);
+    const ShardHits *hits = (const ShardHits *)reply;
+    cr_assert_eq(hits->n_hits, 1);
+    cr_expect_eq(hits->hits[0]->distance, 4);
+}
+
+/* Points on the disk only: gets and searches fetch them from the blocking pool. */
+Test(shard, reads_what_the_cache_does_not_have) {
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "p%d", i);
+        cr_assert_eq(write_op(1, (uint64_t)i + 1, id, false, (float)i), STATUS_OK);
+    }
+    kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 500000});
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "p%d", i);
+        cr_assert_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = id)), STATUS_OK);
+        cr_expect_str_eq(((const ShardPoint *)reply)->id, id);
+    }
+    float vector[] = {0, 0};
+    cr_assert_eq(ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = 2,
+                             .vector = vector, .k = 100, .include_payload = true)),
+                 STATUS_OK);
+    cr_expect_eq(((const ShardHits *)reply)->n_hits, 20);
+}
