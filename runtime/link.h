@@ -23,6 +23,7 @@ enum {
     LINK_PACK_BYTES = 64 * 1024,
     LINK_BEAT_MS = 500,
     LINK_DEAD_MS = 3000,
+    LINK_REACH_MS = 1000, /* a lookup waits that long for a process that is not there (yet) */
     LINK_PEERS_MAX = 4096,
     LINK_QUEUE_BYTES = 64 * 1024 * 1024,   /* waiting for one peer; beyond it calls and casts of the
                                               data band are refused */
