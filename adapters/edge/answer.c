@@ -12,6 +12,7 @@
 #include "adapters/edge/exchange.h"
 #include "adapters/edge/grpc_text.h"
 #include "adapters/edge/gzip.h"
+#include "adapters/edge/job.h"
 #include "adapters/edge/json.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
@@ -43,8 +44,7 @@ void answer_sent(struct edge_call *call, size_t size) {
     }
 }
 
-/* --- heads and ends
- * --------------------------------------------------------------------------------------- */
+/* --- heads and ends ----------------------------------------------------------------------- */
 static bool put(struct edge_call *call, const char *name, const char *value) {
     return headers_set(&call->answer.headers, &call->arena, name, value);
 }
@@ -134,8 +134,7 @@ static void grpc_end(struct edge_call *call, const struct failure *failure, stru
         give_up(call, turn);
 }
 
-/* --- failures
- * --------------------------------------------------------------------------------------------- */
+/* --- failures ----------------------------------------------------------------------------- */
 static void error_json(struct buffer *out, const struct failure *failure) {
     buffer_printf(out, "{\"code\":%d,\"message\":", failure->grpc);
     json_write_string(out, failure->text, strlen(failure->text));
@@ -197,9 +196,7 @@ void answer_status(struct edge_call *call,
     answer_fail(call, &failure, turn);
 }
 
-/* --- messages
- * ------------------------------------------------------------------------------------------------
- */
+/* --- messages ----------------------------------------------------------------------------- */
 static void
 refuse_answer(struct edge_call *call, enum status status, size_t size, struct turn *turn) {
     char text[192];
@@ -326,9 +323,49 @@ void edge_end(struct edge_call *call, struct turn *turn) {
     call_worked(call);
 }
 
+/* A large answer becomes JSON on a compute lane: the service's message dies with its turn, so it
+ * travels as protobuf, which is packed at the speed of copying. False: it does not travel. */
+static bool
+encode_elsewhere(struct edge_call *call, const ProtobufCMessage *response, struct turn *turn) {
+    if (call->kind != CALL_HTTP || !call->hub->hooks->parse) return false;
+    size_t size = protobuf_c_message_get_packed_size(response);
+    if (size <= EDGE_PARSE_INLINE_MAX) return false;
+    struct edge_job *job = job_new();
+    if (!job || body_expect(&job->input, size) != STATUS_OK) {
+        job_drop(job);
+        return false; /* in place it may still fit, or is refused with words */
+    }
+    job->input.size = protobuf_c_message_pack(response, job->input.data);
+    job->encode = true;
+    job->type = response->descriptor;
+    call->job = job;
+    call->stage = CALL_ENCODING;
+    call->on_cancel = NULL;
+    call->hub->hooks->parse(call->hub, call, job, turn);
+    return true;
+}
+
+void answer_outcome(struct edge_call *call, struct edge_job *job, struct turn *turn) {
+    struct answer *answer = &call->answer;
+    if (job->status != STATUS_OK) {
+        refuse_answer(call, job->status, EDGE_BODY_MAX, turn);
+    } else {
+        answer->out = job->body;
+        job->body = (struct body){0};
+        bool ok = begin(call, 200, "application/json");
+        answer->ended = true;
+        if (ok)
+            pass_on(call, true, turn);
+        else
+            give_up(call, turn);
+    }
+    call_worked(call);
+}
+
 void edge_reply(struct edge_call *call, const ProtobufCMessage *response, struct turn *turn) {
     if (answerable(call)) {
         stamp(call, turn);
+        if (encode_elsewhere(call, response, turn)) return;
         if (append(call, response, turn)) {
             bool ok = begin(call, 200, "application/json");
             call->answer.ended = true;
@@ -364,8 +401,7 @@ void answer_beat(struct edge_call *call, struct turn *turn) {
     pass_on(call, false, turn);
 }
 
-/* --- pages of our own
- * --------------------------------------------------------------------------------------- */
+/* --- pages of our own --------------------------------------------------------------------- */
 void answer_page(
     struct edge_call *call, int http, const char *type, const char *text, struct turn *turn) {
     struct answer *answer = &call->answer;

@@ -6,11 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "adapters/edge/budget.h"
 #include "runtime/memory.h"
 
-enum { BODY_MIN = 512, POOL_SLOTS = 8, POOL_BLOCK_MIN = 1 << 20 };
+enum {
+    BODY_MIN = 512,
+    POOL_SLOTS = 8,
+    POOL_BLOCK_MIN = 1 << 20,
+    LARGE_PAGES_MIN = 4 << 20,
+    PAGE = 4096,
+};
 #define POOL_BYTES ((size_t)64 * 1024 * 1024)
 
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,6 +54,15 @@ static bool pool_keep(struct body *body) {
     return kept;
 }
 
+/* Large blocks in large pages: far fewer faults on the way up, and giving them back takes no
+ * visible time. */
+static void prefer_large_pages(unsigned char *data, size_t capacity) {
+    if (capacity < LARGE_PAGES_MIN) return;
+    uintptr_t first = ((uintptr_t)data + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t last = ((uintptr_t)data + capacity) & ~(uintptr_t)(PAGE - 1);
+    (void)madvise((void *)first, last - first, MADV_HUGEPAGE); /* a wish: kernels may lack it */
+}
+
 /* The body's first memory. */
 static enum status open_at(struct body *body, size_t capacity) {
     if (!budget_take(capacity)) return STATUS_QUOTA;
@@ -63,6 +79,7 @@ static enum status open_at(struct body *body, size_t capacity) {
         budget_give(capacity);
         return STATUS_NO_MEMORY;
     }
+    prefer_large_pages(data, capacity);
     *body = (struct body){.data = data, .capacity = capacity};
     return STATUS_OK;
 }
@@ -75,6 +92,7 @@ static enum status grow_to(struct body *body, size_t capacity) {
         budget_give(capacity - body->capacity);
         return STATUS_NO_MEMORY;
     }
+    prefer_large_pages(data, capacity);
     body->data = data;
     body->capacity = capacity;
     return STATUS_OK;

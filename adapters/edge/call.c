@@ -20,8 +20,7 @@ enum {
     METHOD_SIZE_MAX = 64,
 };
 
-/* --- what services read
- * ------------------------------------------------------------------------------ */
+/* --- what services read ------------------------------------------------------------------- */
 const ProtobufCMessage *edge_call_request(const struct edge_call *call) {
     return call->request;
 }
@@ -103,8 +102,7 @@ void edge_retry_after(struct edge_call *call, uint32_t ms) {
     call->retry_after_ms = ms;
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 static void on_timeout(struct timeout *timeout, struct turn *turn);
 
 struct edge_call *call_new(struct conn *conn, const struct carrier *carrier) {
@@ -166,6 +164,12 @@ void call_free(struct edge_call *call) {
     keep_or_free(hub, call);
 }
 
+/* Someone will call call_worked. */
+static bool works(const struct edge_call *call) {
+    return call->stage == CALL_PARSING || call->stage == CALL_RUNNING ||
+           call->stage == CALL_ENCODING;
+}
+
 void call_unwanted(struct edge_call *call, struct turn *turn) {
     if (call->unwanted) return;
     call->unwanted = true;
@@ -177,7 +181,7 @@ void call_unwanted(struct edge_call *call, struct turn *turn) {
 }
 
 void call_leave(struct edge_call *call, struct turn *turn) {
-    bool working = call->stage == CALL_PARSING || call->stage == CALL_RUNNING;
+    bool working = works(call);
     bool answered = call->answer.ended && answer_pending(call) == 0;
     call->conn = NULL;
     if (!answered && call->stage != CALL_HEAD) call->hub->stats.calls_cancelled++;
@@ -198,9 +202,33 @@ void call_worked(struct edge_call *call) {
         call_rearm(call);
 }
 
-/* --- time
- * ------------------------------------------------------------------------------------------------
- */
+/* PARSING and ENCODING: the job is done, or could not be. */
+void call_job_done(struct edge_call *call,
+                   enum status status,
+                   const char *text,
+                   struct turn *turn) {
+    struct edge_job *job = call->job;
+    bool parsing = call->stage == CALL_PARSING;
+    assert(job && (parsing || call->stage == CALL_ENCODING));
+    job_recall(job); /* when the question never reached a parser */
+    call->job = NULL;
+    if (call->answer.ended || !call->conn) {
+        call_worked(call);
+    } else if (status != STATUS_OK) {
+        answer_status(call, status, text, turn);
+        call_worked(call);
+    } else {
+        assert(job->done);
+        if (parsing) call->stage = CALL_BODY;
+        if (parsing)
+            intake_outcome(call, job, turn);
+        else
+            answer_outcome(call, job, turn);
+    }
+    job_drop(job);
+}
+
+/* --- time --------------------------------------------------------------------------------- */
 static uint64_t body_due(const struct edge_call *call) {
     uint64_t earned_us = call->received * (uint64_t)1000000 / EDGE_BODY_PACE;
     return call->began_us + call->hub->limits.body_ms * (uint64_t)1000 + earned_us;
@@ -215,7 +243,7 @@ static uint64_t stall_due(const struct edge_call *call) {
 }
 
 static uint64_t work_due(const struct edge_call *call) {
-    if (call->stage != CALL_PARSING && call->stage != CALL_RUNNING) return NO_DEADLINE;
+    if (!works(call)) return NO_DEADLINE;
     if (call->unwanted || call->deadline_us == NO_DEADLINE) return NO_DEADLINE;
     return call->deadline_us + DEADLINE_GRACE_US;
 }

@@ -110,8 +110,7 @@ void edge_retry_after(struct edge_call *call, uint32_t ms); /* before edge_fail 
 /* status is not STATUS_OK. text NULL or "": the status' own sentence. */
 void edge_fail(struct edge_call *call, enum status status, const char *text, struct turn *turn);
 
-/* --- written by the services (service_vectron.c …)
- * ------------------------------------------------ */
+/* --- written by the services (service_vectron.c …) ---------------------------------------- */
 /* All services of the gateway, ended by NULL. */
 extern const struct edge_service *const edge_gateway_services[];
 /* All HTTP routes of the gateway, ended by {0}. */

@@ -76,9 +76,7 @@ void conn_abused(struct conn *conn) {
     conn->broken = true;
 }
 
-/* --- input
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- input -------------------------------------------------------------------------------- */
 static void choose(struct conn *conn, enum conn_protocol protocol) {
     enum status status =
         protocol == CONN_H2 ? h2_session_new(conn, &conn->h2) : h1_session_new(conn, &conn->h1);
@@ -135,9 +133,7 @@ bool conn_wants_input(const struct conn *conn) {
     return conn->broken || conn->protocol != CONN_H1 || h1_session_wants_input(conn->h1);
 }
 
-/* --- output
- * --------------------------------------------------------------------------------------------------
- */
+/* --- output ------------------------------------------------------------------------------- */
 const void *conn_output(struct conn *conn, size_t *size, struct turn *turn) {
     struct buffer *out = &conn->out;
     *size = 0;
@@ -174,9 +170,7 @@ bool conn_finished(const struct conn *conn) {
     return conn->broken;
 }
 
-/* --- time
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- time --------------------------------------------------------------------------------- */
 void conn_due(struct conn *conn, uint64_t due_us) {
     if (conn->timeout.position && conn->timeout.due_us <= due_us) return;
     timeouts_set(&conn->hub->timeouts, &conn->timeout, due_us);
@@ -219,9 +213,7 @@ static void on_timeout(struct timeout *timeout, struct turn *turn) {
     conn_touch(conn, turn);
 }
 
-/* --- drain
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- drain -------------------------------------------------------------------------------- */
 void conn_notice(struct conn *conn) {
     if (conn->protocol == CONN_H2) h2_session_notice(conn->h2);
 }

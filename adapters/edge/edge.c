@@ -1,11 +1,11 @@
 /* edge: the actor around the hub: sockets, the clock, one timer, messages.
  *
  *   descriptor ready ─┐                                     ┌─ dirty connections are written
- *   timer due ────────┼─▶ enter: now_us ─▶ hub, sockets ─▶ leave ─ the timer is set to the next due time
- *   a service answers ┘ (wake: soon)
+ *   timer due ────────┼─▶ enter: now_us ─▶ hub, sockets ─▶ leave ─ the timer is set to the next due
+ * time a service answers ┘ (wake: soon)
  *
- * Draining: listeners close, the hub ends its calls and connections, sockets linger, then EdgeDrain is answered and
- * the actor exits. */
+ * Draining: listeners close, the hub ends its calls and connections, sockets linger, then EdgeDrain
+ * is answered and the actor exits. */
 #include "adapters/edge/edge.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "schemas/edge.pb-c.h"
 
 enum {
-    ACCEPTS_MAX = 64, /* a turn */
+    ACCEPTS_MAX = 64,             /* a turn */
     ACCEPT_PAUSE_US = 100 * 1000, /* after the process ran out of descriptors */
     EDGE_TEXT_MAX = 256,
     PARSER_NAME_MAX = 48,
@@ -45,13 +45,13 @@ struct edge {
     struct promise drain;
 };
 
-#define EDGE_ACCEPTS(X)                                                                            \
-    X(struct edge, EdgeDrain, edge_drain, on_drain)                                                \
-    X(struct edge, EdgeReload, edge_reload, on_reload)                                             \
+#define EDGE_ACCEPTS(X) \
+    X(struct edge, EdgeDrain, edge_drain, on_drain) \
+    X(struct edge, EdgeReload, edge_reload, on_reload) \
     X(struct edge, EdgeAskStats, edge_ask_stats, on_ask_stats)
 ACTOR_HANDLERS(edge_handlers, EDGE_ACCEPTS);
 
-/* --- turns ------------------------------------------------------------------------------------------------------ */
+/* --- turns -------------------------------------------------------------------------------- */
 static void on_timer(void *self, void *context, struct turn *turn);
 static void on_accept(void *self, void *context, uint32_t events, struct turn *turn);
 
@@ -111,7 +111,7 @@ static void wake_soon(struct edge *self, struct turn *turn) {
     turn_later(turn, on_wake, NULL);
 }
 
-/* --- what the hub asks for ---------------------------------------------------------------------------------- */
+/* --- what the hub asks for ---------------------------------------------------------------- */
 static struct edge *edge_of(struct hub *hub) {
     return hub->actor;
 }
@@ -141,16 +141,16 @@ static void hub_drained(struct hub *hub, struct turn *turn) {
     (void)turn; /* leave looks */
 }
 
-static void on_parsed(void *actor, void *context, const struct outcome *outcome,
-                      struct turn *turn) {
+static void
+on_parsed(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
     struct edge *self = actor;
     enter(self, turn);
-    intake_parsed(context, outcome->status, outcome->text, turn);
+    call_job_done(context, outcome->status, outcome->text, turn);
     leave(self, turn);
 }
 
-static void hub_parse(struct hub *hub, struct edge_call *call, struct edge_job *job,
-                      struct turn *turn) {
+static void
+hub_parse(struct hub *hub, struct edge_call *call, struct edge_job *job, struct turn *turn) {
     EdgeParse parse = EDGE_PARSE__INIT;
     parse.ticket = turn_random(turn);
     if (!job_post(job, parse.ticket)) parse.ticket = 0; /* no job has it: NOT_FOUND comes back */
@@ -174,7 +174,7 @@ static const struct hub_hooks hooks = {
     .drained = hub_drained,
 };
 
-/* --- sockets ----------------------------------------------------------------------------------------------------- */
+/* --- sockets ------------------------------------------------------------------------------ */
 static void on_socket(void *actor, void *context, uint32_t events, struct turn *turn) {
     (void)events;
     enter(actor, turn);
@@ -192,8 +192,10 @@ static enum status watch_listeners(struct edge *self, bool on, struct turn *turn
     for (size_t i = 0; i < self->options->n_listeners && status == STATUS_OK; i++) {
         struct listener *listener = &self->listeners[i];
         if (listener->fd < 0) continue;
-        if (on) status = turn_watch(turn, listener->fd, EPOLLIN, on_accept, listener);
-        else turn_unwatch(turn, listener->fd);
+        if (on)
+            status = turn_watch(turn, listener->fd, EPOLLIN, on_accept, listener);
+        else
+            turn_unwatch(turn, listener->fd);
     }
     return status;
 }
@@ -215,8 +217,8 @@ static void sockets_gone(struct socket_owner *owner, struct turn *turn) {
     accept_again(owner->hub->actor, NULL, turn);
 }
 
-static void accept_some(struct edge *self, struct listener *listener, unsigned n,
-                        struct turn *turn) {
+static void
+accept_some(struct edge *self, struct listener *listener, unsigned n, struct turn *turn) {
     for (unsigned i = 0; i < n && !full(self); i++) {
         int fd = listener_accept(listener);
         if (fd >= 0) {
@@ -241,7 +243,7 @@ static void on_accept(void *actor, void *context, uint32_t events, struct turn *
     leave(actor, turn);
 }
 
-/* --- messages ---------------------------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------- */
 static enum status on_drain(struct edge *self, const EdgeDrain *message, struct turn *turn) {
     if (self->owes_drained) return turn_fail(turn, STATUS_BUSY, "the edge is draining already");
     self->drain = turn_defer(turn);
@@ -258,7 +260,8 @@ static enum status on_drain(struct edge *self, const EdgeDrain *message, struct 
     return STATUS_OK;
 }
 
-/* All or none: an edge must not serve an old certificate beside a new one because the third file is broken. */
+/* All or none: an edge must not serve an old certificate beside a new one because the third file is
+ * broken. */
 static enum status on_reload(struct edge *self, const EdgeReload *message, struct turn *turn) {
     char text[EDGE_TEXT_MAX] = "";
     enum status status = STATUS_OK;
@@ -280,8 +283,7 @@ static enum status on_reload(struct edge *self, const EdgeReload *message, struc
     return STATUS_OK;
 }
 
-static enum status on_ask_stats(struct edge *self, const EdgeAskStats *message,
-                                struct turn *turn) {
+static enum status on_ask_stats(struct edge *self, const EdgeAskStats *message, struct turn *turn) {
     const struct hub_stats *stats = &self->hub.stats;
     EdgeStats answer = EDGE_STATS__INIT;
     size_t n = self->options->n_listeners;
@@ -309,11 +311,12 @@ static enum status on_ask_stats(struct edge *self, const EdgeAskStats *message,
     return STATUS_OK;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 static enum status spawn_parser(struct edge *self, struct turn *turn) {
     actor_handle parser = 0;
     snprintf(self->parser, sizeof self->parser, "parser/%llx", (unsigned long long)turn_self(turn));
-    return turn_spawn(turn, &(struct spawn){.type = &parser_type, .name = self->parser, .intensity = 10},
+    return turn_spawn(turn,
+                      &(struct spawn){.type = &parser_type, .name = self->parser, .intensity = 10},
                       &parser);
 }
 

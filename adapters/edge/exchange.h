@@ -2,8 +2,8 @@
  * parties: its stream, which a session owns, and its work (parser or service). It is freed when
  * both are done with it.
  *
- *   HEAD ──▶ BODY ──▶ PARSING ──▶ RUNNING ──▶ ENDED       stream: from call_new to call_leave
- *     └────────┴─────────┴─ refused ────────────▲ */
+ *   HEAD ──▶ BODY ──▶ PARSING ──▶ RUNNING ──▶ (ENCODING) ──▶ ENDED       stream: from call_new to
+ * call_leave └────────┴─────────┴─ refused ────────────▲ */
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
 
@@ -13,7 +13,7 @@
 #include "adapters/edge/headers.h"
 #include "adapters/edge/route.h"
 
-enum call_stage { CALL_HEAD, CALL_BODY, CALL_PARSING, CALL_RUNNING, CALL_ENDED };
+enum call_stage { CALL_HEAD, CALL_BODY, CALL_PARSING, CALL_RUNNING, CALL_ENCODING, CALL_ENDED };
 enum call_kind { CALL_HTTP, CALL_GRPC };
 
 /* What a session does for a call's answer. */
@@ -68,7 +68,7 @@ struct edge_call {
     size_t received; /* bytes of body, for its pace */
     ProtobufCMessage *request;
     size_t held;          /* of the budget, for request */
-    struct edge_job *job; /* PARSING: our share of it */
+    struct edge_job *job; /* PARSING, ENCODING: our share of it */
 
     struct timeout timeout;
     uint64_t began_us; /* of the body */
@@ -86,8 +86,7 @@ struct edge_call {
     uint32_t retry_after_ms;
 };
 
-/* --- call.c: life
- * ---------------------------------------------------------------------------------- */
+/* --- call.c: life ------------------------------------------------------------------------- */
 /* NULL: no memory. */
 struct edge_call *call_new(struct conn *conn, const struct carrier *carrier);
 /* The stream is gone: with its answer complete, or not (then the client has cancelled). Frees the
@@ -97,31 +96,30 @@ void call_leave(struct edge_call *call, struct turn *turn);
 void call_worked(struct edge_call *call);
 /* Frees without a word (hub_close). */
 void call_free(struct edge_call *call);
+/* The job is done (status OK), or could not be. */
+void call_job_done(struct edge_call *call, enum status status, const char *text, struct turn *turn);
 /* Sets the timeout to the earliest of what the call waits for. */
 void call_rearm(struct edge_call *call);
 /* Tells the work that nobody waits for it. */
 void call_unwanted(struct edge_call *call, struct turn *turn);
 
-/* --- dispatch.c: from a head to a method
- * -------------------------------------------------------------- */
+/* --- dispatch.c: from a head to a method -------------------------------------------------- */
 /* The session has the whole head (verb, path, headers). */
 void call_head(struct edge_call *call, struct turn *turn);
 /* The request is decoded (or raw and whole): runs the method. */
 void call_run(struct edge_call *call, struct turn *turn);
 
-/* --- intake.c: the request's body
- * -------------------------------------------------------------------- */
+/* --- intake.c: the request's body --------------------------------------------------------- */
 /* The head said which method: what its body may be. Refuses the call, or makes it wait for the
  * body. */
 void intake_start(struct edge_call *call, struct turn *turn);
 void intake_data(struct edge_call *call, const void *data, size_t size, struct turn *turn);
 /* The client has said all. */
 void intake_end(struct edge_call *call, struct turn *turn);
-/* The job is done (status OK), or could not be. */
-void intake_parsed(struct edge_call *call, enum status status, const char *text, struct turn *turn);
+/* What the job of PARSING made. */
+void intake_outcome(struct edge_call *call, struct edge_job *job, struct turn *turn);
 
-/* --- answer.c: the way back
- * --------------------------------------------------------------------------- */
+/* --- answer.c: the way back --------------------------------------------------------------- */
 struct failure {
     int grpc;
     int http;
@@ -134,14 +132,15 @@ void answer_status(struct edge_call *call, enum status status, const char *text,
 void answer_page(
     struct edge_call *call, int http, const char *type, const char *text, struct turn *turn);
 void answer_empty(struct edge_call *call, int http, struct turn *turn);
+/* What the job of ENCODING made: the service's answer. */
+void answer_outcome(struct edge_call *call, struct edge_job *job, struct turn *turn);
 /* A comment on an idle event stream. */
 void answer_beat(struct edge_call *call, struct turn *turn);
 /* Bytes waiting for the session, and that so many of them went. */
 size_t answer_pending(const struct edge_call *call);
 void answer_sent(struct edge_call *call, size_t size);
 
-/* --- http.c: what only HTTP has
- * ------------------------------------------------------------------------ */
+/* --- http.c: what only HTTP has ----------------------------------------------------------- */
 /* OPTIONS, pages, routes. */
 void http_dispatch(struct edge_call *call, struct turn *turn);
 /* CORS and metadata on every answer. */

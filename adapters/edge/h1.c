@@ -28,9 +28,7 @@ static int fail(struct h1 *h1, int http, const char *text) {
     return -1;
 }
 
-/* --- gathering
- * --------------------------------------------------------------------------------------------------
- */
+/* --- gathering ---------------------------------------------------------------------------- */
 static int on_begin(http_parser *parser) {
     struct h1 *h1 = parser->data;
     h1->head = (struct h1_head){0};
@@ -91,9 +89,7 @@ static int on_value(http_parser *parser, const char *at, size_t size) {
     return 0;
 }
 
-/* --- judging
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- judging ------------------------------------------------------------------------------ */
 static size_t count(const struct headers *headers, const char *name) {
     size_t n = 0;
     for (size_t i = 0; i < headers->n; i++)
@@ -177,9 +173,7 @@ static int on_end(http_parser *parser) {
     return 0;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- life --------------------------------------------------------------------------------- */
 struct h1 *h1_new(const struct h1_events *events, void *context) {
     struct h1 *h1 = mem_zero(1, sizeof *h1);
     if (!h1) return NULL;

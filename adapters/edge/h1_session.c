@@ -29,8 +29,7 @@ struct h1_session {
     bool chunked;      /* the answer is */
 };
 
-/* --- events of the parser
- * --------------------------------------------------------------------------------------- */
+/* --- events of the parser ----------------------------------------------------------------- */
 static void start_answer(struct edge_call *call) {
     call->conn->h1->say_continue = false; /* the final status makes it pointless */
 }
@@ -114,9 +113,7 @@ static void parse(struct h1_session *session, const unsigned char *data, size_t 
         buffer_append(&session->ahead, data + used, size - used);
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- life --------------------------------------------------------------------------------- */
 enum status h1_session_new(struct conn *conn, struct h1_session **out) {
     static const struct h1_events events = {on_begin, on_head, on_body, on_end};
     struct h1_session *session = mem_zero(1, sizeof *session);
@@ -157,9 +154,7 @@ void h1_session_input(struct h1_session *session,
     if (session->ahead.failed) session->conn->over = true;
 }
 
-/* --- answers
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- answers ------------------------------------------------------------------------------ */
 static void write_head(struct h1_session *session, struct buffer *out) {
     struct edge_call *call = session->call;
     const struct answer *answer = &call->answer;
@@ -241,9 +236,7 @@ bool h1_session_finished(const struct h1_session *session) {
     return session->conn->broken;
 }
 
-/* --- time and drain
- * -----------------------------------------------------------------------------------------------
- */
+/* --- time and drain ----------------------------------------------------------------------- */
 uint64_t h1_session_due(const struct h1_session *session) {
     const struct edge_limits *limits = &session->conn->hub->limits;
     if (session->in_head) return session->since_us + limits->header_ms * (uint64_t)1000;

@@ -40,8 +40,7 @@ struct h2_session {
     uint32_t noise;
 };
 
-/* --- a call's answer
- * ------------------------------------------------------------------------------------------ */
+/* --- a call's answer ---------------------------------------------------------------------- */
 static nghttp2_nv *
 to_nv(struct arena *arena, const struct headers *headers, const char *status, size_t *out_n) {
     size_t n = 0;
@@ -114,8 +113,7 @@ static void resume_answer(struct edge_call *call) {
 
 static const struct carrier carrier = {start_answer, resume_answer, abort_stream};
 
-/* --- what the client sends
- * ---------------------------------------------------------------------------------- */
+/* --- what the client sends ---------------------------------------------------------------- */
 /* True: the client has worn out our patience. */
 static bool too_noisy(struct h2_session *session, uint32_t weight) {
     uint64_t now = session->conn->hub->now_us;
@@ -260,9 +258,7 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     return 0;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- life --------------------------------------------------------------------------------- */
 static void *nghttp2_alloc(size_t size, void *context) {
     (void)context;
     return mem_alloc(size);
@@ -378,8 +374,7 @@ bool h2_session_finished(const struct h2_session *session) {
     return session->conn->broken || !nghttp2_session_want_read(session->nghttp2);
 }
 
-/* --- time and drain
- * -------------------------------------------------------------------------------------------- */
+/* --- time and drain ----------------------------------------------------------------------- */
 uint64_t h2_session_due(const struct h2_session *session) {
     const struct edge_limits *limits = &session->conn->hub->limits;
     uint64_t due = session->ping_us ? session->ping_us + limits->ping_answer_ms * (uint64_t)1000

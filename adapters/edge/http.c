@@ -7,8 +7,7 @@
 #include "adapters/edge/exchange.h"
 #include "runtime/assert.h"
 
-/* --- headers of every answer
- * --------------------------------------------------------------------------------- */
+/* --- headers of every answer -------------------------------------------------------------- */
 static bool put(struct edge_call *call, const char *name, const char *value) {
     return headers_set(&call->answer.headers, &call->arena, name, value);
 }
@@ -60,9 +59,7 @@ bool http_answer_headers(struct edge_call *call) {
     return cors(call) && metadata(call);
 }
 
-/* --- pages
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- pages -------------------------------------------------------------------------------- */
 static void ready_page(struct edge_call *call, struct turn *turn) {
     static const char json[] = "application/json";
     struct hub *hub = call->hub;
@@ -94,9 +91,7 @@ static bool page(struct edge_call *call, struct turn *turn) {
     return true;
 }
 
-/* --- routes
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- routes ------------------------------------------------------------------------------- */
 void http_dispatch(struct edge_call *call, struct turn *turn) {
     if (strcmp(call->verb, "OPTIONS") == 0) {
         answer_empty(call, 200, turn);

@@ -32,9 +32,7 @@ const struct edge_service *hub_service(const struct hub *hub, size_t n) {
     return n - n_theirs < N_OWN ? own_services[n - n_theirs] : NULL;
 }
 
-/* --- methods
- * ------------------------------------------------------------------------------------------------
- */
+/* --- methods ------------------------------------------------------------------------------ */
 static size_t hash(const char *path) {
     uint32_t value = 2166136261u; /* FNV-1a */
     for (; *path; path++)
@@ -84,8 +82,7 @@ static enum status open_services(struct hub *hub) {
     return status;
 }
 
-/* --- routes: the table is ours, so what it says is checked once
- * --------------------------------------------- */
+/* --- routes: the table is ours, so what it says is checked once --------------------------- */
 static bool fields_fit(const char *pattern, const ProtobufCMessageDescriptor *request) {
     for (const char *at = pattern; (at = strchr(at, '{'));) {
         char name[ROUTE_NAME_MAX];
@@ -112,9 +109,7 @@ static enum status check_routes(const struct hub *hub) {
     return STATUS_OK;
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life --------------------------------------------------------------------------------- */
 static void fill(uint32_t *value, uint32_t otherwise) {
     if (*value == 0) *value = otherwise;
 }
@@ -199,9 +194,7 @@ void hub_flush(struct hub *hub, struct turn *turn) {
     }
 }
 
-/* --- drain
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- drain -------------------------------------------------------------------------------- */
 void hub_check_drained(struct hub *hub, struct turn *turn) {
     if (hub->phase == HUB_SERVING || hub->conns || hub->closing) return;
     timeouts_clear(&hub->timeouts, &hub->drain);

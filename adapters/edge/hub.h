@@ -26,7 +26,7 @@ struct hub_hooks {
     void (*flush)(struct hub *hub, struct conn *conn, struct turn *turn);
     /* Whether the actors behind the services are there (/readyz). */
     bool (*ready)(struct hub *hub, struct turn *turn);
-    /* Hands a body to a compute lane; call_parsed follows. NULL: bodies are parsed in place. */
+    /* Hands a job to a compute lane; call_job_done follows. NULL: all is done in place. */
     void (*parse)(struct hub *hub, struct edge_call *call, struct edge_job *job, struct turn *turn);
     /* The last connection of a drain is gone. */
     void (*drained)(struct hub *hub, struct turn *turn);

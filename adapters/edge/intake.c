@@ -10,7 +10,6 @@
 #include "adapters/edge/budget.h"
 #include "adapters/edge/exchange.h"
 #include "adapters/edge/job.h"
-#include "runtime/assert.h"
 
 enum { INTAKE_TEXT_MAX = 192, INTAKE_RETRY_MS = 1000 };
 
@@ -43,8 +42,7 @@ refuse_memory(struct edge_call *call, enum status status, uint64_t size, struct 
     answer_status(call, STATUS_BUSY, text, turn);
 }
 
-/* --- HTTP: the body is the message
- * ------------------------------------------------------------------- */
+/* --- HTTP: the body is the message -------------------------------------------------------- */
 static void admit_length(struct edge_call *call, struct turn *turn) {
     const char *length = headers_get(&call->headers, "content-length");
     if (!length) return;
@@ -73,9 +71,8 @@ static void http_data(struct edge_call *call, const void *data, size_t size, str
     if (status != STATUS_OK) refuse_memory(call, status, call->body.size + (uint64_t)size, turn);
 }
 
-/* --- from bytes to a request
- * --------------------------------------------------------------------------- */
-static void job_outcome(struct edge_call *call, struct edge_job *job, struct turn *turn) {
+/* --- from bytes to a request -------------------------------------------------------------- */
+void intake_outcome(struct edge_call *call, struct edge_job *job, struct turn *turn) {
     enum status status = job->status;
     call->body = job->body;
     call->message = job->arena;
@@ -136,32 +133,11 @@ static void decode(struct edge_call *call, bool packed, struct turn *turn) {
         }
     } while (!job_step(&job));
     struct edge_job outcome = job;
-    job_outcome(call, &outcome, turn);
+    intake_outcome(call, &outcome, turn);
     job_reset(&outcome);
 }
 
-void intake_parsed(struct edge_call *call,
-                   enum status status,
-                   const char *text,
-                   struct turn *turn) {
-    assert(call->stage == CALL_PARSING);
-    struct edge_job *job = call->job;
-    job_recall(job); /* when the question never reached a parser */
-    call->job = NULL;
-    call->stage = CALL_BODY;
-    if (call->answer.ended || !call->conn) {
-        call_worked(call);
-    } else if (status != STATUS_OK) {
-        answer_status(call, status, text, turn);
-    } else {
-        assert(job->done);
-        job_outcome(call, job, turn);
-    }
-    job_drop(job);
-}
-
-/* --- gRPC: messages behind prefixes
- * -------------------------------------------------------------------- */
+/* --- gRPC: messages behind prefixes ------------------------------------------------------- */
 static void broken(struct edge_call *call, const char *text, struct turn *turn) {
     answer_status(call, STATUS_INTERNAL, text, turn);
 }
@@ -216,8 +192,7 @@ static void grpc_data(struct edge_call *call, const void *data, size_t size, str
     }
 }
 
-/* --- what the sessions call
- * ------------------------------------------------------------------------------ */
+/* --- what the sessions call --------------------------------------------------------------- */
 void intake_start(struct edge_call *call, struct turn *turn) {
     call->stage = CALL_BODY;
     call->began_us = call->hub->now_us;

@@ -100,8 +100,29 @@ static bool decode(struct edge_job *job) {
     return true;
 }
 
+/* The outcome is the JSON. */
+static bool encode(struct edge_job *job) {
+    struct buffer json = {0};
+    const char *why = NULL;
+    job->arena.limit = job->input.size * DECODED_RATIO + DECODED_MIN;
+    enum status status =
+        proto_read(job->type, job->input.data, job->input.size, &job->arena, &job->request, &why);
+    body_free(&job->input);
+    if (status != STATUS_OK) return finish(job, status, why);
+    json_write(job->request, &json);
+    if (json.failed)
+        status = STATUS_NO_MEMORY;
+    else if (json.size > EDGE_BODY_MAX)
+        status = STATUS_TOO_LARGE;
+    else
+        status = body_adopt(&job->body, &json);
+    buffer_free(&json);
+    return finish(job, status, NULL);
+}
+
 bool job_step(struct edge_job *job) {
     if (job->done) return true;
+    if (job->encode) return encode(job);
     if (job->packed) return unpack(job);
     if (job->input.data) {
         job->body = job->input;

@@ -1,6 +1,6 @@
-/* job: one body on its way to a decoded request: unpacking, then decoding. The same work in place
- * (small bodies) and on a compute lane (large ones, adapters/edge/parser.h), so it owns all it
- * needs and shares nothing. */
+/* job: one body on its way to a decoded request (unpacking, then decoding), or one response on its
+ * way to JSON. The same work in place (small ones) and on a compute lane (large ones,
+ * adapters/edge/parser.h), so it owns all it needs and shares nothing. */
 #ifndef EDGE_JOB_H
 #define EDGE_JOB_H
 
@@ -14,6 +14,7 @@ enum { JOB_TEXT_MAX = 224, JOB_HELD_MIN = 64 * 1024 };
 struct edge_job {
     struct body input; /* owned; moves to `body` when nothing has to be unpacked */
     bool packed;
+    bool encode; /* input is a protobuf message of `type`: `body` becomes its JSON */
     enum edge_format format;
     const ProtobufCMessageDescriptor *type; /* NULL: raw, only unpacked */
     size_t limit;                           /* of the unpacked body */
@@ -34,8 +35,7 @@ bool job_step(struct edge_job *job);
 /* Frees what the job owns, not the job itself. What was moved out must be zeroed. */
 void job_reset(struct edge_job *job);
 
-/* --- jobs that change lanes: held by the asking call and by the table or the parser
- * ---------------------- */
+/* --- jobs that change lanes: held by the asking call and by the table or the parser ------- */
 /* NULL: no memory. The caller's share is given back by job_drop. */
 struct edge_job *job_new(void);
 void job_drop(struct edge_job *job); /* NULL is fine; any thread */

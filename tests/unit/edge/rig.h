@@ -13,7 +13,7 @@ struct rig {
     struct buffer read; /* what the client has read */
     size_t window;      /* bytes the client still reads; SIZE_MAX: all */
     bool drained;
-    uint64_t alive;     /* blocks there were before */
+    uint64_t alive;        /* blocks there were before */
     struct client *client; /* of rig_h2 */
 };
 
@@ -32,12 +32,14 @@ void rig_pump(struct rig *rig);
 void rig_wait(struct rig *rig, uint64_t ms);
 /* Calls that wait by echo_wait: all of them go on now. Returns how many. */
 size_t rig_release(struct rig *rig);
+/* From now on large bodies are parsed by rig_parse, not in place. */
+void rig_elsewhere(struct rig *rig);
+/* Does the jobs that were handed over. Returns how many. */
+size_t rig_parse(struct rig *rig);
 /* The text the client has read, ended by NUL; forgotten with the next call. */
 const char *rig_text(struct rig *rig);
 
-/* --- HTTP/2
- * ------------------------------------------------------------------------------------------------
- */
+/* --- HTTP/2 ------------------------------------------------------------------------------- */
 struct reply {
     int32_t id;
     int status;

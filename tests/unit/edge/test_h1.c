@@ -84,7 +84,8 @@ Test(h1, answers_each_request_or_refuses_it) {
          "retry-after: 3\r\n"},
         {"bad timeout", "GET /v1/echo/c HTTP/1.1\r\n" HOST "Grpc-Timeout: soon\r\n\r\n", 400, false,
          NULL},
-        /* --- what two parsers could read differently --- */
+        /* --- what two parsers could read differently
+           ---------------------------------------------- */
         {"no host", "GET /v1/echo/abc HTTP/1.1\r\n\r\n", 400, true, "host"},
         {"two hosts", "GET /v1/echo/abc HTTP/1.1\r\n" HOST HOST "\r\n", 400, true, "host"},
         {"length and chunked",
@@ -388,5 +389,64 @@ Test(h1, passes_metadata_both_ways) {
     cr_expect(strstr(answer, "\"id\":\"hello\""));
     cr_expect(strstr(answer, "grpc-metadata-x-echo: hello\r\n"));
     cr_expect(strstr(answer, "grpc-metadata-content-type: application/grpc\r\n"));
+    rig_close(&rig);
+}
+
+/* A POST of a vector of n numbers; broken: the JSON has no end. */
+static void post_vector(struct rig *rig, size_t n, bool broken) {
+    struct buffer text = {0};
+    buffer_printf(&text, POST "Content-Length: %zu\r\n\r\n{\"vector\":[1", 14 + 4 * n);
+    for (size_t i = 0; i < n; i++)
+        buffer_printf(&text, ",2.5");
+    buffer_printf(&text, broken ? "]]" : "]}");
+    rig_send(rig, text.data, text.size, 0);
+    buffer_free(&text);
+}
+
+Test(h1, parses_and_writes_large_documents_elsewhere) {
+    enum { N = 200000 };
+    struct rig rig;
+    rig_open(&rig, NULL);
+    rig_elsewhere(&rig);
+    rig_connect(&rig);
+    post_vector(&rig, N, false);
+    cr_assert_str_eq(rig_text(&rig), "");
+    cr_assert(rig_parse(&rig) == 1); /* decoding; the answer is large, too */
+    cr_assert_str_eq(rig_text(&rig), "");
+    cr_assert(rig_parse(&rig) == 1);
+    const char *answer = rig_text(&rig);
+    cr_assert(status_of(answer) == 200 && count(answer, "2.5") == N, "%zu", count(answer, "2.5"));
+
+    post_vector(&rig, N, true);
+    cr_assert(rig_parse(&rig) == 1);
+    cr_assert(status_of(rig_text(&rig)) == 400 && rig.hub.n_calls == 0);
+
+    post_vector(&rig, N, false); /* the client leaves while it is decoded */
+    rig_lose(&rig);
+    cr_assert(rig.hub.n_calls == 1 && rig_parse(&rig) == 1 && rig.hub.n_calls == 0);
+
+    rig_connect(&rig); /* and while the answer is written */
+    post_vector(&rig, N, false);
+    rig_parse(&rig);
+    rig_lose(&rig);
+    cr_assert(rig.hub.n_calls == 1 && rig_parse(&rig) == 1 && rig.hub.n_calls == 0);
+    rig_close(&rig);
+}
+
+Test(h1, gives_a_slow_parser_up_at_the_deadline) {
+    struct rig rig;
+    rig_open(&rig, NULL);
+    rig_elsewhere(&rig);
+    rig_connect(&rig);
+    post_vector(&rig, 100000, false);
+    rig_wait(&rig, EDGE_DEADLINE_DEFAULT_MS + 100);
+    rig_parse(&rig);
+    rig_parse(&rig);
+    rig_close(&rig); /* jobs that nobody takes any more are freed, too */
+    rig_open(&rig, NULL);
+    rig_elsewhere(&rig);
+    rig_connect(&rig);
+    post_vector(&rig, 100000, false);
+    hub_abandon(&rig.hub);
     rig_close(&rig);
 }
