@@ -82,7 +82,7 @@ bool link_ready(struct link *link);
 void link_send(struct link *link, struct parcel *parcel);
 void link_flush(struct link *link);
 /* Finds `name` at `address`, connecting when needed; host.found is called once, later, not from
- * within this call (but for NO_MEMORY). NOT_FOUND; LOST_PEER: nobody answered within LINK_DEAD_MS
+ * within this call (but for NO_MEMORY). NOT_FOUND; LOST_PEER: nobody was there within LINK_REACH_MS
  * or the deadline, or the connection broke; EXPIRED: the peer is there but did not answer in time;
  * INVALID: address or name; NO_MEMORY; BUSY: too many peers. deadline_us on host.now_us's clock. */
 void link_lookup(
