@@ -305,9 +305,10 @@ static void finish(struct client *client, CURLMsg *message) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
     curl_multi_remove_handle(client->multi, transfer->easy);
     unlink_flying(client, transfer);
+    bool unreached = transfer->code < 0 && code == CURLE_COULDNT_CONNECT;
     if (transfer->code < 0) judge_transport(transfer, code);
-    struct client_result result = {.code = transfer->code,
-                                   .retry_after_ms = transfer->retry_after_ms};
+    struct client_result result = {
+        .code = transfer->code, .retry_after_ms = transfer->retry_after_ms, .unreached = unreached};
     if (result.code == 0) {
         *transfer->text = 0;
         result.reply = decode(transfer);

@@ -32,6 +32,7 @@ struct client_result {
     const char *text;        /* "" when OK; borrowed for the callback, or until the next call */
     ProtobufCMessage *reply; /* NULL unless OK; client_reply_free */
     uint32_t retry_after_ms; /* 0: not told */
+    bool unreached;          /* there was no connection to the server */
 };
 typedef void (*client_done)(void *context, struct client_result *result);
 

@@ -31,8 +31,7 @@ int command_misuse(const char *command, const char *format, ...) {
 
 int command_refused(const struct client_result *result) {
     command_fail("%s: %s", client_code_name(result->code), result->text);
-    enum { UNAVAILABLE = 14 };
-    if (result->code == UNAVAILABLE)
+    if (result->unreached)
         fputs("is the server running? `vectron up` starts one; --address names another\n", stderr);
     return EXIT_FAILED;
 }
