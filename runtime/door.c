@@ -158,22 +158,24 @@ enum status door_open(struct cell *cell, const char **words) {
              cell_name(cell, name), handle_incarnation(cell->handle));
     cell->socket = door;
     door->socket = zmq_socket(worker->node->context, ZMQ_ROUTER);
-    if (!door->socket) {
-        *words = "no socket or descriptor is left for the actor's mailbox";
-        door_close(cell);
-        return STATUS_QUOTA;
-    }
+    enum status s = STATUS_QUOTA;
+    *words = "no socket or descriptor is left for the actor's mailbox";
+    if (!door->socket) goto fail;
     set_options(door->socket);
     size_t size = sizeof door->fd;
     int rc = zmq_getsockopt(door->socket, ZMQ_FD, &door->fd, &size);
     assert(rc == 0);
-    enum status s = STATUS_INVALID;
+    /* The lowest free number is taken, so a high one means that few are left. */
+    if (door->fd >= worker->node->files_max - DOOR_FILES_RESERVE) goto fail;
+    s = STATUS_INVALID;
     *words = "the actor's name is no endpoint";
     if (zmq_bind(door->socket, door->endpoint) == 0) {
         *words = "the actor's mailbox cannot be watched";
         s = worker_watch(worker, door->fd, EPOLLIN, WORKER_DOOR, handle_slot(cell->handle), false);
     }
-    if (s != STATUS_OK) door_close(cell);
+    if (s == STATUS_OK) return s;
+fail:
+    door_close(cell);
     return s;
 }
 

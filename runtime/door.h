@@ -16,8 +16,9 @@ struct worker;
 enum {
     DOOR_MESSAGES = 1000, /* high water mark, each way */
     DOOR_GUESTS_MAX =
-        1024,        /* foreign sockets that may be answered; the oldest is forgotten beyond */
-    DOOR_BATCH = 64, /* messages taken before others have their turn */
+        1024, /* foreign sockets that may be answered; the oldest is forgotten beyond */
+    DOOR_FILES_RESERVE = 256, /* descriptors that mailboxes leave to files and connections */
+    DOOR_BATCH = 64,          /* messages taken before others have their turn */
 };
 
 /* QUOTA with words: no socket or descriptor left. The door is cell.socket. */

@@ -30,6 +30,7 @@ struct node {
     sem_t stopped;
     _Atomic bool failed;
     bool spin;
+    int files_max; /* RLIMIT_NOFILE */
 };
 
 /* What node_error says on this thread. */

@@ -5,7 +5,7 @@
  * one thread again. */
 #include "runtime/node.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -23,7 +23,13 @@
 #include "runtime/turn_state.h"
 #include "runtime/watchdog.h"
 
-enum { BLOCKING_DEFAULT = 4, LANES_MAX = 128, CORES_PER_IO_LANE = 4, SOCKETS_MAX = 65000 };
+enum {
+    BLOCKING_DEFAULT = 4,
+    LANES_MAX = 128,
+    CORES_PER_IO_LANE = 4,
+    SOCKETS_MAX = 65000,
+    FILES_UNKNOWN = 1024
+};
 
 static _Thread_local char error_words[512];
 
@@ -156,18 +162,20 @@ static enum status explain(enum status status, const char *what) {
 }
 
 /* As many descriptors as this process may have: each component actor takes one. */
-static void raise_limits(void *context) {
-    struct rlimit files;
+static void raise_limits(struct node *node) {
+    struct rlimit files = {.rlim_cur = FILES_UNKNOWN};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0) getrlimit(RLIMIT_NOFILE, &files);
     }
-    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    node->files_max = files.rlim_cur < INT_MAX ? (int)files.rlim_cur : INT_MAX;
+    zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
 }
 
 static uint64_t system_seed(void) {
     uint64_t seed = 0;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = clock_kernel_us() ^ (uint64_t)getpid();
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        seed = clock_kernel_us() ^ (uint64_t)getpid();
     return seed;
 }
 
@@ -227,7 +235,7 @@ enum status node_open(const struct node_options *options, struct node **out) {
     node->spin = options->spin;
     node->context = zmq_ctx_new();
     if (!node->context) goto fail;
-    raise_limits(node->context);
+    raise_limits(node);
     s = open_core(node, options);
     if (s == STATUS_OK) s = open_workers(node);
     if (s != STATUS_OK) goto fail;
