@@ -18,7 +18,11 @@ void numbers_reset(struct numbers *numbers) {
 }
 
 enum status numbers_reserve(struct numbers *numbers, uint64_t n) {
-    return slots_grow(&numbers->buckets, n);
+    enum status s = slots_grow(&numbers->buckets, n);
+    /* With nothing to move, all buckets may be there at once: a loaded index is never split. */
+    if (s == STATUS_OK && numbers->n == 0 && n > numbers->n_buckets)
+        numbers->n_buckets = (uint32_t)n;
+    return s;
 }
 
 static uint32_t *bucket_at(const struct numbers *numbers, uint32_t bucket) {
