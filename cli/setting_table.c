@@ -51,7 +51,7 @@
 
 /* clang-format off */
 const struct setting setting_table[] = {
-    /* --- ours ------------------------------------------------------------------------------------- */
+    /* --- ours --- */
     {.name = "VECTRON_DATA_DIR", .flag = "data-dir", .type = SETTING_STRING, .fallback = "./vectron-data",
      .roles = ROLE_UP | ROLE_CLIENT, .group = "Process",
      .effect = "Folder of everything kept: log, points, index, links. One process at a time; made when missing."},
@@ -157,7 +157,7 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_TIMEOUT_MS", .flag = "timeout", .type = SETTING_DURATION, .unit = "ms", .fallback = "60000", .low = 1, .high = 86400e3, .roles = ROLE_CLIENT,
      .group = "Client", .effect = "Deadline of one call."},
 
-    /* --- the original's, all services (contract 11.2) ---------------------------------------------- */
+    /* --- the original's, all services (contract 11.2) --- */
     NONE("PPROF_MUTEX_FRACTION", SETTING_INT, "0", SERVERS, "Profiling", PROFILE),
     NONE("PPROF_BLOCK_RATE", SETTING_INT, "0", SERVERS, "Profiling", PROFILE),
     NONE("PPROF_CPU_PATH", SETTING_STRING, "", SERVERS, "Profiling", PROFILE),
@@ -168,7 +168,7 @@ const struct setting setting_table[] = {
     NONE("PPROF_BLOCK_SECONDS", SETTING_INT, "15", SERVERS, "Profiling", PROFILE),
     NONE("PPROF_HEAP_PATH", SETTING_STRING, "", STORES, "Profiling", PROFILE),
 
-    /* --- gateway (11.3) ------------------------------------------------------------------------------ */
+    /* --- gateway (11.3) --- */
     NONE("GRPC_TLS_SERVER_NAME", SETTING_STRING, "", EDGES, "Gateway", "a listener has the names of its certificate"),
     {.name = "JWT_SECRET", .type = SETTING_STRING, .fallback = "", .secret = true, .roles = EDGES | ROLE_AUTH, .kind = SETTING_ACCEPTED, .group = "Authentication", .effect = LATER_AUTH},
     NONE("AUTH_SERVICE_ADDR", SETTING_STRING, "auth:50051", EDGES, "Authentication", LATER_AUTH),
@@ -221,7 +221,7 @@ const struct setting setting_table[] = {
     NONE("VECTRON_GW_SEARCH_CONCURRENCY", SETTING_INT, "0", EDGES, "Gateway", NO_LIMITER),
     NONE("VECTRON_GW_VECTOR_FETCH_CONCURRENCY", SETTING_INT, "0", EDGES, "Gateway", NO_LIMITER),
 
-    /* --- auth (11.4) ----------------------------------------------------------------------------------- */
+    /* --- auth (11.4) --- */
     NONE("GRPC_PORT", SETTING_STRING, ":8081", ROLE_AUTH | ROLE_UP, "Authentication", LATER_AUTH),
     NONE("HTTP_PORT", SETTING_STRING, ":8082", ROLE_AUTH | ROLE_UP, "Authentication", LATER_AUTH),
     NONE("ETCD_ENDPOINTS", SETTING_LIST, "localhost:2379", ROLE_AUTH | ROLE_UP, "Authentication", "etcd is not used; " LATER_AUTH),
@@ -233,7 +233,7 @@ const struct setting setting_table[] = {
     NONE("HTTP_TLS_KEY_FILE", SETTING_STRING, "", ROLE_AUTH, "Authentication", LATER_AUTH),
     NONE("CORS_ALLOWED_ORIGINS", SETTING_LIST, "http://localhost:10011,http://127.0.0.1:10011", ROLE_AUTH, "Authentication", LATER_AUTH),
 
-    /* --- placement driver (11.5, flags 14) --------------------------------------------------------------- */
+    /* --- placement driver (11.5, flags 14) --- */
     {.name = "VECTRON_PD_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_ADDRESS, .fallback = "localhost:6001", .roles = ROLE_PD, .kind = SETTING_ACCEPTED,
      .group = "Placement driver", .effect = LATER_PD_GRPC},
     {.name = "VECTRON_NODE_ID", .flag = "node-id", .type = SETTING_INT, .fallback = "1", .low = 1, .high = 1e15, .roles = ROLE_PD | ROLE_WORKER, .kind = SETTING_ACCEPTED,
@@ -250,7 +250,7 @@ const struct setting setting_table[] = {
     NONE("VECTRON_LOGDB_KEEP_LOGS", SETTING_INT, "", LOGS, "Raft log", NO_LOGDB),
     NONE("VECTRON_LOGDB_RECYCLE_LOGS", SETTING_INT, "", LOGS, "Raft log", NO_LOGDB),
 
-    /* --- worker (11.6, flags 14) ---------------------------------------------------------------------------- */
+    /* --- worker (11.6, flags 14) --- */
     {.name = "VECTRON_WORKER_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_ADDRESS, .fallback = "localhost:9090", .roles = ROLE_WORKER, .kind = SETTING_ACCEPTED,
      .group = "Worker", .effect = LATER_WORKER_GRPC},
     NONE("VECTRON_SEARCH_ONLY", SETTING_BOOL, "0", STORES, "Worker", LATER_REPLICAS),
@@ -323,7 +323,7 @@ const struct setting setting_table[] = {
     NONE("VECTRON_DEBUG_LOGS", SETTING_BOOL, "0", SERVERS, "Logs", NO_LOGS),
     NONE("WORKER_LOG_SAMPLE_EVERY", SETTING_INT, "100", STORES, "Logs", NO_LOGS),
 
-    /* --- reranker (11.7, 8.4, flags 14) ------------------------------------------------------------------------ */
+    /* --- reranker (11.7, 8.4, flags 14) --- */
     {.name = "RERANKER_PORT", .flag = "port", .type = SETTING_STRING, .fallback = "50051", .roles = ROLE_RERANKER, .kind = SETTING_ACCEPTED, .group = "Reranking", .effect = LATER_RERANK},
     {.name = "RERANKER_STRATEGY", .flag = "strategy", .type = SETTING_STRING, .fallback = "rule", .roles = ROLE_RERANKER, .kind = SETTING_ACCEPTED, .group = "Reranking", .effect = LATER_RERANK},
     {.name = "CACHE_BACKEND", .flag = "cache", .type = SETTING_STRING, .fallback = "memory", .roles = ROLE_RERANKER, .kind = SETTING_ACCEPTED, .group = "Reranking", .effect = LATER_RERANK},
