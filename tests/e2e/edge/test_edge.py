@@ -27,6 +27,7 @@ SCHEMAS = os.path.join(ROOT, 'schemas', 'public')
 PROGRAM = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ''
 FOLDER = tempfile.mkdtemp(prefix='edge-e2e-')
+SANITIZED = b'libasan' in subprocess.run(['ldd', PROGRAM], capture_output=True).stdout  # its memory says nothing
 LARGE = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
 
 protos = [os.path.join(SCHEMAS, f) for f in os.listdir(SCHEMAS) if f.endswith('.proto')]
@@ -365,7 +366,7 @@ def test_idle_memory(_):
                 clients.append(client)
             each = (server.memory() - before) / n
             print(f'     idle {protocol} connection: {each:.0f} bytes')
-            assert each < limit
+            assert SANITIZED or each < limit
             for client in clients:
                 client.close()
 
