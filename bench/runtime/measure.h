@@ -15,6 +15,7 @@ enum {
 
 struct load {
     uint64_t messages;
+    bool spin;           /* ours looks for answers before it sleeps */
     const char *address; /* "ipc", "tcp": the transport of a remote case */
 };
 

@@ -107,13 +107,14 @@ static const struct actor_type sink_type = {.kind = "sink",
                                             .open = keep_stream,
                                             .mailbox_messages = MAILBOX};
 
-static struct node *open_node(const char *link) {
+static struct node *open_node(const char *link, bool spin) {
     struct node *node = NULL;
     enum status s = node_open(&(struct node_options){.name = "bench",
                                                      .io_lanes = 2,
                                                      .compute_lanes = 1,
                                                      .blocking = 1,
                                                      .link = link,
+                                                     .spin = spin,
                                                      .seed = 1},
                               &node);
     assert(s == STATUS_OK);
@@ -134,7 +135,7 @@ static actor_handle spawn(struct node *node,
 }
 
 static double run_stream(const struct load *load, int sink_lane) {
-    struct node *node = open_node(NULL);
+    struct node *node = open_node(NULL, false);
     struct stream stream = {.messages = load->messages};
     sem_init(&stream.over, 0, 0);
     stream.sink = spawn(node, &sink_type, "sink", &stream, sink_lane);
@@ -249,7 +250,7 @@ static double run_trips(struct node *node, const struct load *load, const char *
 }
 
 double ours_rtt(const struct load *load) {
-    struct node *node = open_node(NULL);
+    struct node *node = open_node(NULL, load->spin);
     spawn(node, &echo_type, "echo", NULL, 2);
     return run_trips(node, load, NULL);
 }
@@ -257,14 +258,14 @@ double ours_rtt(const struct load *load) {
 double ours_remote_rtt(const struct load *load) {
     struct server server;
     measure_start(&server, "ours", load->address);
-    double p50 = run_trips(open_node(NULL), load, server.address);
+    double p50 = run_trips(open_node(NULL, false), load, server.address);
     measure_end(&server);
     return p50;
 }
 
 void ours_serve(const char *address) {
     char byte;
-    struct node *node = open_node(address);
+    struct node *node = open_node(address, false);
     spawn(node, &echo_type, "echo", NULL, 1);
     printf("%s\n", node_link(node));
     fflush(stdout);
