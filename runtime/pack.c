@@ -2,16 +2,44 @@
  * big-endian. */
 #include "runtime/pack.h"
 
+#include <endian.h>
+
 static uint64_t load(const unsigned char *at, size_t size) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | at[i];
-    return value;
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (size) {
+    case 1:
+        return *at;
+    case 2:
+        memcpy(&two, at, sizeof two);
+        return be16toh(two);
+    case 4:
+        memcpy(&four, at, sizeof four);
+        return be32toh(four);
+    default:
+        memcpy(&eight, at, sizeof eight);
+        return be64toh(eight);
+    }
 }
 
 static unsigned char *store(unsigned char *at, uint64_t value, size_t size) {
-    for (size_t i = size; i-- > 0; value >>= 8)
-        at[i] = (unsigned char)value;
+    uint16_t two = htobe16((uint16_t)value);
+    uint32_t four = htobe32((uint32_t)value);
+    uint64_t eight = htobe64(value);
+    switch (size) {
+    case 1:
+        *at = (unsigned char)value;
+        break;
+    case 2:
+        memcpy(at, &two, sizeof two);
+        break;
+    case 4:
+        memcpy(at, &four, sizeof four);
+        break;
+    default:
+        memcpy(at, &eight, sizeof eight);
+    }
     return at + size;
 }
 
@@ -139,14 +167,8 @@ static bool read_marked(struct pack_cursor *cursor, unsigned mark, struct pack_v
     return take_number(cursor, 1, &ext_type) && take_bytes(cursor, value, PACK_EXT);
 }
 
-bool pack_read(struct pack_cursor *cursor, struct pack_value *value) {
-    if (cursor->at >= cursor->end) return false;
-    unsigned mark = *cursor->at++;
+bool pack_read_wide(struct pack_cursor *cursor, unsigned mark, struct pack_value *value) {
     value->number = mark;
-    if (mark < 0x80) {
-        value->type = PACK_UINT;
-        return true;
-    }
     if (mark >= 0xe0) {
         value->type = PACK_INT;
         value->number = (uint64_t)(int64_t)(int8_t)mark;
@@ -181,11 +203,7 @@ bool pack_skip(struct pack_cursor *cursor) {
 
 /* --- writing --- */
 
-unsigned char *pack_uint(unsigned char *at, uint64_t value) {
-    if (value < 128) {
-        *at = (unsigned char)value;
-        return at + 1;
-    }
+unsigned char *pack_wide_uint(unsigned char *at, uint64_t value) {
     unsigned log = value <= UINT8_MAX ? 0 : value <= UINT16_MAX ? 1 : value <= UINT32_MAX ? 2 : 3;
     *at++ = (unsigned char)(0xcc + log);
     return store(at, value, (size_t)1 << log);

@@ -39,14 +39,28 @@ struct pack_cursor {
     const unsigned char *end;
 };
 
+/* The rest of pack_read: what begins with `mark` and is not a small number. */
+bool pack_read_wide(struct pack_cursor *cursor, unsigned mark, struct pack_value *value);
 /* The next value; of an array or map only its head. False: truncated or not msgpack; the cursor is
- * then nowhere useful. */
-bool pack_read(struct pack_cursor *cursor, struct pack_value *value);
+ * then nowhere useful. Small numbers, every key among them, are read in line. */
+static inline bool pack_read(struct pack_cursor *cursor, struct pack_value *value) {
+    if (cursor->at >= cursor->end) return false;
+    unsigned mark = *cursor->at++;
+    if (mark >= 0x80) return pack_read_wide(cursor, mark, value);
+    value->type = PACK_UINT;
+    value->number = mark;
+    return true;
+}
 /* Steps over the next value with all it contains. False also beyond PACK_DEPTH_MAX levels. */
 bool pack_skip(struct pack_cursor *cursor);
 
 /* Each returns the place behind what it wrote. */
-unsigned char *pack_uint(unsigned char *at, uint64_t value);
+unsigned char *pack_wide_uint(unsigned char *at, uint64_t value); /* 128 and above */
+static inline unsigned char *pack_uint(unsigned char *at, uint64_t value) {
+    if (value >= 128) return pack_wide_uint(at, value);
+    *at = (unsigned char)value;
+    return at + 1;
+}
 unsigned char *pack_int(unsigned char *at, int64_t value);
 unsigned char *pack_nil(unsigned char *at);
 unsigned char *pack_bool(unsigned char *at, bool value);
