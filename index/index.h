@@ -44,6 +44,8 @@ struct index_options {
     uint32_t ef_construction; /* 0 = 200 */
     uint64_t seed;            /* levels and repairs; same seed and same calls give the same graph */
     uint32_t tail_max;        /* 0 = INDEX_TAIL_MAX */
+    uint32_t tail_extra;      /* more room in the tail, for points put back at start without a file:
+                                 searches scan them until they are linked */
 };
 
 struct index;

@@ -10,6 +10,7 @@ enum {
     M_DEFAULT = 16,
     TAIL_BYTES_MAX = 40 << 20, /* of vectors: a scan of about 5 ms at 8 GB/s */
     TAIL_MIN = 64,
+    TAIL_EXTRA_MAX = 1 << 30,
 };
 
 enum status view_options(const struct index_options *given, struct index_options *out) {
@@ -20,6 +21,7 @@ enum status view_options(const struct index_options *given, struct index_options
     if (options.M < GRAPH_M_MIN || options.M > GRAPH_M_MAX) return STATUS_INVALID;
     if (options.ef_construction == 0) options.ef_construction = EF_CONSTRUCTION_DEFAULT;
     if (options.ef_construction > INDEX_EF_MAX) return STATUS_INVALID;
+    if (options.tail_extra > TAIL_EXTRA_MAX) return STATUS_INVALID;
     uint32_t fits = TAIL_BYTES_MAX / (options.dimension * (uint32_t)sizeof(float));
     if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
         options.tail_max = INDEX_TAIL_MAX;
@@ -37,7 +39,7 @@ enum status view_new(const struct index_options *options, struct index_view **ou
     graph_init(&view->graph, options->M);
     epoch_init(&view->epoch);
     atomic_init(&view->n_free, 0);
-    enum status s = tail_init(&view->tail, options->tail_max);
+    enum status s = tail_init(&view->tail, options->tail_max + options->tail_extra);
     if (s != STATUS_OK) {
         index_view_drop(view);
         return s;

@@ -1,14 +1,14 @@
 /* load: from the stores to SERVING, in jobs on the blocking pool.
  *
  *     CHECK ─▶ REPLAY log to points ─▶ OPEN index file, or empty ─▶ FILL points to index ─▶ PRUNE
- * ─▶ serve a piece a job                                        a piece a job
+ * ─▶ serve a piece a job             ▲                          a piece a job └── COUNT: more than
+ * the tail takes: once more with a larger one
  *
  * The points are the truth and the index is compared with all of them: so it does not matter how
  * old its file is, nor whether it is older or newer than what the points had kept. Appending a
  * number that is there is nothing; when the index then has more points than there are, it still has
- * removed ones: those are found by number and removed. While FILL waits for room in the tail, the
- * linker works on the published holding; nobody searches it, since the shard refuses until it
- * serves. */
+ * removed ones: those are found by number and removed. Nothing waits for linking: a replica without
+ * an index file scans at first and serves at once. The index stays the job's until it is whole. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +21,23 @@
 #include "runtime/poison.h"
 
 enum {
-    REPLAY_ENTRIES = 256, /* in one job */
-    FILL_POINTS = 4096,   /* in one job */
-    FILL_BATCH = 64,      /* points of one append */
-    ROOM_LOOK_US = 2 * 1000,
+    REPLAY_ENTRIES = 256,       /* in one job */
+    FILL_POINTS = 4096,         /* in one job */
+    COUNT_POINTS = 65536,       /* in one job */
+    PRUNE_BATCH = 256,          /* numbers listed at a time */
     HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
     FIRST_TERM = 1,
 };
 
-enum load_stage { LOAD_CHECK, LOAD_REPLAY, LOAD_OPEN, LOAD_FILL, LOAD_PRUNE, LOAD_DONE };
+enum load_stage {
+    LOAD_CHECK,
+    LOAD_REPLAY,
+    LOAD_OPEN,
+    LOAD_COUNT,
+    LOAD_FILL,
+    LOAD_PRUNE,
+    LOAD_DONE
+};
 
 struct load {
     struct shard_options options; /* copied; borrows the process's stores */
@@ -41,11 +49,14 @@ struct load {
     uint64_t term;
     uint64_t applied; /* to the points */
     struct window window;
-    struct index *index; /* opened, not published yet */
-    uint64_t *numbers;   /* owned; of all live points seen, ascending */
+    struct index *index; /* owned */
+    uint32_t tail_limit; /* what the index takes without tail_extra */
+    uint32_t tail_extra;
+    uint64_t *numbers; /* owned; of all live points seen, ascending */
     size_t n_numbers;
     size_t room_numbers;
-    bool full; /* the tail needs room before the next piece */
+    uint64_t count_from; /* next number to count */
+    uint64_t n_counted;
     enum status status;
     char text[REPLICA_WHY_SIZE];
 };
@@ -130,23 +141,35 @@ static enum status replay_piece(struct load *load) {
     return s == STATUS_OK ? s : load_fail(load, s, "replay", kv_error());
 }
 
+static struct index_stats stats_of(const struct load *load) {
+    const struct index_view *view = index_view_hold(load->index);
+    struct index_stats stats = index_stats(view);
+    index_view_drop(view);
+    return stats;
+}
+
 static enum status open_index(struct load *load) {
     const struct shard_options *options = &load->options;
     char path[4096] = "";
-    if (options->index_dir)
+    if (options->index_dir && !load->ignore_file)
         shard_index_path(options->index_dir, options->store_id, path, sizeof path);
-    if (load->ignore_file && path[0]) unlink(path);
     struct index_options index = {.dimension = options->dimension,
                                   .metric = options->metric,
                                   .seed = options->store_id,
-                                  .tail_max = options->tail_max};
+                                  .tail_max = options->tail_max,
+                                  .tail_extra = load->tail_extra};
     uint64_t applied;
+    index_close(load->index);
+    load->index = NULL;
     enum status s = index_open(&index, path[0] ? path : NULL, &load->index, &applied);
     if (s == STATUS_CORRUPT) {
         unlink(path);
         s = index_open(&index, NULL, &load->index, &applied);
     }
     if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
+    if (load->tail_limit == 0)
+        load->tail_limit = (uint32_t)(index_tail_room(load->index) + stats_of(load).tail);
+    load->n_numbers = 0;
     load->stage = LOAD_FILL;
     return STATUS_OK;
 }
@@ -169,17 +192,20 @@ static enum status fill_point(struct load *load, const struct point *point) {
                                 .vector = point->vector.data,
                                 .id = point->id.data,
                                 .id_size = (uint32_t)point->id.size};
-    enum status s = index_append(load->holding->index, &entry, 1);
+    enum status s = index_append(load->index, &entry, 1);
     return s == STATUS_OK ? note_number(load, point->number) : s;
 }
 
-/* A piece of the points, as far as the tail has room. */
+static uint64_t next_number(const struct load *load) {
+    return load->n_numbers ? load->numbers[load->n_numbers - 1] + 1 : 0;
+}
+
+/* A piece of the points. */
 static enum status fill_piece(struct load *load) {
     struct point_cursor *cursor;
-    uint64_t from = load->n_numbers ? load->numbers[load->n_numbers - 1] + 1 : 0;
-    enum status s = point_cursor_open(load->options.points, load->options.store_id, from, &cursor);
+    enum status s =
+        point_cursor_open(load->options.points, load->options.store_id, next_number(load), &cursor);
     if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
-    load->full = false;
     struct point point;
     for (uint32_t i = 0; s == STATUS_OK && i < FILL_POINTS; i++) {
         if (!point_cursor_next(cursor, &point)) {
@@ -191,10 +217,37 @@ static enum status fill_piece(struct load *load) {
     }
     point_cursor_close(cursor);
     if (s == STATUS_BUSY) {
-        load->full = true;
+        load->count_from = next_number(load);
+        load->n_counted = 0;
+        load->stage = LOAD_COUNT;
         return STATUS_OK;
     }
     return s == STATUS_OK ? s : load_fail(load, s, "points to index", status_text(s));
+}
+
+/* How many more points there are than the tail took; then the index is opened with room for them.
+ */
+static enum status count_piece(struct load *load) {
+    struct point_cursor *cursor;
+    enum status s =
+        point_cursor_open(load->options.points, load->options.store_id, load->count_from, &cursor);
+    if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
+    struct point point;
+    uint32_t n = 0;
+    while (n < COUNT_POINTS && point_cursor_next(cursor, &point)) {
+        load->count_from = point.number + 1;
+        n++;
+    }
+    s = point_cursor_status(cursor);
+    point_cursor_close(cursor);
+    if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
+    load->n_counted += n;
+    if (n == COUNT_POINTS) return STATUS_OK;
+    uint64_t extra = load->n_counted + load->tail_limit;
+    if (extra > UINT32_MAX) return load_fail(load, STATUS_NO_MEMORY, "index", "too many points");
+    load->tail_extra = (uint32_t)extra;
+    load->stage = LOAD_OPEN;
+    return STATUS_OK;
 }
 
 static bool is_live(const struct load *load, uint64_t number) {
@@ -212,21 +265,19 @@ static bool is_live(const struct load *load, uint64_t number) {
 
 /* Removes what the index file had and the points have no more. */
 static enum status prune(struct load *load) {
-    struct index *index = load->holding->index;
     load->stage = LOAD_DONE;
-    if (index_stats(load->holding->view).points == load->n_numbers) return STATUS_OK;
-    uint64_t numbers[FILL_BATCH];
-    uint32_t cursor = 0;
+    if (stats_of(load).points == load->n_numbers) return STATUS_OK;
+    const struct index_view *view = index_view_hold(load->index);
+    uint64_t numbers[PRUNE_BATCH];
+    uint32_t slot = 0;
     size_t n;
-    while ((n = index_numbers(load->holding->view, &cursor, numbers, FILL_BATCH)) > 0)
-        for (size_t i = 0; i < n; i++) {
-            if (is_live(load, numbers[i])) continue;
-            enum status s = index_remove(index, numbers[i]);
-            if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
-        }
-    if (index_stats(load->holding->view).points != load->n_numbers)
-        return load_fail(load, STATUS_CORRUPT, "index", "it does not meet the points");
-    return STATUS_OK;
+    enum status s = STATUS_OK;
+    while (s == STATUS_OK && (n = index_numbers(view, &slot, numbers, PRUNE_BATCH)) > 0)
+        for (size_t i = 0; s == STATUS_OK && i < n; i++)
+            if (!is_live(load, numbers[i])) s = index_remove(load->index, numbers[i]);
+    index_view_drop(view);
+    if (s == STATUS_OK && stats_of(load).points != load->n_numbers) s = STATUS_CORRUPT;
+    return s == STATUS_OK ? s : load_fail(load, s, "index", "it does not meet the points");
 }
 
 static enum status load_work(void *context) {
@@ -240,6 +291,9 @@ static enum status load_work(void *context) {
         break;
     case LOAD_OPEN:
         load->status = open_index(load);
+        break;
+    case LOAD_COUNT:
+        load->status = count_piece(load);
         break;
     case LOAD_FILL:
         load->status = fill_piece(load);
@@ -266,34 +320,40 @@ static void next_piece(struct replica *self, struct turn *turn) {
                    .work = load_work, .done = on_piece, .abandon = load_abandon, .context = load});
 }
 
-static void look_again(void *actor, void *context, struct turn *turn) {
-    (void)context;
-    next_piece(actor, turn);
-}
-
 static void restart(void *actor, void *context, struct turn *turn) {
     (void)context;
     load_start(actor, turn);
 }
 
-/* The file contradicts the points: once more, without it. */
-static void rebuild(struct replica *self, struct turn *turn) {
-    turn_note(turn, "index file does not fit: rebuilding");
-    self->ignore_file = true;
-    load_free(self->load);
-    self->load = NULL;
-    holding_close(self->holding);
-    self->holding = NULL;
-    turn_timer(turn, HOLDING_LOOK_US, restart, NULL);
-}
-
 static void load_done(struct replica *self, struct turn *turn) {
     struct load *load = self->load;
     self->window = load->window;
-    struct load_result result = {.first = load->first, .last = load->last, .term = load->term};
+    struct load_result result = {.first = load->first,
+                                 .last = load->last,
+                                 .term = load->term,
+                                 .tail_limit = load->tail_limit,
+                                 .tail_extra = load->tail_extra};
+    holding_publish(self->holding, &load->index);
     load_free(load);
     self->load = NULL;
     replica_serve(self, &result, turn);
+}
+
+static void load_failed(struct replica *self, struct turn *turn) {
+    struct load *load = self->load;
+    bool by_file = load->stage >= LOAD_COUNT && load->status != STATUS_NO_MEMORY;
+    if (by_file &&
+        !load->ignore_file) { /* the file contradicts the points: once more, without it */
+        turn_note(turn, "%s: building the index anew", load->text);
+        load->ignore_file = true;
+        load->status = STATUS_OK;
+        load->stage = LOAD_OPEN;
+        next_piece(self, turn);
+        return;
+    }
+    replica_fail(self, load->status, "load", load->text, turn);
+    load_free(load);
+    self->load = NULL;
 }
 
 static void on_piece(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
@@ -301,27 +361,12 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     struct load *load = context;
     self->load = load;
     if (outcome->status != STATUS_OK) load->status = outcome->status;
-    if (load->status != STATUS_OK) {
-        if (load->stage >= LOAD_FILL && load->status != STATUS_NO_MEMORY && !self->ignore_file) {
-            rebuild(self, turn);
-            return;
-        }
-        replica_fail(self, load->status, "load", load->text, turn);
-        load_free(load);
-        self->load = NULL;
-        return;
-    }
-    if (load->index) holding_publish(self->holding, &load->index);
-    if (load->stage == LOAD_DONE) {
+    if (load->status != STATUS_OK)
+        load_failed(self, turn);
+    else if (load->stage == LOAD_DONE)
         load_done(self, turn);
-        return;
-    }
-    if (load->full) {
-        replica_link(self, turn);
-        turn_timer(turn, ROOM_LOOK_US, look_again, NULL);
-        return;
-    }
-    next_piece(self, turn);
+    else
+        next_piece(self, turn);
 }
 
 void load_start(struct replica *self, struct turn *turn) {
@@ -342,7 +387,6 @@ void load_start(struct replica *self, struct turn *turn) {
     }
     load->options = *options;
     load->holding = holding_again(self->holding);
-    load->ignore_file = self->ignore_file;
     self->load = load;
     next_piece(self, turn);
 }

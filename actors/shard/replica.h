@@ -28,6 +28,9 @@ struct replica {
     struct apply *apply;      /* owned; they, while in the lane and not with the blocking job */
     struct load *load;        /* owned, while in the lane */
     uint64_t applied;         /* applied to points and index */
+    uint32_t tail_limit;      /* points the index wants in its tail at most */
+    uint32_t tail_extra;      /* room beyond the limit that loading needed; not for writers */
+    uint32_t tail_loaded;     /* points that loading left there, as far as not linked yet */
     uint32_t reserved;        /* points of logged writes that the tail still has to take */
     uint64_t log_bytes;       /* applied since the last flush */
     uint64_t dirty_index;     /* entries from here on may not be flushed */
@@ -41,8 +44,7 @@ struct replica {
     bool probe_armed;
     bool flushing;
     bool saving;
-    bool room_armed;  /* a timer looks for room in the tail */
-    bool ignore_file; /* the index file did not fit the points: build anew */
+    bool room_armed; /* a timer looks for room in the tail */
 };
 
 /* shard.c */
@@ -65,6 +67,8 @@ struct load_result {
     uint64_t first; /* of the log */
     uint64_t last;  /* of the log, applied to points and index */
     uint64_t term;
+    uint32_t tail_limit; /* points the index wants in its tail at most */
+    uint32_t tail_extra; /* room beyond that, for loading */
 };
 /* shard.c: loading is done. */
 void replica_serve(struct replica *self, const struct load_result *result, struct turn *turn);

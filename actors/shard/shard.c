@@ -237,10 +237,21 @@ static enum status on_write(struct replica *self, const ShardWrite *msg, struct 
 
 static void look_for_room(void *actor, void *context, struct turn *turn);
 
+/* Points that writers may add to the tail. What loading left there beyond the limit does not keep
+ * them out, but once it is linked the tail stays as short as the index wants it. */
+static size_t tail_room(struct replica *self) {
+    size_t room = index_tail_room(self->holding->index);
+    size_t whole = (size_t)self->tail_extra + self->tail_limit;
+    size_t used = whole > room ? whole - room : 0;
+    if (used < self->tail_loaded) self->tail_loaded = (uint32_t)used;
+    size_t limit = (size_t)self->tail_limit + self->tail_loaded;
+    return limit > used ? limit - used : 0;
+}
+
 /* The journal's gate: an entry is logged only when the tail will have room for its points. */
 static bool tail_is_full(void *owner, const struct proposal *next) {
     struct replica *self = owner;
-    if (index_tail_room(self->holding->index) < (size_t)self->reserved + next->weight) return true;
+    if (tail_room(self) < (size_t)self->reserved + next->weight) return true;
     self->reserved += next->weight;
     return false;
 }
@@ -506,6 +517,9 @@ void replica_serve(struct replica *self, const struct load_result *result, struc
                                                            .durable = born ? on_durable : on_born,
                                                            .failed = on_refused,
                                                            .gate = tail_is_full});
+    self->tail_limit = result->tail_limit;
+    self->tail_extra = result->tail_extra;
+    self->tail_loaded = result->tail_extra;
     self->applied = result->last;
     self->truncated = result->first - 1;
     self->dirty_index = result->first;

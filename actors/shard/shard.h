@@ -21,9 +21,12 @@ enum {
     SHARD_PENDING_BYTES_MAX = 16 * 1024 * 1024, /* … and their bytes */
     SHARD_FLUSH_BYTES = 64 * 1024 * 1024, /* of log, until points are flushed and log is cut */
     SHARD_FLUSH_MS = 60 * 1000,           /* the same by time */
-    SHARD_SAVE_CHANGES_MIN = 10 * 1000,   /* an index that changed less is not saved: rebuilding
-                                             that little costs less than keeping it */
-    SHARD_SAVE_MS = 60 * 1000,            /* between two saves of an index */
+    /* An index that changed less is not saved: rebuilding that little costs less than keeping it.
+     * Above, it is saved when a quarter changed (so all saves of a growing index together write it
+     * some five times), or when it rests. */
+    SHARD_SAVE_CHANGES_MIN = 10 * 1000,
+    SHARD_SAVE_RESTS_MS = 10 * 1000,
+    SHARD_SAVE_MS = 5 * 1000, /* between two saves */
 };
 
 struct shard_options {

@@ -101,7 +101,7 @@ static void start_save(struct replica *self, struct turn *turn) {
     if (self->saving || !self->options.index_dir || self->changes < SHARD_SAVE_CHANGES_MIN) return;
     uint64_t now = turn_now_us(turn);
     if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
-    bool rests = now - self->changed_us >= SHARD_SAVE_MS * UINT64_C(1000);
+    bool rests = now - self->changed_us >= SHARD_SAVE_RESTS_MS * UINT64_C(1000);
     uint64_t points = index_stats(self->holding->view).points;
     if (!rests && self->changes < points / SAVE_SHARE) return;
     actor_handle linker = replica_linker(self, turn);

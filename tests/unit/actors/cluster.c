@@ -356,6 +356,13 @@ Test(cluster, writers_wait_for_room_in_the_tail) {
         cr_assert_eq(s, STATUS_OK, "%s %s", status_name(s), world_words(&world));
     }
     cr_expect_eq(search(0, 1, 1000)->n_hits, 20 * POINTS);
+    /* Without an index file all of them are in the tail at first: they are served at once, and the tail is
+     * short again before writers may fill it. */
+    world_worker_crash(&world, 0);
+    world_worker_start(&world, 0);
+    cr_expect_eq(search(0, 1, 1000)->n_hits, 20 * POINTS);
+    put("one more", 1, 1);
+    cr_expect_eq(search(0, 1, 1000)->n_hits, 20 * POINTS + 1);
     world_close(&world);
 }
 
