@@ -81,6 +81,10 @@ static void find_addresses(struct process *process) {
     if (process->role == ROLE_WORKER) address_links(config_text(config, "PD_ADDRS"), process->pd);
     if (process->role == ROLE_GATEWAY)
         address_links(config_text(config, "PLACEMENT_DRIVER"), process->pd);
+    if (strstr(process->pd, ":6001"))
+        fputs("vectron: warning: port 6001 is by custom the placement driver's gRPC port; its link "
+              "(--raft-addr) is wanted here, by default port 7001\n",
+              stderr);
 }
 
 static int open_node(struct process *process) {
@@ -184,11 +188,12 @@ static void stop_hard(int number) {
     _exit(EXIT_FAILED);
 }
 
-static void take_second_signal(const sigset_t *stops) {
+static void take_second_signal(const sigset_t *signals) {
     struct sigaction action = {.sa_handler = stop_hard};
+    signal(SIGHUP, SIG_IGN);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, stops, NULL);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
 static int serve(struct process *process, const sigset_t *signals) {

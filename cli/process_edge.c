@@ -14,7 +14,7 @@
 #include "runtime/memory.h"
 #include "schemas/edge.pb-c.h"
 
-enum { EDGES_MAX = 64, LISTENERS = 2, NAME_MAX_SIZE = 16, ASK_MS = 5000 };
+enum { EDGES_MAX = 64, LISTENERS = 2, NAME_MAX_SIZE = 32, ASK_MS = 5000 };
 
 struct process_edge {
     struct edge_listener_options listeners[LISTENERS];
