@@ -1,5 +1,5 @@
-/* process_edge: the edge actors of a process: their listeners out of the settings, their drain and reload. Main
- * thread only. */
+/* process_edge: the edge actors of a process: their listeners out of the settings, their drain and
+ * reload. Main thread only. */
 #ifndef CLI_PROCESS_EDGE_H
 #define CLI_PROCESS_EDGE_H
 
