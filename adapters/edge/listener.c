@@ -1,6 +1,6 @@
-/* listener: SO_REUSEPORT lets any process of the same user join an address unnoticed. So the first socket of this
- * process binds without it, which fails when the address is taken, and turns it on afterwards; only the others of this
- * process bind with it. The table below knows who is first. */
+/* listener: SO_REUSEPORT lets any process of the same user join an address unnoticed. So the first
+ * socket of this process binds without it, which fails when the address is taken, and turns it on
+ * afterwards; only the others of this process bind with it. The table below knows who is first. */
 #include "adapters/edge/listener.h"
 
 #include <errno.h>
@@ -83,7 +83,8 @@ static void join(const struct listener *listener, const char *port) {
     const char *address = listener->options->address;
     struct shared *entry = find(address);
     if (strcmp(port, "0") == 0) return;
-    if (!entry && (entry = find(""))) snprintf(entry->address, sizeof entry->address, "%s", address);
+    if (!entry && (entry = find("")))
+        snprintf(entry->address, sizeof entry->address, "%s", address);
     if (entry) entry->users++;
 }
 
@@ -98,7 +99,10 @@ static enum status listen_on(struct listener *listener, char *text, size_t size)
     const char *address = listener->options->address, *port = NULL;
     char host[HOST_MAX];
     struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+    };
     struct addrinfo *info = NULL;
     if (strlen(address) >= LISTENER_ADDRESS_MAX || !split(address, host, &port)) {
         snprintf(text, size, "address %.100s is not host:port", address);
@@ -123,8 +127,10 @@ static enum status listen_on(struct listener *listener, char *text, size_t size)
     return STATUS_OK;
 }
 
-enum status listener_open(struct listener *listener, const struct edge_listener_options *options,
-                          char *text, size_t size) {
+enum status listener_open(struct listener *listener,
+                          const struct edge_listener_options *options,
+                          char *text,
+                          size_t size) {
     *listener = (struct listener){.fd = -1, .options = options};
     enum status status = STATUS_OK;
     if (options->certificate)

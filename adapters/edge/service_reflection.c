@@ -17,6 +17,10 @@ typedef Grpc__Reflection__V1__ErrorResponse error_response;
 typedef Grpc__Reflection__V1__ListServiceResponse list_response;
 typedef Grpc__Reflection__V1__ServiceResponse service_response;
 
+/* The generated names, without their first 60 letters. */
+#define ASKS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##what
+#define SAYS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##what
+
 static void answer_error(struct edge_call *call,
                          reflection_response *response,
                          enum status status,
@@ -24,8 +28,7 @@ static void answer_error(struct edge_call *call,
     error_response error = GRPC__REFLECTION__V1__ERROR_RESPONSE__INIT;
     error.error_code = status_grpc(status);
     error.error_message = (char *)status_text(status);
-    response->message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+    response->message_response_case = SAYS(ERROR_RESPONSE);
     response->error_response = &error;
     edge_part(call, &response->base, turn);
 }
@@ -42,8 +45,7 @@ static void answer_file(struct edge_call *call,
     for (size_t i = 0; i < answer.n_file_descriptor_proto; i++)
         encoded[i] = (ProtobufCBinaryData){files[i].size, (uint8_t *)files[i].data};
     answer.file_descriptor_proto = encoded;
-    response->message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+    response->message_response_case = SAYS(FILE_DESCRIPTOR_RESPONSE);
     response->file_descriptor_response = &answer;
     edge_part(call, &response->base, turn);
 }
@@ -62,8 +64,7 @@ answer_services(struct edge_call *call, reflection_response *response, struct tu
         pointers[answer.n_service] = entry;
     }
     answer.service = pointers;
-    response->message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+    response->message_response_case = SAYS(LIST_SERVICES_RESPONSE);
     response->list_services_response = &answer;
     edge_part(call, &response->base, turn);
 }
@@ -78,19 +79,19 @@ static void run(void *self, struct edge_call *call, struct turn *turn) {
     response.valid_host = request->host;
     response.original_request = request;
     switch (request->message_request_case) {
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
+    case ASKS(LIST_SERVICES):
         answer_services(call, &response, turn);
         return;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
+    case ASKS(FILE_BY_FILENAME):
         found = descriptors_by_name(&set, request->file_by_filename,
                                     strlen(request->file_by_filename), &file);
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
+    case ASKS(FILE_CONTAINING_SYMBOL):
         found = descriptors_by_symbol(&set, request->file_containing_symbol, &file);
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION:
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
-        break; /* proto3 without extensions: none is found */
+    case ASKS(FILE_CONTAINING_EXTENSION):
+    case ASKS(ALL_EXTENSION_NUMBERS_OF_TYPE):
+        break; /* proto3 has no extensions: none is found */
     default:
         answer_error(call, &response, STATUS_INVALID, turn);
         return;

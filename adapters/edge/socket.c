@@ -1,9 +1,10 @@
 /* socket: events are hints only; what read and write say counts.
  *
- *   HANDSHAKE ──▶ OPEN ──connection finished──▶ LINGERING ──client closed, or CONN_LINGER_MS──▶ gone
+ *   HANDSHAKE ──▶ OPEN ──connection finished──▶ LINGERING ──client closed, or CONN_LINGER_MS──▶
+ * gone
  *
- * Lingering: our side is shut, the client's bytes are read and thrown away. Closing at once would answer them with a
- * reset, which may overtake our last words on the way to the client. */
+ * Lingering: our side is shut, the client's bytes are read and thrown away. Closing at once would
+ * answer them with a reset, which may overtake our last words on the way to the client. */
 #include "adapters/edge/socket.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ struct socket {
 
 enum io { IO_OK, IO_AGAIN, IO_CLOSED };
 
-/* --- bytes --------------------------------------------------------------------------------------------------- */
+/* --- bytes -------------------------------------------------------------------------------- */
 static enum io io_of(struct socket *socket, enum tls_result result) {
     socket->handshake_writes = result == TLS_AGAIN_WRITE;
     if (result == TLS_OK) return IO_OK;
@@ -59,7 +60,7 @@ static enum io write_some(struct socket *socket, const void *data, size_t size, 
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? IO_AGAIN : IO_CLOSED;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------------------------- */
 static void leave_again(struct socket *socket) {
     struct socket **at = &socket->owner->again;
     while (*at && *at != socket)
@@ -77,8 +78,10 @@ static void destroy(struct socket *socket, struct turn *turn) {
     tls_link_free(socket->link);
     close(socket->fd);
     if (socket->next) socket->next->prev = socket->prev;
-    if (socket->prev) socket->prev->next = socket->next;
-    else owner->sockets = socket->next;
+    if (socket->prev)
+        socket->prev->next = socket->next;
+    else
+        owner->sockets = socket->next;
     owner->n_sockets--;
     mem_free(socket);
     if (turn) owner->gone(owner, turn);
@@ -131,7 +134,7 @@ void socket_close_all(struct socket_owner *owner) {
         destroy(owner->sockets, NULL);
 }
 
-/* --- output ---------------------------------------------------------------------------------------------------- */
+/* --- output ------------------------------------------------------------------------------- */
 static void linger(struct socket *socket, struct turn *turn) {
     struct hub *hub = socket->owner->hub;
     bool abrupt = socket->conn->over || socket->state == SOCKET_HANDSHAKE;
@@ -181,12 +184,14 @@ void socket_flush(struct socket *socket, struct turn *turn) {
     } else {
         /* At the bound there may be more to say: the event that lets us go on comes at once. */
         socket->write_blocked = io == IO_AGAIN || writes == WRITES_MAX;
-        if (!watch(socket, wanted_events(socket), turn)) destroy(socket, turn);
-        else if (socket->state == SOCKET_OPEN) read_later(socket, turn);
+        if (!watch(socket, wanted_events(socket), turn))
+            destroy(socket, turn);
+        else if (socket->state == SOCKET_OPEN)
+            read_later(socket, turn);
     }
 }
 
-/* --- input ------------------------------------------------------------------------------------------------------ */
+/* --- input -------------------------------------------------------------------------------- */
 /* False: the socket is gone. */
 static bool shake_hands(struct socket *socket, struct turn *turn) {
     enum io io = io_of(socket, tls_handshake(socket->link));
@@ -215,7 +220,8 @@ static void throw_away(struct socket *socket, struct turn *turn) {
 static bool client_left(struct socket *socket) {
     char byte;
     ssize_t n = recv(socket->fd, &byte, 1, MSG_PEEK);
-    if (n > 0) socket->half_closed = true; /* there is more to read first: epoll would tell for ever */
+    /* There is more to read before its end: until then epoll would tell of it for ever. */
+    if (n > 0) socket->half_closed = true;
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
@@ -237,8 +243,10 @@ void socket_ready(struct socket *socket, struct turn *turn) {
         if (n < SOCKET_INPUT && !socket->link) break;
         reading = conn_wants_input(conn);
     }
-    if (io == IO_CLOSED) destroy(socket, turn);
-    else socket_flush(socket, turn);
+    if (io == IO_CLOSED)
+        destroy(socket, turn);
+    else
+        socket_flush(socket, turn);
 }
 
 void socket_read_again(struct socket_owner *owner, struct turn *turn) {

@@ -27,127 +27,119 @@ static size_t count(const char *text, const char *part) {
 #define HOST "Host: test\r\n"
 #define POST "POST /v1/echo/c HTTP/1.1\r\n" HOST
 
+static const struct row {
+    const char *name, *text;
+    int status; /* 0: nothing yet */
+    bool closed;
+    const char *part; /* of the answer; NULL: any */
+} requests[] = {
+    {"get", "GET /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"abc\""},
+    {"leading empty line", "\r\nGET /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, NULL},
+    {"percent", "GET /v1/echo/a%2Fb HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"a/b\""},
+    {"query", "GET /v1/echo/abc?x=y HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"abc\""},
+    {"absolute", "GET http://test/v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, "abc"},
+    {"post", POST "Content-Length: 15\r\n\r\n{\"vector\":[1,2]}", 400, true, NULL},
+    {"post whole", POST "Content-Length: 16\r\n\r\n{\"vector\":[1,2]}", 200, false,
+     "\"vector\":[1,2]"},
+    {"post empty", POST "Content-Length: 0\r\n\r\n", 200, false, "\"id\":\"c\""},
+    {"path wins", POST "Content-Length: 18\r\n\r\n{\"collection\":\"z\"}", 200, false,
+     "\"id\":\"c\""},
+    {"chunked",
+     POST "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"vector\"\r\n7;x=y\r\n:[1,2]}\r\n"
+          "0\r\nTrailer: x\r\n\r\n",
+     200, false, "\"vector\":[1,2]"},
+    {"malformed", POST "Content-Length: 3\r\n\r\n{x}", 400, false, "\"code\":3"},
+    {"http/1.0", "GET /v1/echo/abc HTTP/1.0\r\n\r\n", 200, true, "connection: close"},
+    {"1.0 alive", "GET /v1/echo/abc HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, false,
+     "connection: keep-alive"},
+    {"close", "GET /v1/echo/abc HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 200, true, NULL},
+    {"upgrade declined",
+     "GET /v1/echo/abc HTTP/1.1\r\n" HOST "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+     "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+     200, false, NULL},
+    {"unknown path", "GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, false,
+     "{\"code\":5,\"message\":\"Not Found\",\"details\":[]}"},
+    {"wrong verb", "DELETE /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 501, false,
+     "{\"code\":12,\"message\":\"Method Not Allowed\",\"details\":[]}"},
+    {"options", "OPTIONS /anywhere HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 0"},
+    {"options *", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 0"},
+    {"healthz", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", 200, false, "alive"},
+    {"livez", "GET /livez HTTP/1.1\r\n" HOST "\r\n", 200, false, "alive"},
+    {"readyz", "GET /readyz HTTP/1.1\r\n" HOST "\r\n", 200, false, "ready"},
+    {"openapi", "GET /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false, "3.1.0"},
+    {"head", "HEAD /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 19\r\n"},
+    {"grpc over 1.1", POST "Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n", 415,
+     false, "gRPC needs HTTP/2"},
+    {"grpc path", "POST /test.Echo/Unary HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 415, false,
+     NULL},
+    {"deflate", POST "Content-Encoding: deflate\r\nContent-Length: 0\r\n\r\n", 415, false, NULL},
+    {"denied", POST "Content-Length: 18\r\n\r\n{\"query\":\"denied\"}", 401, false,
+     "www-authenticate: missing Authorization header"},
+    {"busy", POST "Content-Length: 16\r\n\r\n{\"query\":\"busy\"}", 429, false,
+     "retry-after: 3\r\n"},
+    {"bad timeout", "GET /v1/echo/c HTTP/1.1\r\n" HOST "Grpc-Timeout: soon\r\n\r\n", 400, false,
+     NULL},
+    /* --- what two parsers could read differently
+       ---------------------------------------------- */
+    {"no host", "GET /v1/echo/abc HTTP/1.1\r\n\r\n", 400, true, "host"},
+    {"two hosts", "GET /v1/echo/abc HTTP/1.1\r\n" HOST HOST "\r\n", 400, true, "host"},
+    {"length and chunked", POST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     400, true, NULL},
+    {"chunked and length", POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+     400, true, NULL},
+    {"two lengths", POST "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 400, true, NULL},
+    {"equal lengths", POST "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", 400, true, NULL},
+    {"list of lengths", POST "Content-Length: 4, 4\r\n\r\nabcd", 400, true, NULL},
+    {"signed length", POST "Content-Length: +4\r\n\r\nabcd", 400, true, NULL},
+    {"negative length", POST "Content-Length: -4\r\n\r\nabcd", 400, true, NULL},
+    {"hex length", POST "Content-Length: 0x4\r\n\r\nabcd", 400, true, NULL},
+    {"huge length", POST "Content-Length: 99999999999999999999\r\n\r\n", 400, true, NULL},
+    {"two codings",
+     POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, true,
+     NULL},
+    {"gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, true, NULL},
+    {"xchunked", POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, true, NULL},
+    {"identity", POST "Transfer-Encoding: identity\r\n\r\n", 501, true, NULL},
+    {"1.0 chunked", "POST /v1/echo/c HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+     true, NULL},
+    {"space before colon", POST "Content-Length : 4\r\n\r\nabcd", 400, true, NULL},
+    {"space in name", POST "Content Length: 4\r\n\r\nabcd", 400, true, NULL},
+    {"empty name", POST ": x\r\n\r\n", 400, true, NULL},
+    {"folded", POST "X: a\r\n b\r\n\r\n", 200, false, NULL},
+    {"bare CR", POST "X: a\rb\r\n\r\n", 400, true, NULL},
+    {"chunk without size", POST "Transfer-Encoding: chunked\r\n\r\n\r\n", 400, true, NULL},
+    {"chunk size 0x", POST "Transfer-Encoding: chunked\r\n\r\n0x4\r\nabcd\r\n0\r\n\r\n", 400, true,
+     NULL},
+    {"chunk size huge", POST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400, true,
+     NULL},
+    {"chunk without end", POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400, true, NULL},
+    {"garbage", "\x16\x03\x01\x02\x01\x01\r\n\r\n", 400, true, NULL},
+    {"http/0.9", "GET /v1/echo/abc\r\n\r\n", 505, true, NULL},
+    {"http/2.0", "GET /v1/echo/abc HTTP/2.0\r\n" HOST "\r\n", 505, true, NULL},
+    {"http/1.2", "GET /v1/echo/abc HTTP/1.2\r\n" HOST "\r\n", 505, true, NULL},
+    {"unknown verb", "BREW /pot HTTP/1.1\r\n" HOST "\r\n", 400, true, NULL},
+    {"connect", "CONNECT test:80 HTTP/1.1\r\n" HOST "\r\n", 501, true, NULL},
+    {"expect magic", POST "Expect: magic\r\n\r\n", 417, true, NULL},
+    {"too large", POST "Content-Length: 300000000\r\n\r\n", 413, true, "268435456"},
+    {"half a head", "GET /v1/echo/abc HTTP/1.1\r\nHost: te", 0, false, NULL},
+    {"half a body", POST "Content-Length: 10\r\n\r\n{", 0, false, NULL},
+};
+
 Test(h1, answers_each_request_or_refuses_it) {
-    static const struct {
-        const char *name, *text;
-        int status; /* 0: nothing yet */
-        bool closed;
-        const char *part; /* of the answer; NULL: any */
-    } rows[] = {
-        {"get", "GET /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"abc\""},
-        {"leading empty line", "\r\nGET /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, NULL},
-        {"percent", "GET /v1/echo/a%2Fb HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"a/b\""},
-        {"query", "GET /v1/echo/abc?x=y HTTP/1.1\r\n" HOST "\r\n", 200, false, "\"id\":\"abc\""},
-        {"absolute", "GET http://test/v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 200, false, "abc"},
-        {"post", POST "Content-Length: 15\r\n\r\n{\"vector\":[1,2]}", 400, true, NULL},
-        {"post whole", POST "Content-Length: 16\r\n\r\n{\"vector\":[1,2]}", 200, false,
-         "\"vector\":[1,2]"},
-        {"post empty", POST "Content-Length: 0\r\n\r\n", 200, false, "\"id\":\"c\""},
-        {"path wins", POST "Content-Length: 18\r\n\r\n{\"collection\":\"z\"}", 200, false,
-         "\"id\":\"c\""},
-        {"chunked",
-         POST "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"vector\"\r\n7;x=y\r\n:[1,2]}\r\n"
-              "0\r\nTrailer: x\r\n\r\n",
-         200, false, "\"vector\":[1,2]"},
-        {"malformed", POST "Content-Length: 3\r\n\r\n{x}", 400, false, "\"code\":3"},
-        {"http/1.0", "GET /v1/echo/abc HTTP/1.0\r\n\r\n", 200, true, "connection: close"},
-        {"1.0 alive", "GET /v1/echo/abc HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, false,
-         "connection: keep-alive"},
-        {"close", "GET /v1/echo/abc HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 200, true,
-         NULL},
-        {"upgrade declined",
-         "GET /v1/echo/abc HTTP/1.1\r\n" HOST
-         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-         "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-         200, false, NULL},
-        {"unknown path", "GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, false,
-         "{\"code\":5,\"message\":\"Not Found\",\"details\":[]}"},
-        {"wrong verb", "DELETE /v1/echo/abc HTTP/1.1\r\n" HOST "\r\n", 501, false,
-         "{\"code\":12,\"message\":\"Method Not Allowed\",\"details\":[]}"},
-        {"options", "OPTIONS /anywhere HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 0"},
-        {"options *", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 0"},
-        {"healthz", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", 200, false, "alive"},
-        {"livez", "GET /livez HTTP/1.1\r\n" HOST "\r\n", 200, false, "alive"},
-        {"readyz", "GET /readyz HTTP/1.1\r\n" HOST "\r\n", 200, false, "ready"},
-        {"openapi", "GET /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false, "3.1.0"},
-        {"head", "HEAD /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false,
-         "content-length: 19\r\n"},
-        {"grpc over 1.1", POST "Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n", 415,
-         false, "gRPC needs HTTP/2"},
-        {"grpc path", "POST /test.Echo/Unary HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 415,
-         false, NULL},
-        {"deflate", POST "Content-Encoding: deflate\r\nContent-Length: 0\r\n\r\n", 415, false,
-         NULL},
-        {"denied", POST "Content-Length: 18\r\n\r\n{\"query\":\"denied\"}", 401, false,
-         "www-authenticate: missing Authorization header"},
-        {"busy", POST "Content-Length: 16\r\n\r\n{\"query\":\"busy\"}", 429, false,
-         "retry-after: 3\r\n"},
-        {"bad timeout", "GET /v1/echo/c HTTP/1.1\r\n" HOST "Grpc-Timeout: soon\r\n\r\n", 400, false,
-         NULL},
-        /* --- what two parsers could read differently
-           ---------------------------------------------- */
-        {"no host", "GET /v1/echo/abc HTTP/1.1\r\n\r\n", 400, true, "host"},
-        {"two hosts", "GET /v1/echo/abc HTTP/1.1\r\n" HOST HOST "\r\n", 400, true, "host"},
-        {"length and chunked",
-         POST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, true, NULL},
-        {"chunked and length",
-         POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n", 400, true, NULL},
-        {"two lengths", POST "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 400, true,
-         NULL},
-        {"equal lengths", POST "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", 400, true,
-         NULL},
-        {"list of lengths", POST "Content-Length: 4, 4\r\n\r\nabcd", 400, true, NULL},
-        {"signed length", POST "Content-Length: +4\r\n\r\nabcd", 400, true, NULL},
-        {"negative length", POST "Content-Length: -4\r\n\r\nabcd", 400, true, NULL},
-        {"hex length", POST "Content-Length: 0x4\r\n\r\nabcd", 400, true, NULL},
-        {"huge length", POST "Content-Length: 99999999999999999999\r\n\r\n", 400, true, NULL},
-        {"two codings",
-         POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-         true, NULL},
-        {"gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, true,
-         NULL},
-        {"xchunked", POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, true, NULL},
-        {"identity", POST "Transfer-Encoding: identity\r\n\r\n", 501, true, NULL},
-        {"1.0 chunked", "POST /v1/echo/c HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-         400, true, NULL},
-        {"space before colon", POST "Content-Length : 4\r\n\r\nabcd", 400, true, NULL},
-        {"space in name", POST "Content Length: 4\r\n\r\nabcd", 400, true, NULL},
-        {"empty name", POST ": x\r\n\r\n", 400, true, NULL},
-        {"folded", POST "X: a\r\n b\r\n\r\n", 200, false, NULL},
-        {"bare CR", POST "X: a\rb\r\n\r\n", 400, true, NULL},
-        {"chunk without size", POST "Transfer-Encoding: chunked\r\n\r\n\r\n", 400, true, NULL},
-        {"chunk size 0x", POST "Transfer-Encoding: chunked\r\n\r\n0x4\r\nabcd\r\n0\r\n\r\n", 400,
-         true, NULL},
-        {"chunk size huge", POST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400,
-         true, NULL},
-        {"chunk without end", POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400, true,
-         NULL},
-        {"garbage", "\x16\x03\x01\x02\x01\x01\r\n\r\n", 400, true, NULL},
-        {"http/0.9", "GET /v1/echo/abc\r\n\r\n", 505, true, NULL},
-        {"http/2.0", "GET /v1/echo/abc HTTP/2.0\r\n" HOST "\r\n", 505, true, NULL},
-        {"http/1.2", "GET /v1/echo/abc HTTP/1.2\r\n" HOST "\r\n", 505, true, NULL},
-        {"unknown verb", "BREW /pot HTTP/1.1\r\n" HOST "\r\n", 400, true, NULL},
-        {"connect", "CONNECT test:80 HTTP/1.1\r\n" HOST "\r\n", 501, true, NULL},
-        {"expect magic", POST "Expect: magic\r\n\r\n", 417, true, NULL},
-        {"too large", POST "Content-Length: 300000000\r\n\r\n", 413, true, "268435456"},
-        {"half a head", "GET /v1/echo/abc HTTP/1.1\r\nHost: te", 0, false, NULL},
-        {"half a body", POST "Content-Length: 10\r\n\r\n{", 0, false, NULL},
-    };
     for (size_t step = 0; step <= 3; step++)
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+            const struct row *row = &requests[i];
             struct rig rig;
             rig_open(&rig, NULL);
             rig_connect(&rig);
-            ask(&rig, rows[i].text, step);
+            ask(&rig, row->text, step);
             const char *answer = rig_text(&rig);
-            cr_expect(status_of(answer) == rows[i].status, "%s (%zu): %s", rows[i].name, step,
-                      answer);
-            cr_expect((rig.conn == NULL) == rows[i].closed, "%s (%zu): open or not", rows[i].name,
-                      step);
-            if (rows[i].part)
-                cr_expect(strstr(answer, rows[i].part), "%s (%zu): %s", rows[i].name, step, answer);
-            if (rows[i].status && rows[i].status < 500 && answer[0])
-                cr_expect(strstr(answer, "access-control-allow-origin: *\r\n"), "%s", rows[i].name);
+            cr_expect(status_of(answer) == row->status, "%s (%zu): %s", row->name, step, answer);
+            cr_expect((rig.conn == NULL) == row->closed, "%s (%zu): open or not", row->name, step);
+            if (row->part)
+                cr_expect(strstr(answer, row->part), "%s (%zu): %s", row->name, step, answer);
+            if (row->status && row->status < 500 && answer[0])
+                cr_expect(strstr(answer, "access-control-allow-origin: *\r\n"), "%s", row->name);
             rig_close(&rig);
         }
 }
