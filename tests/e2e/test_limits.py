@@ -48,7 +48,7 @@ def test_with_1000_calls_in_flight_a_drain_loses_none():
             except vectron.grpc.RpcError as error:
                 codes[error.code().name] = codes.get(error.code().name, 0) + 1
         assert codes == {'ok': 1000}, codes
-        assert server.stop() == 0
+        assert server.process.process.wait(30) == 0
 
 
 def test_eight_uploads_of_256_mib_in_a_2_gib_cgroup():
