@@ -153,7 +153,7 @@ const void *conn_output(struct conn *conn, size_t *size, struct turn *turn) {
     }
     if (conn->over) return NULL;
     *size = out->size - conn->sent;
-    return out->data + conn->sent;
+    return *size ? out->data + conn->sent : NULL;
 }
 
 void conn_wrote(struct conn *conn, size_t size) {
