@@ -85,7 +85,9 @@ Test(grpc, tells_failures_in_trailers_alone) {
 }
 
 /* A SearchRequest of collection "docs" behind its prefix. */
-#define GOOD       "\0\0\0\0\x06\x0a\x04docs"
+#define GOOD \
+    "\0\0\0\0\x06\x0a\x04" \
+    "docs"
 #define UNARY      .path = "/test.Echo/Unary"
 #define BODY(text) .body = text, .size = sizeof(text) - 1
 
