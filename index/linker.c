@@ -10,8 +10,9 @@
 #include "index/tree.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
-#include "runtime/poison.h"
 #include "runtime/rng.h"
+
+#include "runtime/poison.h"
 
 void linker_init(struct linker *linker, struct index_view *view) {
     *linker = (struct linker){.view = view, .root = SLOT_NONE};

@@ -4,8 +4,9 @@
 #include "index/numbers.h"
 
 #include "runtime/assert.h"
-#include "runtime/poison.h"
 #include "runtime/rng.h"
+
+#include "runtime/poison.h"
 
 void numbers_init(struct numbers *numbers) {
     *numbers = (struct numbers){0};

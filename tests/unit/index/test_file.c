@@ -76,7 +76,7 @@ Test(index_file, comes_back_as_it_was) {
         cr_expect_eq(after.max_level, before.max_level);
         fixture_validate(&f);
         cr_expect_eq(fixture_recall(&f, 20, 10, 0), 1.0);
-        cr_expect_gt(fixture_recall(&f, 20, 10, 64), 0.95);
+        cr_expect_gt(fixture_recall(&f, 20, 10, 50), 0.95);
         fixture_settle(&f);
         fixture_validate(&f);
         fixture_close(&f);
