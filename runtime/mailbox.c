@@ -62,6 +62,7 @@ struct parcel *mailbox_pop(struct mailbox *mailbox) {
         if (!parcel) continue;
         band->first = parcel->next;
         if (!band->first) band->last = NULL;
+        parcel_prefetch(band->first); /* the next turn's, while this one's is worked on */
         return left(mailbox, parcel);
     }
     return NULL;

@@ -18,7 +18,7 @@
 #include "runtime/turn.h"
 
 enum { PLAIN, PAGED, CLASSES };
-enum { POOL_PLAIN_MAX = 32768, POOL_PAGED_MAX = 2048, CACHE_LINE = 64 };
+enum { POOL_PLAIN_MAX = 32768, POOL_PAGED_MAX = 2048 };
 
 struct lot {
     struct parcel *first; /* borrowed from the lot's pool */
@@ -56,21 +56,13 @@ static void free_to_heap(struct parcel *parcel) {
     mem_free(parcel);
 }
 
-/* The next free one is on its way into the cache while this one is used: another core wrote it
- * last. */
-static void prefetch(const struct parcel *parcel) {
-    if (!parcel) return;
-    for (size_t at = 0; at < sizeof *parcel; at += CACHE_LINE)
-        __builtin_prefetch((const char *)parcel + at, 1);
-}
-
 static struct parcel *from_pool(struct parcel_pool *pool, int class) {
     struct parcel *parcel = pool->free[class];
     if (!parcel && atomic_load_explicit(&pool->returned[class], memory_order_relaxed))
         parcel = atomic_exchange_explicit(&pool->returned[class], NULL, memory_order_acquire);
     if (!parcel) return NULL;
     pool->free[class] = parcel->next;
-    prefetch(parcel->next);
+    parcel_prefetch(parcel->next);
     return parcel;
 }
 

@@ -51,6 +51,7 @@ enum {
     PARCEL_RESERVED = 0x80, /* in a mailbox: not counted against its bound; never on the wire */
     PARCEL_INLINE = 128,
     PARCEL_PAGE = 4096,
+    PARCEL_CACHE_LINE = 64,
 };
 
 struct parcel {
@@ -63,6 +64,13 @@ struct parcel {
     unsigned char *page; /* PARCEL_PAGE bytes that stay with the parcel, or NULL */
     _Alignas(16) unsigned char room[PARCEL_INLINE]; /* small bodies live here */
 };
+
+/* Starts to fetch a parcel into the cache: another core wrote it last, and it is used soon. NULL is
+ * fine. */
+static inline void parcel_prefetch(const struct parcel *parcel) {
+    for (size_t at = 0; parcel && at < sizeof *parcel; at += PARCEL_CACHE_LINE)
+        __builtin_prefetch((const char *)parcel + at, 1);
+}
 
 /* A parcel with room for `size` body bytes, from the calling lane's pool or the heap; the envelope
  * is zeroed but for its deadline (none). NULL: no memory. */

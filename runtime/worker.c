@@ -29,7 +29,6 @@ enum {
     SPIN_US = 50,
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
     COMPUTE_NICE = 5,
-    CACHE_LINE = 64,
     PREFETCH = 6, /* parcels fetched ahead of the one delivered */
 };
 
@@ -73,11 +72,6 @@ void worker_unwatch(struct worker *worker, int fd) {
 /* --- input
  * ----------------------------------------------------------------------------------------- */
 
-static void prefetch(const struct parcel *parcel) {
-    for (size_t at = 0; at < sizeof *parcel; at += CACHE_LINE)
-        __builtin_prefetch((const char *)parcel + at, 1);
-}
-
 static void deliver(struct worker *worker, struct parcel *parcel) {
     if (parcel->envelope.kind == PARCEL_LOOKUP)
         relay_lookup(worker->node->relay, parcel);
@@ -91,11 +85,11 @@ static void deliver_batches(struct worker *worker, struct parcel *batch) {
     while (batch) {
         struct parcel *next = batch->next;
         struct parcel **parcels = trunk_parcels(batch);
-        if (next) prefetch(next);
+        parcel_prefetch(next);
         for (size_t i = 0; i < batch->size && i < PREFETCH; i++)
-            prefetch(parcels[i]);
+            parcel_prefetch(parcels[i]);
         for (size_t i = 0; i < batch->size; i++) {
-            if (i + PREFETCH < batch->size) prefetch(parcels[i + PREFETCH]);
+            if (i + PREFETCH < batch->size) parcel_prefetch(parcels[i + PREFETCH]);
             deliver(worker, parcels[i]);
         }
         parcel_free(batch);

@@ -45,7 +45,7 @@ static void send_burst(void *actor, void *context, struct turn *turn) {
     entry.data.len = sizeof payload;
     for (int i = 0; i < BURST && stream->on_the_way < WINDOW && stream->sent < stream->messages;
          i++) {
-        entry.index = ++stream->sent;
+        stream->sent++;
         stream->on_the_way++;
         turn_tell(turn, stream->sink, &entry.base);
     }
