@@ -21,6 +21,7 @@
 
 enum {
     QUEUE_BYTES_MAX = 32 * 1024 * 1024, /* waiting for one shard; beyond: BUSY */
+    ANSWER_MARGIN_US = 100 * 1000,      /* of the caller's deadline, kept for the words */
     TRY_US = 5 * 1000 * 1000,           /* then a chunk counts as lost and is repeated */
     POINT_BYTES = 32,      /* of an encoded operation, besides id, vector and payload */
     WORDS_SHARDS_MAX = 16, /* shards named in the words of a failure */
@@ -175,9 +176,12 @@ static bool fits(const struct chunk *chunk, const struct lot *lot, size_t bytes)
            bytes + lot->bytes <= ROUTER_CHUNK_BYTES;
 }
 
+/* When to give up, in time to say why. */
 static uint64_t deadline_of(const struct request *request, struct turn *turn) {
+    uint64_t now = turn_now_us(turn);
     uint64_t deadline = request->promise.deadline_us;
-    return deadline == NO_DEADLINE ? turn_now_us(turn) + CALL_DEFAULT_US : deadline;
+    if (deadline == NO_DEADLINE) return now + CALL_DEFAULT_US;
+    return deadline > now + 2 * ANSWER_MARGIN_US ? deadline - ANSWER_MARGIN_US : deadline;
 }
 
 /* Moves what fits from the queue to the chunk; lots nobody waits for any more end here. */

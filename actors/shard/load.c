@@ -55,6 +55,8 @@ struct load {
     uint64_t *numbers; /* owned; of all live points seen, ascending */
     size_t n_numbers;
     size_t room_numbers;
+    uint64_t n_saved;    /* points the index file had */
+    uint64_t n_pruned;   /* … and the store does not */
     uint64_t count_from; /* next number to count */
     uint64_t n_counted;
     enum status status;
@@ -167,6 +169,7 @@ static enum status open_index(struct load *load) {
         s = index_open(&index, NULL, &load->index, &applied);
     }
     if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
+    load->n_saved = stats_of(load).points;
     if (load->tail_limit == 0)
         load->tail_limit = (uint32_t)(index_tail_room(load->index) + stats_of(load).tail);
     load->n_numbers = 0;
@@ -274,7 +277,10 @@ static enum status prune(struct load *load) {
     enum status s = STATUS_OK;
     while (s == STATUS_OK && (n = index_numbers(view, &slot, numbers, PRUNE_BATCH)) > 0)
         for (size_t i = 0; s == STATUS_OK && i < n; i++)
-            if (!is_live(load, numbers[i])) s = index_remove(load->index, numbers[i]);
+            if (!is_live(load, numbers[i])) {
+                s = index_remove(load->index, numbers[i]);
+                load->n_pruned++;
+            }
     index_view_drop(view);
     if (s == STATUS_OK && stats_of(load).points != load->n_numbers) s = STATUS_CORRUPT;
     return s == STATUS_OK ? s : load_fail(load, s, "index", "it does not meet the points");
@@ -333,6 +339,8 @@ static void load_done(struct replica *self, struct turn *turn) {
                                  .term = load->term,
                                  .tail_limit = load->tail_limit,
                                  .tail_extra = load->tail_extra};
+    self->changes = load->n_numbers - (load->n_saved - load->n_pruned) + load->n_pruned;
+    self->changed_us = turn_now_us(turn);
     holding_publish(self->holding, &load->index);
     load_free(load);
     self->load = NULL;

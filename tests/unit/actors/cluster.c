@@ -97,9 +97,8 @@ Test(cluster, names_and_sizes_are_judged_with_words) {
     cr_expect_eq(world_create(&world, "..", 2, 1), STATUS_INVALID);
     cr_expect_eq(world_create(&world, "three", 3, 0), STATUS_OK);
     cr_expect_eq(world_put(&world, "three", "a", 1, 1, ""), STATUS_INVALID);
-    cr_expect_str_eq(
-        world_words(&world),
-        "vector dimension 2 does not match index dimension 3 of collection \"three\"");
+    cr_expect_str_eq(world_words(&world),
+                     "vector dimension 2 does not match index dimension 3 of collection \"three\"");
     cr_expect_null(world_search(&world, "three", 1, 1, 1));
     cr_expect_str_eq(
         world_words(&world),
@@ -146,9 +145,11 @@ static size_t stores_of(struct place *place) {
     uint64_t ids[64];
     size_t n_points = 0, n = 0;
     size_t n_logs = log_store_ids(place->log, ids, 64);
-    for (size_t i = 0; i < n_logs && i < 64; i++) n += ids[i] >= 16;
+    for (size_t i = 0; i < n_logs && i < 64; i++)
+        n += ids[i] >= 16;
     cr_assert_eq(point_store_ids(place->points, ids, 64, &n_points), STATUS_OK);
-    for (size_t i = 0; i < n_points && i < 64; i++) n += ids[i] >= 16;
+    for (size_t i = 0; i < n_points && i < 64; i++)
+        n += ids[i] >= 16;
     return n;
 }
 
@@ -308,11 +309,11 @@ Test(cluster, the_metadata_survives_power_loss_and_its_log_stays_short) {
     put("a", 1, 1);
     for (int i = 0; i < 400; i++) { /* three entries each */
         cr_assert_eq(world_create(&world, "brief", 2, 1), STATUS_OK, "%s", world_words(&world));
-        cr_assert_eq(sim_call(world.sim, "router",
-                              MESSAGE(RouterDeleteCollection, router_delete_collection,
-                                      .name = "brief"),
-                              10 * SECOND, &reply),
-                     STATUS_OK);
+        cr_assert_eq(
+            sim_call(world.sim, "router",
+                     MESSAGE(RouterDeleteCollection, router_delete_collection, .name = "brief"),
+                     10 * SECOND, &reply),
+            STATUS_OK);
         sim_trace_clear(world.sim);
     }
     struct log_state state;
@@ -356,8 +357,8 @@ Test(cluster, writers_wait_for_room_in_the_tail) {
         cr_assert_eq(s, STATUS_OK, "%s %s", status_name(s), world_words(&world));
     }
     cr_expect_eq(search(0, 1, 1000)->n_hits, 20 * POINTS);
-    /* Without an index file all of them are in the tail at first: they are served at once, and the tail is
-     * short again before writers may fill it. */
+    /* Without an index file all of them are in the tail at first: they are served at once, and the
+     * tail is short again before writers may fill it. */
     world_worker_crash(&world, 0);
     world_worker_start(&world, 0);
     cr_expect_eq(search(0, 1, 1000)->n_hits, 20 * POINTS);
@@ -408,7 +409,8 @@ Test(cluster, a_replica_that_cannot_apply_is_quarantined_and_recovers_by_a_resta
     world_close(&world);
 }
 
-/* A worker's disks were replaced by empty ones: that is a loss and said so, not an empty collection. */
+/* A worker's disks were replaced by empty ones: that is a loss and said so, not an empty
+ * collection. */
 Test(cluster, lost_data_is_not_served_as_an_empty_collection) {
     world_open(&world, &(struct world_options){.workers = 1});
     create(1);

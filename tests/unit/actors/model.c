@@ -1,6 +1,7 @@
-/* Seeded histories against a model: one client writes, deletes, gets and searches while workers lose their power and
- * the placement driver comes and goes. An operation that failed may or may not have happened, until the next
- * acknowledged write of its id. Replay one: VECTRON_SEED=N build/…/test_actors --filter 'model/…'. */
+/* Seeded histories against a model: one client writes, deletes, gets and searches while workers
+ * lose their power and the placement driver comes and goes. An operation that failed may or may not
+ * have happened, until the next acknowledged write of its id. Replay one: VECTRON_SEED=N
+ * build/…/test_actors --filter 'model/…'. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,12 +84,16 @@ static void disturb(struct model *model) {
     uint32_t n = (uint32_t)rng_below(&model->rng, WORKERS);
     switch (rng_below(&model->rng, 4)) {
     case 0:
-        if (world->workers[n].up) world_worker_crash(world, n);
-        else world_worker_start(world, n);
+        if (world->workers[n].up)
+            world_worker_crash(world, n);
+        else
+            world_worker_start(world, n);
         break;
     case 1:
-        if (world->pd.up) world_pd_stop(world);
-        else world_pd_start(world);
+        if (world->pd.up)
+            world_pd_stop(world);
+        else
+            world_pd_start(world);
         break;
     case 2: /* long enough for flushes and cuts of the log */
         sim_run(world->sim, rng_below(&model->rng, 90 * SECOND));
@@ -112,14 +117,19 @@ static void run(uint64_t seed) {
                                        .block_us = (uint32_t)rng_below(&model->rng, 3000)});
     enum status s = world_create(&model->world, "docs", 2, 3);
     cr_assert_eq(s, STATUS_OK, "seed %lu: %s", (unsigned long)seed, world_words(&model->world));
-    for (int key = 0; key < KEYS; key++) wrote(model, key, ABSENT, STATUS_OK);
+    for (int key = 0; key < KEYS; key++)
+        wrote(model, key, ABSENT, STATUS_OK);
     for (model->step = 1; model->step < STEPS; model->step++) {
         int key = (int)rng_below(&model->rng, KEYS);
         uint64_t what = rng_below(&model->rng, 20);
-        if (what < 10) write_one(model, key);
-        else if (what < 15) get_one(model, key);
-        else if (what < 19) search_all(model);
-        else disturb(model);
+        if (what < 10)
+            write_one(model, key);
+        else if (what < 15)
+            get_one(model, key);
+        else if (what < 19)
+            search_all(model);
+        else
+            disturb(model);
         sim_trace_clear(model->world.sim);
     }
     for (uint32_t i = 0; i < WORKERS; i++)
@@ -140,5 +150,6 @@ Test(model, one_client_sees_a_linearizable_history_through_crashes) {
         run(strtoull(one, NULL, 10));
         return;
     }
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) run(seed);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        run(seed);
 }

@@ -1,4 +1,5 @@
-/* One shard with its log actor, searcher and linker in a simulated node: its conversation as traces. */
+/* One shard with its log actor, searcher and linker in a simulated node: its conversation as
+ * traces. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -76,8 +77,8 @@ static enum status ask(const ProtobufCMessage *message) {
     return sim_call(sim, "shard/7", message, 10 * SECOND, &reply);
 }
 
-static enum status write_op(uint64_t router, uint64_t sequence, const char *id, bool remove,
-                            float x) {
+static enum status
+write_op(uint64_t router, uint64_t sequence, const char *id, bool remove, float x) {
     float vector[] = {x, 0};
     ShardOperation op = SHARD_OPERATION__INIT;
     op.id = (char *)id;
@@ -85,8 +86,8 @@ static enum status write_op(uint64_t router, uint64_t sequence, const char *id, 
     op.n_vector = remove ? 0 : 2;
     op.vector = vector;
     ShardOperation *ops[] = {&op};
-    return ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = router,
-                       .sequence = sequence, .n_operations = 1, .operations = ops));
+    return ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = router, .sequence = sequence,
+                       .n_operations = 1, .operations = ops));
 }
 
 static size_t found(void) {
@@ -144,9 +145,8 @@ Test(shard, a_repeat_of_a_write_under_way_is_applied_once) {
     op.n_vector = 2;
     op.vector = vector;
     ShardOperation *ops[] = {&op};
-    const ProtobufCMessage *write =
-        MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 9, .sequence = 1,
-                .n_operations = 1, .operations = ops);
+    const ProtobufCMessage *write = MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 9,
+                                            .sequence = 1, .n_operations = 1, .operations = ops);
     sim_tell(sim, "shard/7", write);
     cr_assert_eq(ask(write), STATUS_OK);
     cr_assert_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_OK);

@@ -32,8 +32,11 @@ static void stores_close(struct place *place) {
     log_store_close(place->log);
 }
 
-static void spawn(struct world *world, uint32_t node, const char *name,
-                  const struct actor_type *type, const void *options) {
+static void spawn(struct world *world,
+                  uint32_t node,
+                  const char *name,
+                  const struct actor_type *type,
+                  const void *options) {
     actor_handle actor = sim_spawn_on(world->sim, node, name, type, options);
     assert(actor != 0);
 }
@@ -68,8 +71,8 @@ static void worker_actors_start(struct world *world, struct place *place) {
 }
 
 static void worker_actors_stop(struct world *world, struct place *place) {
-    static const char *const names[] = {"keeper",     "searcher/0", "searcher/1",
-                                        "linker/0", "linker/1"};
+    static const char *const names[] = {"keeper", "searcher/0", "searcher/1", "linker/0",
+                                        "linker/1"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         sim_stop_on(world->sim, place->node, names[i]);
 }
@@ -164,10 +167,11 @@ void world_close(struct world *world) {
     kv_close(world->pd.points_disk);
 }
 
-/* --- a client ------------------------------------------------------------------------------------------- */
+/* --- a client
+ * ------------------------------------------------------------------------------------------- */
 
-static enum status call(struct world *world, const ProtobufCMessage *message,
-                        const ProtobufCMessage **reply) {
+static enum status
+call(struct world *world, const ProtobufCMessage *message, const ProtobufCMessage **reply) {
     return sim_call(world->sim, "router", message, 60 * SECOND, reply);
 }
 
@@ -175,8 +179,8 @@ const char *world_words(const struct world *world) {
     return sim_words(world->sim);
 }
 
-enum status world_create(struct world *world, const char *name, uint32_t dimension,
-                         uint32_t shards) {
+enum status
+world_create(struct world *world, const char *name, uint32_t dimension, uint32_t shards) {
     const ProtobufCMessage *reply;
     return call(world,
                 MESSAGE(RouterCreateCollection, router_create_collection, .name = (char *)name,
@@ -184,8 +188,12 @@ enum status world_create(struct world *world, const char *name, uint32_t dimensi
                 &reply);
 }
 
-enum status world_put(struct world *world, const char *collection, const char *id, float x,
-                      float y, const char *payload) {
+enum status world_put(struct world *world,
+                      const char *collection,
+                      const char *id,
+                      float x,
+                      float y,
+                      const char *payload) {
     const ProtobufCMessage *reply;
     float vector[] = {x, y};
     RouterPoint point = ROUTER_POINT__INIT;
@@ -203,19 +211,18 @@ enum status world_put(struct world *world, const char *collection, const char *i
 
 enum status world_delete(struct world *world, const char *collection, const char *id) {
     const ProtobufCMessage *reply;
-    return call(world,
-                MESSAGE(RouterDelete, router_delete, .collection = (char *)collection,
-                        .id = (char *)id),
-                &reply);
+    return call(
+        world,
+        MESSAGE(RouterDelete, router_delete, .collection = (char *)collection, .id = (char *)id),
+        &reply);
 }
 
-enum status world_get(struct world *world, const char *collection, const char *id, float *x,
-                      float *y) {
+enum status
+world_get(struct world *world, const char *collection, const char *id, float *x, float *y) {
     const ProtobufCMessage *reply;
-    enum status s = call(world,
-                         MESSAGE(RouterGet, router_get, .collection = (char *)collection,
-                                 .id = (char *)id),
-                         &reply);
+    enum status s = call(
+        world, MESSAGE(RouterGet, router_get, .collection = (char *)collection, .id = (char *)id),
+        &reply);
     if (s != STATUS_OK) return s;
     const RouterPoint *point = (const RouterPoint *)reply;
     assert(point->base.descriptor == &router_point__descriptor);
@@ -225,8 +232,8 @@ enum status world_get(struct world *world, const char *collection, const char *i
     return STATUS_OK;
 }
 
-const RouterHits *world_search(struct world *world, const char *collection, float x, float y,
-                               uint32_t k) {
+const RouterHits *
+world_search(struct world *world, const char *collection, float x, float y, uint32_t k) {
     const ProtobufCMessage *reply;
     float vector[] = {x, y};
     enum status s = call(world,

@@ -1,5 +1,6 @@
-/* world: a simulated cluster for tests: stores in memory, one node for the placement driver and the router, one
- * for each worker; or everything in one node. Workers can be stopped, lose their power and come back. */
+/* world: a simulated cluster for tests: stores in memory, one node for the placement driver and the
+ * router, one for each worker; or everything in one node. Workers can be stopped, lose their power
+ * and come back. */
 #ifndef TESTS_UNIT_ACTORS_WORLD_H
 #define TESTS_UNIT_ACTORS_WORLD_H
 
@@ -62,20 +63,25 @@ void world_worker_start(struct world *world, uint32_t n);
 void world_pd_stop(struct world *world);
 void world_pd_start(struct world *world);
 
-/* --- a client ------------------------------------------------------------------------------------------- */
+/* --- a client
+ * ------------------------------------------------------------------------------------------- */
 
-enum status world_create(struct world *world, const char *name, uint32_t dimension,
-                         uint32_t shards);
+enum status
+world_create(struct world *world, const char *name, uint32_t dimension, uint32_t shards);
 /* Puts a point (x, y) with a payload. */
-enum status world_put(struct world *world, const char *collection, const char *id, float x,
-                      float y, const char *payload);
+enum status world_put(struct world *world,
+                      const char *collection,
+                      const char *id,
+                      float x,
+                      float y,
+                      const char *payload);
 enum status world_delete(struct world *world, const char *collection, const char *id);
 /* OK: *x and *y are the point's, the payload starts with `payload`. */
-enum status world_get(struct world *world, const char *collection, const char *id, float *x,
-                      float *y);
+enum status
+world_get(struct world *world, const char *collection, const char *id, float *x, float *y);
 /* The k nearest of (x, y), borrowed until the next call. NULL: sim_words says why. */
-const RouterHits *world_search(struct world *world, const char *collection, float x, float y,
-                               uint32_t k);
+const RouterHits *
+world_search(struct world *world, const char *collection, float x, float y, uint32_t k);
 const char *world_words(const struct world *world);
 
 #endif

@@ -1,0 +1,192 @@
+/* The router's answers that need more than one message: pages, streams, sessions; and latency of
+ * creation. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/memory.h"
+#include "tests/unit/actors/world.h"
+
+static struct world world;
+
+/* An actor that asks the router and counts the parts of the answer. */
+struct client {
+    uint32_t parts;     /* with page_more */
+    uint32_t snapshots; /* the others, the final one too */
+    uint32_t hits;      /* since the last snapshot began */
+    uint32_t final_hits;
+    bool begins;
+    enum status status;
+    bool done;
+};
+static struct client seen;
+
+static void on_hits(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)turn;
+    const RouterHits *hits = outcome_as(outcome, RouterHits, router_hits);
+    if (hits) {
+        if (seen.begins) seen.hits = 0;
+        seen.hits += (uint32_t)hits->n_hits;
+        seen.begins = !hits->page_more;
+        if (hits->page_more)
+            seen.parts++;
+        else
+            seen.snapshots++;
+    }
+    if (outcome->more) return;
+    seen.final_hits = seen.hits;
+    seen.status = outcome->status;
+    seen.done = true;
+}
+
+static enum status client_open(void *self, const void *options, struct turn *turn) {
+    (void)self;
+    memset(&seen, 0, sizeof seen);
+    seen.begins = true;
+    turn_call(turn, &(struct call){.to = turn_find(turn, "router"),
+                                   .message = options,
+                                   .done = on_hits,
+                                   .deadline_us = turn_now_us(turn) + 60 * SECOND});
+    return STATUS_OK;
+}
+
+static const struct handler nothing[] = {{NULL, NULL}};
+static const struct actor_type client_type = {.kind = "client",
+                                              .size = sizeof(struct client),
+                                              .handlers = nothing,
+                                              .open = client_open,
+                                              .lane = LANE_IO};
+
+static void run_client(const ProtobufCMessage *message) {
+    sim_spawn(world.sim, "client", &client_type, message);
+    sim_run(world.sim, 5 * SECOND);
+    cr_assert(seen.done);
+    cr_assert_eq(seen.status, STATUS_OK, "%s", status_name(seen.status));
+    sim_stop(world.sim, "client");
+}
+
+static void fill(uint32_t dimension, uint32_t shards, int points) {
+    cr_assert_eq(world_create(&world, "docs", dimension, shards), STATUS_OK, "%s",
+                 world_words(&world));
+    float *vector = mem_zero(dimension, sizeof *vector);
+    for (int i = 0; i < points; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "p%d", i);
+        vector[0] = (float)i;
+        RouterPoint point = ROUTER_POINT__INIT;
+        point.id = id;
+        point.n_vector = dimension;
+        point.vector = vector;
+        RouterPoint *rows[] = {&point};
+        const ProtobufCMessage *reply;
+        enum status s = sim_call(world.sim, "router",
+                                 MESSAGE(RouterUpsert, router_upsert, .collection = "docs",
+                                         .n_points = 1, .points = rows),
+                                 60 * SECOND, &reply);
+        cr_assert_eq(s, STATUS_OK, "%s", world_words(&world));
+        sim_trace_clear(world.sim);
+    }
+    mem_free(vector);
+}
+
+Test(gateway, large_answers_come_in_pages) {
+    enum { DIMENSION = 20000, POINTS = 60 }; /* 80 KB each */
+    world_open(&world, &(struct world_options){.workers = 1});
+    fill(DIMENSION, 2, POINTS);
+    static float query[DIMENSION];
+    run_client(MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = DIMENSION,
+                       .vector = query, .top_k = 50, .include_vectors = true));
+    cr_expect_eq(seen.final_hits, 50);
+    cr_expect_eq(seen.snapshots, 1);
+    cr_expect(seen.parts >= 3 && seen.parts <= 5, "%u", seen.parts);
+    world_close(&world);
+}
+
+Test(gateway, a_stream_sends_the_best_so_far_as_each_shard_answers) {
+    world_open(&world, &(struct world_options){.workers = 2});
+    fill(2, 4, 40);
+    float query[] = {0, 0};
+    run_client(MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = 2,
+                       .vector = query, .top_k = 30, .stream = true));
+    cr_expect_eq(seen.snapshots, 4);
+    cr_expect_eq(seen.final_hits, 30);
+    world_close(&world);
+}
+
+Test(gateway, a_session_token_covers_what_was_written) {
+    world_open(&world, &(struct world_options){.workers = 1});
+    cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
+    float vector[] = {1, 1};
+    RouterPoint point = ROUTER_POINT__INIT;
+    point.id = "a";
+    point.n_vector = 2;
+    point.vector = vector;
+    RouterPoint *rows[] = {&point};
+    const ProtobufCMessage *reply;
+    cr_assert_eq(sim_call(world.sim, "router",
+                          MESSAGE(RouterUpsert, router_upsert, .collection = "docs", .n_points = 1,
+                                  .points = rows),
+                          SECOND, &reply),
+                 STATUS_OK);
+    cr_expect_str_eq(((const RouterUpserted *)reply)->session, "1.1:2", "birth was entry 1");
+    const struct {
+        const char *session;
+        enum status expected;
+    } rows_of[] = {{"1.1:2", STATUS_OK},
+                   {"", STATUS_OK},
+                   {"1.9:ffff", STATUS_OK}, /* of a shard that is not there */
+                   {"nonsense", STATUS_INVALID},
+                   {"1.1:ffff", STATUS_NOT_READY}}; /* more than was ever written */
+    for (size_t i = 0; i < sizeof rows_of / sizeof *rows_of; i++)
+        cr_expect_eq(
+            sim_call(world.sim, "router",
+                     MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = 2,
+                             .vector = vector, .top_k = 5, .session = (char *)rows_of[i].session),
+                     10 * SECOND, &reply),
+            rows_of[i].expected, "%s", rows_of[i].session);
+    world_close(&world);
+}
+
+/* A page for 16 shards, some of which are away: who asked learns how much of it was written. */
+Test(gateway, a_partly_failed_upsert_says_what_was_written) {
+    enum { POINTS = 40 };
+    world_open(&world, &(struct world_options){.workers = 2});
+    cr_assert_eq(world_create(&world, "docs", 2, 2), STATUS_OK);
+    world_worker_stop(&world, 1);
+    RouterPoint points[POINTS], *rows[POINTS];
+    char ids[POINTS][8];
+    float vector[] = {1, 1};
+    for (int i = 0; i < POINTS; i++) {
+        router_point__init(&points[i]);
+        snprintf(ids[i], sizeof ids[i], "p%d", i);
+        points[i].id = ids[i];
+        points[i].n_vector = 2;
+        points[i].vector = vector;
+        rows[i] = &points[i];
+    }
+    const ProtobufCMessage *upsert = MESSAGE(RouterUpsert, router_upsert, .collection = "docs",
+                                             .n_points = POINTS, .points = rows);
+    const ProtobufCMessage *reply;
+    struct world *w = &world;
+    enum status s = sim_call(w->sim, "router", upsert, 8 * SECOND, &reply);
+    cr_expect_eq(status_grpc(s), 14, "%s", status_name(s));
+    cr_expect(strstr(world_words(w), " of 40 points written; shard 1: "), "%s", world_words(w));
+    world_worker_start(w, 1);
+    cr_expect_eq(sim_call(w->sim, "router", upsert, 60 * SECOND, &reply), STATUS_OK,
+                 "repeating is safe: %s", world_words(w));
+    cr_expect_eq(world_search(w, "docs", 1, 1, 100)->n_hits, POINTS);
+    world_close(w);
+}
+
+/* With disks that take 2 ms: birth of a collection is four syncs deep, not a wait for the next
+ * beat. */
+Test(gateway, a_collection_is_there_within_100_ms) {
+    world_open(&world, &(struct world_options){.workers = 2, .block_us = 2000});
+    sim_run(world.sim, 10 * SECOND);
+    uint64_t before = sim_now_us(world.sim);
+    cr_assert_eq(world_create(&world, "docs", 2, 8), STATUS_OK);
+    uint64_t took = sim_now_us(world.sim) - before;
+    cr_expect_lt(took, 100 * 1000, "%lu us", (unsigned long)took);
+    fprintf(stderr, "creation: %lu us of virtual time\n", (unsigned long)took);
+    world_close(&world);
+}
