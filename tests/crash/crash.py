@@ -52,7 +52,7 @@ class Knowledge:
 
 
 class Writer(threading.Thread):
-    """Writes until the server is gone. Versions grow for ever."""
+    """Writes until the server was killed. Versions grow for ever."""
 
     versions = 1
 
@@ -63,16 +63,18 @@ class Writer(threading.Thread):
         self.client = server.client(timeout=20)
         self.surprise = None
         self.acknowledged = 0
+        self.killed = threading.Event()
 
     def run(self):
-        try:
-            while self.write():
-                pass
-        except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED):
-                self.surprise = f'{error.code()}: {error.details()}'
-        finally:
-            self.client.close()
+        gone = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
+        while not self.killed.is_set() and not self.surprise:
+            try:
+                self.write()
+            except grpc.RpcError as error:
+                if error.code() not in gone:
+                    self.surprise = f'{error.code()}: {error.details()}'
+                time.sleep(0.01)  # a shard may still load
+        self.client.close()
 
     def write(self):
         name = self.random.choice(list(COLLECTIONS))
@@ -93,7 +95,6 @@ class Writer(threading.Thread):
         for key in keys:
             self.knowledge.is_now(key, now)
         self.acknowledged += 1
-        return True
 
 
 class World:
@@ -133,6 +134,9 @@ class World:
         for writer in writers:
             writer.start()
         time.sleep(self.random.uniform(0.1, 1.5))
+        self.server.kill()
+        for writer in writers:
+            writer.killed.set()
         words = self.lose_power()
         for writer in writers:
             writer.join(30)
@@ -174,16 +178,28 @@ class World:
             self.knowledge.is_now((name, id_), found)
             if found != DELETED:
                 alive[id_] = found
-        reply = client.Search(collection=name, vector=[0] * COLLECTIONS[name]['dimension'], top_k=10_000, exact=True,
-                              include_metadata=True)
+        reply = self.patiently(lambda: client.Search(
+            collection=name, vector=[0] * COLLECTIONS[name]['dimension'], top_k=10_000, exact=True, include_metadata=True))
         seen = {hit.id: int(hit.payload['version']) for hit in reply.results}
         if seen != alive or len(reply.results) != len(alive):
             different = {i for i in seen.keys() | alive.keys() if seen.get(i) != alive.get(i)}
             raise Wrong(f'{name}: search and get differ about {sorted(different)[:5]}')
 
+    @staticmethod
+    def patiently(call, seconds=60):
+        """A shard that still loads says UNAVAILABLE, and clients try again."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return call()
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
     def get(self, client, name, id_):
         try:
-            point = client.Get(collection=name, id=id_).point
+            point = self.patiently(lambda: client.Get(collection=name, id=id_)).point
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND and 'collection' not in error.details().split('"')[0]:
                 return DELETED
