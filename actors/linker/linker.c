@@ -21,8 +21,8 @@
 #include "runtime/poison.h"
 
 enum {
-    STEP_FLOATS = 1 << 20, /* of distances in a step: some 0.3 ms */
-    STEP_DISTANCES_MIN = 64,
+    STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
+    DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
     PATH_SIZE = 4096,
     SAVE_STEP_BYTES = 4 * 1024 * 1024, /* between two looks whether the shard closed */
 };
@@ -93,8 +93,8 @@ static struct job *get(struct linker *self, uint64_t shard) {
 }
 
 static size_t budget_of(const struct holding *holding) {
-    size_t distances = STEP_FLOATS / holding->dimension;
-    return distances < STEP_DISTANCES_MIN ? STEP_DISTANCES_MIN : distances;
+    size_t distances = STEP_COST / (DISTANCE_COST + holding->dimension);
+    return distances > 0 ? distances : 1;
 }
 
 /* One step; true while there is more to do. A failure (no memory) ends the job: the points stay in

@@ -18,10 +18,10 @@
 #include "runtime/poison.h"
 
 enum {
-    STEP_FLOATS = 1 << 20, /* of distances in a step: some 0.3 ms */
-    STEP_DISTANCES_MIN = 64,
-    FILL_STEP = 64, /* hits filled from the cache in a step */
-    HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
+    STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
+    DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
+    FILL_STEP = 64,      /* hits filled from the cache in a step */
+    HIT_BYTES = 32,      /* of an encoded hit, besides id, payload and vector */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
@@ -165,8 +165,7 @@ static enum search_want fail(struct search *search, enum status status) {
 }
 
 static enum search_want step_searching(struct search *search) {
-    size_t budget = STEP_FLOATS / search->holding->dimension;
-    if (budget < STEP_DISTANCES_MIN) budget = STEP_DISTANCES_MIN;
+    size_t budget = STEP_COST / (DISTANCE_COST + search->holding->dimension) + 1;
     bool done = false;
     enum status s = index_search_step(search->reader, budget, &done);
     if (s != STATUS_OK) return fail(search, s);
