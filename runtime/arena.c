@@ -28,8 +28,10 @@ static struct arena_chunk *next_chunk(struct arena *arena, size_t size) {
     if (!fresh) return NULL;
     fresh->capacity = capacity;
     fresh->next = NULL;
-    if (chunk) chunk->next = fresh;
-    else arena->first = fresh;
+    if (chunk)
+        chunk->next = fresh;
+    else
+        arena->first = fresh;
     return fresh;
 }
 

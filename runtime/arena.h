@@ -1,4 +1,5 @@
-/* arena: memory that goes away all at once. Chunks are kept for the next use. One thread at a time. */
+/* arena: memory that goes away all at once. Chunks are kept for the next use. One thread at a time.
+ */
 #ifndef RUNTIME_ARENA_H
 #define RUNTIME_ARENA_H
 

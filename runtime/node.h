@@ -1,6 +1,7 @@
 /* node: the runtime of one process: lanes, blocking pool, mailboxes, registry, links, sys actor.
  *
- *   node_open ─▶ node_spawn … ─▶ node_wait (until node_stop, from any thread or a signal) ─▶ node_close
+ *   node_open ─▶ node_spawn … ─▶ node_wait (until node_stop, from any thread or a signal) ─▶
+ * node_close
  *
  * node_* calls are for the process's own threads (main, tests, tools), not for actors. */
 #ifndef RUNTIME_NODE_H
@@ -11,14 +12,14 @@
 struct node;
 
 struct node_options {
-    const char *name;        /* "gateway", for sys and traces */
-    uint32_t io_lanes;       /* 0 = max(1, cores / 4) */
-    uint32_t compute_lanes;  /* 0 = cores */
-    uint32_t blocking;       /* threads of the blocking pool; 0 = 4 */
-    const char *link;        /* where peers reach this process: "tcp://127.0.0.1:9191",
-                                "ipc://…"; NULL: nobody does. Port 0 or * picks a free one */
-    uint64_t seed;           /* 0 = from the operating system */
-    bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
+    const char *name;       /* "gateway", for sys and traces */
+    uint32_t io_lanes;      /* 0 = max(1, cores / 4) */
+    uint32_t compute_lanes; /* 0 = cores */
+    uint32_t blocking;      /* threads of the blocking pool; 0 = 4 */
+    const char *link;       /* where peers reach this process: "tcp://127.0.0.1:9191",
+                               "ipc://…"; NULL: nobody does. Port 0 or * picks a free one */
+    uint64_t seed;          /* 0 = from the operating system */
+    bool spin;              /* spin up to 50 us before sleeping while a request is outstanding */
 };
 /* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */
 MUST_USE enum status node_open(const struct node_options *options, struct node **out);
@@ -34,8 +35,8 @@ bool node_failed(const struct node *node);
 /* A top-level actor under the node's root supervisor; waits until it opened (or says why not). */
 MUST_USE enum status node_spawn(struct node *node, const struct spawn *spawn, actor_handle *out);
 
-/* One synchronous call from a plain thread. *reply is a protobuf-c message freed by node_reply_free.
- * text (may be NULL) gets the failure's words. address NULL: this process. */
+/* One synchronous call from a plain thread. *reply is a protobuf-c message freed by
+ * node_reply_free. text (may be NULL) gets the failure's words. address NULL: this process. */
 struct node_call {
     const char *address;
     const char *name;
@@ -44,8 +45,8 @@ struct node_call {
     char *text;
     size_t text_size;
 };
-MUST_USE enum status node_call(struct node *node, const struct node_call *call,
-                               ProtobufCMessage **reply);
+MUST_USE enum status
+node_call(struct node *node, const struct node_call *call, ProtobufCMessage **reply);
 void node_reply_free(ProtobufCMessage *reply);
 
 /* The address peers use, with the port that was picked; "" when there is none. */
