@@ -81,6 +81,15 @@ static bool begin(struct edge_call *call, int http, const char *type) {
     return (!type || put(call, "content-type", type)) && http_answer_headers(call);
 }
 
+/* The whole body of an answer whose head is begun. HEAD: its length is told, it is not sent. */
+static bool whole_body(struct edge_call *call, const void *data, size_t size) {
+    struct answer *answer = &call->answer;
+    answer->ended = true;
+    if (strcmp(call->verb, "HEAD") != 0) return body_append(&answer->out, data, size) == STATUS_OK;
+    answer->bare = true;
+    return put_number(call, &answer->headers, "content-length", size);
+}
+
 static bool begin_events(struct edge_call *call) {
     call->beat_us = call->hub->now_us + call->hub->limits.beat_ms * (uint64_t)1000;
     return begin(call, 200, "text/event-stream") && put(call, "cache-control", "no-cache") &&
@@ -155,15 +164,13 @@ static bool http_failure_headers(struct edge_call *call, const struct failure *f
 }
 
 static void http_fail(struct edge_call *call, const struct failure *failure, struct turn *turn) {
-    struct answer *answer = &call->answer;
     struct buffer json = {0};
-    bool fresh = !answer->started;
-    answer->ended = true;
+    bool fresh = !call->answer.started;
     if (!fresh) buffer_printf(&json, "event: error\ndata: ");
     error_json(&json, failure);
     if (!fresh) buffer_printf(&json, "\n\n");
     bool ok = !json.failed && (!fresh || http_failure_headers(call, failure));
-    ok = ok && body_append(&answer->out, json.data, json.size) == STATUS_OK;
+    ok = whole_body(call, json.data, json.size) && ok;
     buffer_free(&json);
     if (ok)
         pass_on(call, fresh, turn);
@@ -329,7 +336,7 @@ static bool
 encode_elsewhere(struct edge_call *call, const ProtobufCMessage *response, struct turn *turn) {
     if (call->kind != CALL_HTTP || !call->hub->hooks->parse) return false;
     size_t size = protobuf_c_message_get_packed_size(response);
-    if (size <= EDGE_PARSE_INLINE_MAX) return false;
+    if (size <= EDGE_ENCODE_INLINE_MAX) return false;
     struct edge_job *job = job_new();
     if (!job || body_expect(&job->input, size) != STATUS_OK) {
         job_drop(job);
@@ -404,15 +411,8 @@ void answer_beat(struct edge_call *call, struct turn *turn) {
 /* --- pages of our own --------------------------------------------------------------------- */
 void answer_page(
     struct edge_call *call, int http, const char *type, const char *text, struct turn *turn) {
-    struct answer *answer = &call->answer;
     bool ok = begin(call, http, type);
-    answer->ended = true;
-    if (strcmp(call->verb, "HEAD") == 0) {
-        answer->bare = true;
-        ok = ok && put_number(call, &answer->headers, "content-length", strlen(text));
-    } else {
-        ok = ok && body_append(&answer->out, text, strlen(text)) == STATUS_OK;
-    }
+    ok = whole_body(call, text, strlen(text)) && ok;
     call->stage = CALL_ENDED;
     if (ok)
         pass_on(call, true, turn);

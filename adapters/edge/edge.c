@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "adapters/edge/budget.h"
 #include "adapters/edge/exchange.h"
@@ -39,6 +40,7 @@ struct edge {
     bool awake;        /* a turn of on_wake is under way */
     uint64_t timer;    /* of the runtime */
     uint64_t timer_us; /* when it fires; UINT64_MAX: not set */
+    time_t dated;      /* the second that hub.date tells */
     char parser[PARSER_NAME_MAX];
     bool drained;
     bool owes_drained; /* to the promise */
@@ -55,9 +57,21 @@ ACTOR_HANDLERS(edge_handlers, EDGE_ACCEPTS);
 static void on_timer(void *self, void *context, struct turn *turn);
 static void on_accept(void *self, void *context, uint32_t events, struct turn *turn);
 
+/* HTTP wants the time of day in each answer; it is spelled once a second. */
+static void tell_date(struct edge *self, struct turn *turn) {
+    time_t seconds = (time_t)(turn_wall_ms(turn) / 1000);
+    struct tm parts;
+    if (seconds == self->dated) return;
+    self->dated = seconds;
+    /* Without a locale set (and the process sets none) the names are English, as they must be. */
+    strftime(self->hub.date, sizeof self->hub.date, "%a, %d %b %Y %H:%M:%S GMT",
+             gmtime_r(&seconds, &parts));
+}
+
 static void enter(struct edge *self, struct turn *turn) {
     self->inside = true;
     self->hub.now_us = turn_now_us(turn);
+    tell_date(self, turn);
 }
 
 static void set_timer(struct edge *self, struct turn *turn) {
@@ -176,9 +190,8 @@ static const struct hub_hooks hooks = {
 
 /* --- sockets ------------------------------------------------------------------------------ */
 static void on_socket(void *actor, void *context, uint32_t events, struct turn *turn) {
-    (void)events;
     enter(actor, turn);
-    socket_ready(context, turn);
+    socket_ready(context, events, turn);
     leave(actor, turn);
 }
 

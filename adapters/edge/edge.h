@@ -16,6 +16,8 @@ enum {
     EDGE_HEADER_MAX = 32 * 1024,  /* bytes of names and values of one request; beyond it 431 */
     EDGE_STREAM_MAX = 4 * 1024 * 1024,  /* bytes of a streamed answer waiting for a slow reader */
     EDGE_STREAM_CLOGGED = 256 * 1024,   /* edge_call_clogged from here */
+    EDGE_ENCODE_INLINE_MAX = 32 * 1024, /* larger answers become JSON on a compute lane: floats are
+                                           slow to write */
     EDGE_PARSE_INLINE_MAX = 256 * 1024, /* larger bodies are decoded on a compute lane */
 
     EDGE_HANDSHAKE_MS = 10 * 1000, /* TLS */

@@ -56,7 +56,8 @@ static bool metadata(struct edge_call *call) {
 }
 
 bool http_answer_headers(struct edge_call *call) {
-    return cors(call) && metadata(call);
+    const char *date = call->hub->date;
+    return (!*date || put(call, "date", date)) && cors(call) && metadata(call);
 }
 
 /* --- pages -------------------------------------------------------------------------------- */

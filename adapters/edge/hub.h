@@ -13,6 +13,8 @@
 #include "adapters/edge/edge.h"
 #include "adapters/edge/timeouts.h"
 
+enum { HUB_DATE_MAX = 32 };
+
 struct conn;
 struct hub;
 struct edge_job;
@@ -52,6 +54,7 @@ struct hub {
     void *actor; /* self of the services' methods */
 
     uint64_t now_us;
+    char date[HUB_DATE_MAX]; /* of HTTP answers, kept by the shell; "" = not told */
     struct timeouts timeouts;
     struct timeout drain;
     uint64_t drain_hard_us;

@@ -217,31 +217,41 @@ static void throw_away(struct socket *socket, struct turn *turn) {
 }
 
 /* While a request is answered nothing is read, but its client may leave. True: it has. */
-static bool client_left(struct socket *socket) {
+static bool client_left(struct socket *socket, uint32_t events) {
     char byte;
+    if (events & (EPOLLHUP | EPOLLERR)) return true;
+    if (!(events & EPOLLRDHUP)) return false;
     ssize_t n = recv(socket->fd, &byte, 1, MSG_PEEK);
-    /* There is more to read before its end: until then epoll would tell of it for ever. */
-    if (n > 0) socket->half_closed = true;
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    if (n < 0) return errno != EAGAIN && errno != EINTR;
+    /* Bytes before the end: TLS's goodbye, or pipelined requests, which are still answered. Until
+     * they are read epoll would tell of the end for ever. */
+    if (n > 0 && !socket->link) socket->half_closed = true;
+    return !socket->half_closed;
 }
 
-void socket_ready(struct socket *socket, struct turn *turn) {
-    struct conn *conn = socket->conn;
+static enum io read_all(struct socket *socket, struct turn *turn) {
+    enum io io = IO_OK;
+    for (unsigned i = 0; i < READS_MAX && io == IO_OK && conn_wants_input(socket->conn); i++) {
+        size_t n = 0;
+        io = read_some(socket, &n);
+        if (n) conn_input(socket->conn, socket->owner->input, n, turn);
+        if (n < SOCKET_INPUT && !socket->link) break; /* the socket was empty */
+    }
+    return io;
+}
+
+void socket_ready(struct socket *socket, uint32_t events, struct turn *turn) {
+    enum io io = IO_OK;
     if (socket->state == SOCKET_LINGERING) {
         throw_away(socket, turn);
         return;
     }
     if (socket->state == SOCKET_HANDSHAKE && !shake_hands(socket, turn)) return;
-    enum io io = IO_OK;
-    bool reading = socket->state == SOCKET_OPEN && conn_wants_input(conn);
-    if (socket->state == SOCKET_OPEN && !reading && !socket->half_closed && client_left(socket))
-        io = IO_CLOSED;
-    for (unsigned i = 0; reading && i < READS_MAX && io == IO_OK; i++) {
-        size_t n = 0;
-        io = read_some(socket, &n);
-        if (n) conn_input(conn, socket->owner->input, n, turn);
-        if (n < SOCKET_INPUT && !socket->link) break;
-        reading = conn_wants_input(conn);
+    if (socket->state == SOCKET_OPEN) {
+        if (conn_wants_input(socket->conn))
+            io = read_all(socket, turn);
+        else if (client_left(socket, events))
+            io = IO_CLOSED;
     }
     if (io == IO_CLOSED)
         destroy(socket, turn);
@@ -256,6 +266,6 @@ void socket_read_again(struct socket_owner *owner, struct turn *turn) {
         struct socket *socket = list;
         list = socket->again_next;
         socket->again = false;
-        socket_ready(socket, turn); /* frees no other socket of the list */
+        socket_ready(socket, 0, turn); /* frees no other socket of the list */
     }
 }

@@ -24,10 +24,11 @@ struct socket_owner {
 enum { SOCKET_INPUT = 128 * 1024 };
 
 /* Takes the descriptor, closes it on failure. tls NULL: plain text. */
-MUST_USE enum status socket_open(struct socket_owner *owner, int fd, struct tls *tls,
-                                 struct turn *turn);
-/* Something happened on the descriptor, or the socket is in owner->again. May free it. */
-void socket_ready(struct socket *socket, struct turn *turn);
+MUST_USE enum status
+socket_open(struct socket_owner *owner, int fd, struct tls *tls, struct turn *turn);
+/* Something happened on the descriptor (EPOLL bits; 0: the socket was in owner->again). May free
+ * it. */
+void socket_ready(struct socket *socket, uint32_t events, struct turn *turn);
 /* The connection has something to write, or is over. May free it. */
 void socket_flush(struct socket *socket, struct turn *turn);
 /* Serves owner->again once. */

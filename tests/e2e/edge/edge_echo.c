@@ -3,8 +3,8 @@
  *     edge_echo [-n EDGES] [-c CERTIFICATE -k KEY] [-b BUDGET_BYTES] ADDRESS…     with -c the last
  * address speaks TLS
  *
- * Prints "listening ADDRESS" a line for each. SIGHUP reloads certificates, SIGTERM drains (10 s)
- * and prints how many calls were cut. */
+ * Prints "listening ADDRESS" a line for each. SIGHUP reloads certificates, SIGUSR1 prints counters,
+ * SIGTERM drains (10 s) and prints how many calls were cut. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,10 +67,26 @@ static void *drain(void *name) {
     return NULL;
 }
 
+static void print_stats(const char *name) {
+    EdgeAskStats message = EDGE_ASK_STATS__INIT;
+    ProtobufCMessage *reply = ask(name, &message.base);
+    const EdgeStats *stats = (const EdgeStats *)reply;
+    if (stats)
+        printf("stats connections=%llu calls=%llu now=%llu cancelled=%llu budget=%llu\n",
+               (unsigned long long)stats->connections_now, (unsigned long long)stats->calls,
+               (unsigned long long)stats->calls_now, (unsigned long long)stats->calls_cancelled,
+               (unsigned long long)stats->budget_used);
+    node_reply_free(reply);
+}
+
 static void serve(char names[][16], int n, const sigset_t *signals) {
     pthread_t threads[EDGES_MAX];
     int number = 0;
-    while (sigwait(signals, &number) == 0 && number == SIGHUP) {
+    while (sigwait(signals, &number) == 0 && (number == SIGHUP || number == SIGUSR1)) {
+        if (number == SIGUSR1) {
+            print_stats(names[0]);
+            continue;
+        }
         EdgeReload message = EDGE_RELOAD__INIT;
         for (int i = 0; i < n; i++) {
             ProtobufCMessage *reply = ask(names[i], &message.base);
@@ -139,6 +155,7 @@ int main(int argc, char **argv) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
     echo_wait = wait_timed;

@@ -72,6 +72,10 @@ class Server:
         with open(self.certificate, 'rb') as file:
             return grpc.secure_channel(self.secure, grpc.ssl_channel_credentials(file.read()), options=[*LARGE, *options])
 
+    def stats(self):
+        self.process.send_signal(signal.SIGUSR1)
+        return {name: int(value) for name, value in re.findall(r'(\w+)=(\d+)', self.line())}
+
     def connect(self):
         client = socket.create_connection(('127.0.0.1', self.port))
         client.settimeout(5)
@@ -317,11 +321,23 @@ def test_refusals_reach_the_client(server):
 
 
 def test_lost_clients(server):
-    for _ in range(200):
-        client = server.connect()
-        client.sendall(b'POST /v1/echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 18\r\n\r\n{"timeoutMs":1000}')
+    """Clients that leave by FIN and by RST, plain and TLS, some with a pipelined request behind: no call stays."""
+    request = b'POST /v1/echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 18\r\n\r\n{"timeoutMs":1000}'
+    before = server.stats()
+    for i in range(200):
+        client = server.connect_tls() if i % 4 == 3 else server.connect()
+        client.sendall(request * (2 if i % 8 == 0 else 1))
+        if i % 4 == 1:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
         client.close()
+    time.sleep(0.4)
+    cancelled = server.stats()['cancelled'] - before['cancelled']
+    assert cancelled >= 150, cancelled
     assert unary(server.channel())(pb.SearchRequest(collection='a')).results[0].id == 'a'
+    time.sleep(4.5)
+    after = server.stats()
+    assert after['now'] == 0 and after['budget'] == 0, after
+    assert server.process.poll() is None
 
 
 def test_garbage(server):

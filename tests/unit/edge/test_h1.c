@@ -68,6 +68,8 @@ static const struct row {
     {"readyz", "GET /readyz HTTP/1.1\r\n" HOST "\r\n", 200, false, "ready"},
     {"openapi", "GET /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false, "3.1.0"},
     {"head", "HEAD /openapi.json HTTP/1.1\r\n" HOST "\r\n", 200, false, "content-length: 19\r\n"},
+    {"head of nothing", "HEAD /nothing HTTP/1.1\r\n" HOST "\r\n", 404, false,
+     "content-length: 45\r\n"},
     {"grpc over 1.1", POST "Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n", 415,
      false, "gRPC needs HTTP/2"},
     {"grpc path", "POST /test.Echo/Unary HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 415, false,
@@ -369,6 +371,21 @@ Test(h1, echoes_only_listed_origins) {
     ask(&rig, "OPTIONS / HTTP/1.1\r\n" HOST "Origin: http://b.exampl\r\n\r\n", 0);
     cr_expect(!strstr(rig_text(&rig), "access-control-allow-origin"));
     rig_close(&rig);
+}
+
+Test(h1, sends_no_body_after_head) {
+    static const char *const paths[] = {"/healthz", "/nothing", "/v1/echo/a"};
+    for (size_t i = 0; i < 3; i++) {
+        struct rig rig;
+        char text[128];
+        rig_open(&rig, NULL);
+        rig_connect(&rig);
+        snprintf(text, sizeof text, "HEAD %s HTTP/1.1\r\n" HOST "\r\n", paths[i]);
+        ask(&rig, text, 0);
+        const char *answer = rig_text(&rig), *end = strstr(answer, "\r\n\r\n");
+        cr_expect(end && end[4] == 0, "%s: %s", paths[i], answer);
+        rig_close(&rig);
+    }
 }
 
 Test(h1, passes_metadata_both_ways) {
