@@ -31,8 +31,8 @@ static enum status get_header(struct load *load) {
     /* A slot takes a byte of the file at least, which bounds what a lie can make us allocate. */
     uint64_t rest = load->stream.left + load->stream.size - load->stream.at;
     bool fits = header->n_slots <= SLOTS_MAX && header->n_slots <= rest &&
-                header->n_tail <= header->n_slots && header->n_tail <= INDEX_TAIL_MAX &&
-                header->entry <= header->n_slots && header->root <= header->n_slots;
+                header->n_tail <= header->n_slots && header->entry <= header->n_slots &&
+                header->root <= header->n_slots;
     return ours && fits ? STATUS_OK : STATUS_CORRUPT;
 }
 

@@ -138,6 +138,24 @@ Test(index_file, writes_go_on_while_it_is_saved_and_are_repeated_after) {
     }
 }
 
+/* A tail that was larger for a while (tail_extra) still fits when the options no longer say so. */
+Test(index_file, a_tail_beyond_the_limit_comes_back) {
+    struct fixture f;
+    struct index_options options = {.dimension = 1, .tail_max = 100, .tail_extra = INDEX_TAIL_MAX};
+    fixture_open(&f, &options, 1);
+    float vector[1] = {1};
+    for (uint64_t number = 1; number <= INDEX_TAIL_MAX + 50; number++) {
+        struct index_point point = {number, vector, "a", 1};
+        cr_assert_eq(index_append(f.index, &point, 1), STATUS_OK);
+    }
+    save(&f, 3);
+    f.options.tail_extra = 0;
+    reopen(&f, 3);
+    cr_expect_eq(stats_of(&f).tail, INDEX_TAIL_MAX + 50);
+    fixture_validate(&f);
+    fixture_close(&f);
+}
+
 Test(index_file, an_abandoned_save_leaves_the_old_file) {
     struct fixture f;
     fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
