@@ -17,6 +17,7 @@
 #include "actors/shard/replica.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
+#include "runtime/log.h"
 #include "runtime/memory.h"
 #include "schemas/pd.pb-c.h"
 #include "schemas/shard.pb-c.h"
@@ -58,9 +59,21 @@ void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size
 /* --- states
  * ------------------------------------------------------------------------------------------- */
 
+/* What a person must act on, or waits for, does not hide in the trace. */
+static void log_move(const struct replica *self, enum replica_state state) {
+    uint64_t shard = self->options.shard;
+    if (state == REPLICA_QUARANTINED)
+        log_error("shard/%" PRIu64 " is quarantined: %s", shard, self->why);
+    else if (state == REPLICA_DISK_FULL)
+        log_error("shard/%" PRIu64 " is read-only until disk space is free: %s", shard, self->why);
+    else if (self->state == REPLICA_DISK_FULL)
+        log_info("shard/%" PRIu64 " takes writes again", shard);
+}
+
 void replica_move(struct replica *self, enum replica_state state, struct turn *turn) {
     if (self->state == state) return;
     turn_note(turn, "%s -> %s", state_names[self->state], state_names[state]);
+    log_move(self, state);
     self->state = state;
     if (state == REPLICA_SERVING) self->why[0] = '\0';
     KeeperShard told = KEEPER_SHARD__INIT;
