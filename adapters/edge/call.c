@@ -15,6 +15,7 @@
 #include "runtime/memory.h"
 
 enum {
+    ARENA_KEPT = 64 * 1024,    /* bytes a call used, up to which it keeps its memory */
     SPARE_MAX = 256,           /* calls kept, each with its arenas' first chunks */
     DEADLINE_GRACE_US = 20000, /* the service's own words about the deadline come first */
     METHOD_SIZE_MAX = 64,
@@ -132,9 +133,17 @@ struct edge_call *call_new(struct conn *conn, const struct carrier *carrier) {
     return call;
 }
 
+/* An arena keeps its first chunk, whose size its first user chose: a large one is not kept. */
+static void calm(struct arena *arena) {
+    if (arena->total > ARENA_KEPT)
+        arena_free(arena);
+    else
+        arena_reset(arena);
+}
+
 static void keep_or_free(struct hub *hub, struct edge_call *call) {
-    arena_reset(&call->arena);
-    arena_reset(&call->message);
+    calm(&call->arena);
+    calm(&call->message);
     if (hub->n_spare < SPARE_MAX) {
         call->next = hub->spare;
         hub->spare = call;
@@ -254,6 +263,7 @@ void call_rearm(struct edge_call *call) {
     if (waits_for_body(call) && body_due(call) < due) due = body_due(call);
     if (answer_pending(call) && stall_due(call) < due) due = stall_due(call);
     if (!call->answer.ended && call->beat_us < due) due = call->beat_us;
+    if (call->reset_us && call->reset_us < due) due = call->reset_us;
     if (due == NO_DEADLINE)
         timeouts_clear(&call->hub->timeouts, &call->timeout);
     else
@@ -271,7 +281,8 @@ static void on_timeout(struct timeout *timeout, struct turn *turn) {
     struct edge_call *call =
         (struct edge_call *)((char *)timeout - offsetof(struct edge_call, timeout));
     uint64_t now = call->hub->now_us;
-    if (answer_pending(call) && stall_due(call) <= now) {
+    bool stalled = answer_pending(call) && stall_due(call) <= now;
+    if (stalled || (call->reset_us && call->reset_us <= now)) {
         call->carrier->abort(call);
         return;
     }
