@@ -1,8 +1,8 @@
 /* call: the life of a request between its stream and its work. See exchange.h for the picture.
  *
  * Invariants: a call is in hub->calls until it is freed; conn is NULL exactly when its stream is
- * gone; only a call in PARSING or RUNNING has work under way, so a call without conn in any other
- * stage does not exist. */
+ * gone; only a call in PARSING, RUNNING or ENCODING has work under way, so a call without conn
+ * in any other stage does not exist. */
 #include "adapters/edge/call.h"
 
 #include <string.h>

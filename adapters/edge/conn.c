@@ -1,7 +1,7 @@
 /* conn: what both protocols share: telling them apart, output, time, the end.
  *
- *   UNKNOWN ──"PRI" or ALPN h2──▶ H2         broken: nothing is read any more, what is queued goes
- * out └────────── else ────────▶ H1         over: nothing more goes out either */
+ *   UNKNOWN ──"PRI", ALPN h2──▶ H2      broken: nothing is read any more, what is queued goes out
+ *      └────────── else ──────▶ H1      over: nothing more goes out either */
 #include "adapters/edge/conn.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* edge: the actor around the hub: sockets, the clock, one timer, messages.
  *
- *   descriptor ready ─┐                                     ┌─ dirty connections are written
- *   timer due ────────┼─▶ enter: now_us ─▶ hub, sockets ─▶ leave ─ the timer is set to the next due
- * time a service answers ┘ (wake: soon)
+ *   descriptor ready ──┐                                         ┌─ dirty connections are written
+ *   timer due ─────────┼─▶ enter: now_us ─▶ hub, sockets ─▶ leave
+ *   a service answers ─┘ (wake: soon)                            └─ the timer is set anew
  *
  * Draining: listeners close, the hub ends its calls and connections, sockets linger, then EdgeDrain
  * is answered and the actor exits. */

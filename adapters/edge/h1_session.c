@@ -2,8 +2,9 @@
  * requests; what was read too far waits in `ahead`.
  *
  *   idle ──first byte──▶ head ──▶ body ──▶ whole ──answer out──▶ idle, or the end
- *                          └────────┴── answered early: the end, for the rest of the body would be
- * read as a request */
+ *                          └────────┴── answered early ──▶ the end
+ *
+ * The rest of a body that was answered early would be read as a request: so that is the end. */
 #include "adapters/edge/h1_session.h"
 
 #include <http_parser.h>

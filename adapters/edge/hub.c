@@ -1,7 +1,8 @@
 /* hub: the tables and lists of one edge, its timeouts and its drain.
  *
- *   SERVING ──hub_drain──▶ NOTICED ──EDGE_DRAIN_NOTICE_MS──▶ DRAINING ──last connection, or hard
- * deadline──▶ drained */
+ *   SERVING ──hub_drain──▶ NOTICED ──EDGE_DRAIN_NOTICE_MS──▶ DRAINING ──▶ drained
+ *
+ * Drained is it with the last connection, which the hard deadline cuts if need be. */
 #include "adapters/edge/hub.h"
 
 #include <string.h>

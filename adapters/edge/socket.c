@@ -1,7 +1,6 @@
 /* socket: events are hints only; what read and write say counts.
  *
- *   HANDSHAKE ──▶ OPEN ──connection finished──▶ LINGERING ──client closed, or CONN_LINGER_MS──▶
- * gone
+ *   HANDSHAKE ──▶ OPEN ──finished──▶ LINGERING ──client closed, or CONN_LINGER_MS──▶ gone
  *
  * Lingering: our side is shut, the client's bytes are read and thrown away. Closing at once would
  * answer them with a reset, which may overtake our last words on the way to the client. */
