@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "actors/keeper/keeper.h"
 #include "actors/linker/linker.h"
@@ -19,7 +18,9 @@
 #include "actors/searcher/searcher.h"
 #include "actors/shelf.h"
 #include "runtime/assert.h"
+#include "runtime/machine.h"
 #include "runtime/memory.h"
+#include "runtime/watermark.h"
 #include "storage/log_store.h"
 #include "storage/point_store.h"
 
@@ -217,27 +218,6 @@ enum status role_pd_start(struct node *node, const struct role_pd_options *optio
 /* --- worker
  * --------------------------------------------------------------------------------------------- */
 
-static uint32_t cores(void) {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (uint32_t)n : 1;
-}
-
-/* RAM of the machine, or of the cgroup when that is less. */
-static uint64_t memory(void) {
-    uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
-    uint64_t bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
-                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        FILE *file = fopen(files[i], "r");
-        unsigned long long limit;
-        if (!file) continue;
-        if (fscanf(file, "%llu", &limit) == 1 && limit < bytes) bytes = limit;
-        fclose(file);
-    }
-    return bytes;
-}
-
 static uint64_t disk(const char *path) {
     struct statvfs fs;
     return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_blocks * fs.f_frsize : 0;
@@ -275,14 +255,15 @@ static enum status start_keeper(struct node *node, const struct role_worker_opti
         .points = storage->points,
         .shelf = storage->shelf,
         .index_dir = storage->index_dir,
+        .memory = watermark_now,
         .pd = keep(storage, options->pd),
         .link = keep(storage, options->link),
         .grpc_address = keep(storage, options->grpc_address),
         .region = keep(storage, options->region),
         .zone = keep(storage, options->zone),
         .rack = keep(storage, options->rack),
-        .cpu_cores = options->cpu_cores ? options->cpu_cores : cores(),
-        .memory_bytes = options->memory_bytes ? options->memory_bytes : memory(),
+        .cpu_cores = options->cpu_cores ? options->cpu_cores : machine_cores(),
+        .memory_bytes = options->memory_bytes ? options->memory_bytes : machine_memory(),
         .disk_bytes = options->disk_bytes ? options->disk_bytes : disk(storage->data_dir)};
     if (!keeper->pd || !keeper->link || !keeper->grpc_address || !keeper->region || !keeper->zone ||
         !keeper->rack)
@@ -292,7 +273,7 @@ static enum status start_keeper(struct node *node, const struct role_worker_opti
 
 enum status role_worker_start(struct node *node, const struct role_worker_options *options) {
     struct role_storage *storage = options->storage;
-    uint32_t n = options->searchers ? options->searchers : cores();
+    uint32_t n = options->searchers ? options->searchers : machine_cores();
     if (!storage->points)
         return fail(STATUS_INVALID, "a worker needs a store of points (log_only is set)");
     if (n > SHELF_SEARCHERS_MAX)

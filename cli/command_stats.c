@@ -98,9 +98,12 @@ static void print_links(const SysReport *report) {
 }
 
 static void print_report(const SysReport *report, bool all) {
-    printf("%s, version %s, up %.1f s, memory %.1f MB, %u threads\n\n", report->node,
-           report->version, (double)report->uptime_ms / 1000, (double)report->rss_bytes / 1048576,
-           report->threads);
+    printf("%s, version %s, up %.1f s, memory %.1f MB, %u threads\n", report->node, report->version,
+           (double)report->uptime_ms / 1000, (double)report->rss_bytes / 1048576, report->threads);
+    if (report->memory_limit)
+        printf("%.1f MB in use of the limit of %.1f MB (VECTRON_MEMORY_LIMIT)\n",
+               (double)report->memory_used / 1048576, (double)report->memory_limit / 1048576);
+    putchar('\n');
     print_actors(report, all);
     putchar('\n');
     print_lanes(report);

@@ -18,7 +18,9 @@
 #include "cli/address.h"
 #include "cli/process_edge.h"
 #include "runtime/log.h"
+#include "runtime/memory.h"
 #include "runtime/node.h"
+#include "runtime/watermark.h"
 
 enum { POLL_MS = 200, SOCKET_PATH_MAX = 100 /* sun_path has 108 bytes */ };
 
@@ -87,6 +89,13 @@ static void find_addresses(struct process *process) {
               stderr);
 }
 
+/* The heap and its limit: nothing has been allocated that counts. */
+static void set_memory(const struct process *process) {
+    mem_settle();
+    if (process->role == ROLE_PD) return; /* metadata only: it takes in neither points nor bodies */
+    watermark_set((uint64_t)config_number(process->config, "VECTRON_MEMORY_LIMIT"));
+}
+
 static int open_node(struct process *process) {
     const struct config *config = process->config;
     struct node_options options = {
@@ -153,6 +162,7 @@ static int start(struct process *process) {
     int code = open_folder(process);
     if (code != EXIT_OK) return code;
     find_addresses(process);
+    set_memory(process);
     code = open_node(process);
     if (code == EXIT_OK && process->role != ROLE_GATEWAY) code = open_storage(process);
     if (code == EXIT_OK) code = start_roles(process);

@@ -4,13 +4,13 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "adapters/edge/edge.h"
 #include "adapters/edge/openapi.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "runtime/log.h"
+#include "runtime/machine.h"
 #include "runtime/memory.h"
 #include "schemas/edge.pb-c.h"
 
@@ -69,7 +69,7 @@ static struct edge_limits limits_of(const struct config *config) {
 static size_t edges_of(const struct config *config) {
     int64_t n = config_number(config, "VECTRON_EDGES");
     if (n == 0) n = config_number(config, "VECTRON_IO_LANES");
-    if (n == 0) n = sysconf(_SC_NPROCESSORS_ONLN) / 4;
+    if (n == 0) n = machine_cores() / 4;
     return n < 1 ? 1 : n > EDGES_MAX ? EDGES_MAX : (size_t)n;
 }
 

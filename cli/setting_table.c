@@ -76,6 +76,9 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_DRAIN_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 100, .high = 600e3,
      .roles = EDGES, .group = "Process", .effect = "After SIGTERM calls under way may finish for this long; then they are cut."},
 
+    {.name = "VECTRON_MEMORY_LIMIT", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 1024 * GIGA, .roles = STORES | ROLE_GATEWAY, .group = "Process",
+     .effect = "When this process uses more, new points and large bodies are refused (RESOURCE_EXHAUSTED, 429); reads and deletes go on. 0 = 85 % of the machine's memory, or of the control group's; at most 95 %."},
+
     {.name = "VECTRON_IO_LANES", .type = SETTING_INT, .fallback = "0", .low = 0, .high = 256, .roles = SERVERS, .group = "Threads",
      .effect = "Threads of edge, router, shards. 0 = max(1, cores / 4)."},
     {.name = "VECTRON_COMPUTE_LANES", .type = SETTING_INT, .fallback = "0", .low = 0, .high = 1024, .roles = SERVERS, .group = "Threads",

@@ -1,9 +1,15 @@
 /* memory: malloc behind a counter and a failure hook. Two relaxed atomics a call. */
 #include "runtime/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    MAPPED_MIN = 4 << 20, /* larger blocks are mapped one by one and leave no hole behind */
+    TOP_MAX = 8 << 20,    /* free bytes at the end of an arena */
+};
 
 static _Atomic uint64_t made;
 static _Atomic uint64_t freed;
@@ -58,6 +64,15 @@ void mem_free(void *memory) {
     if (!memory) return;
     atomic_fetch_add_explicit(&freed, 1, memory_order_relaxed);
     free(memory);
+}
+
+void mem_settle(void) {
+    mallopt(M_MMAP_THRESHOLD, MAPPED_MIN); /* also ends its growing by itself */
+    mallopt(M_TRIM_THRESHOLD, TOP_MAX);
+}
+
+void mem_trim(void) {
+    malloc_trim(0);
 }
 
 void mem_fail_at(uint64_t nth) {

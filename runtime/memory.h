@@ -18,6 +18,12 @@ void *mem_copy(const void *bytes, size_t size) __attribute__((malloc, warn_unuse
 /* NULL is fine. */
 void mem_free(void *memory);
 
+/* For servers, before the first thread: freed memory goes back to the kernel sooner than glibc
+ * would by itself, which after one large upload keeps up to 64 MB in each of its arenas. */
+void mem_settle(void);
+/* Gives the heap's free pages back to the kernel, as far as it can. Milliseconds and more. */
+void mem_trim(void);
+
 /* Test hook: the nth allocation of this process from now on returns NULL (0 = never). */
 void mem_fail_at(uint64_t nth);
 /* Allocations alive and made since start. Approximate while other threads run. */

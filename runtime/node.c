@@ -18,6 +18,7 @@
 #include "runtime/door.h"
 #include "runtime/host.h"
 #include "runtime/log.h"
+#include "runtime/machine.h"
 #include "runtime/memory.h"
 #include "runtime/relay.h"
 #include "runtime/turn_state.h"
@@ -180,8 +181,7 @@ static uint64_t system_seed(void) {
 }
 
 static enum status open_core(struct node *node, const struct node_options *options) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t n = cores > 0 ? (uint32_t)cores : 1;
+    uint32_t n = machine_cores();
     uint32_t io = options->io_lanes;
     if (io == 0) io = n < CORES_PER_IO_LANE ? 1 : n / CORES_PER_IO_LANE;
     uint32_t compute = options->compute_lanes ? options->compute_lanes : n;

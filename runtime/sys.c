@@ -16,6 +16,7 @@
 #include "runtime/memory.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
+#include "runtime/watermark.h"
 #include "schemas/sys.pb-c.h"
 
 enum {
@@ -262,6 +263,9 @@ static void finish(struct gathering *gathering, struct turn *turn) {
     report->uptime_ms = (turn_now_us(turn) - core->started_us) / 1000;
     report->rss_bytes = resident_bytes();
     report->threads = thread_count();
+    const struct watermark mark = watermark_now();
+    report->memory_limit = mark.limit;
+    report->memory_used = mark.used;
     add_lanes(turn, gathering, report);
     add_links(turn, report);
     add_letters(turn, report);

@@ -1,5 +1,6 @@
 /* watchdog: reads what lanes publish (struct lane_now): numbers and static words, so an actor that
- * dies meanwhile does no harm. */
+ * dies meanwhile does no harm. The thread also gives memory back, which takes too long for a lane.
+ */
 #include "runtime/watchdog.h"
 
 #include <time.h>
@@ -7,6 +8,7 @@
 #include "runtime/codec.h"
 #include "runtime/host.h"
 #include "runtime/log.h"
+#include "runtime/watermark.h"
 
 enum { LOOK_MS = 25 };
 
@@ -44,6 +46,7 @@ static void *run(void *context) {
         nanosleep(&pause, NULL);
         for (uint32_t i = 0; i < node->core.n_lanes; i++)
             look(node, &node->core.lanes[i], &told[i]);
+        watermark_trim();
     }
     return NULL;
 }

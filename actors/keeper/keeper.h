@@ -7,6 +7,7 @@
 
 #include "actors/shelf.h"
 #include "runtime/actor.h"
+#include "runtime/watermark.h"
 #include "storage/log_store.h"
 #include "storage/point_store.h"
 
@@ -26,7 +27,8 @@ struct keeper_options {
     uint32_t cpu_cores;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
-    uint32_t tail_max; /* of the shards' indexes; 0 = the index's own */
+    struct watermark (*memory)(void); /* shard.h */
+    uint32_t tail_max;                /* of the shards' indexes; 0 = the index's own */
 };
 
 extern const struct actor_type keeper_type;

@@ -104,6 +104,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .points = self->options.points,
                                              .shelf = self->options.shelf,
                                              .index_dir = self->options.index_dir,
+                                             .memory = self->options.memory,
                                              .tail_max = self->options.tail_max};
     s = tenant_add(self, tenant);
     if (s != STATUS_OK) {

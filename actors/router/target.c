@@ -22,6 +22,7 @@ enum {
     PAUSE_MIN_US = 5 * 1000,
     PAUSE_MAX_US = 500 * 1000,
     LOOKUP_US = 2 * 1000 * 1000,
+    MEMORY_TRIES = 4, /* NO_MEMORY rarely passes soon, and other writes wait behind this one */
 };
 
 bool may_pass(enum status status) {
@@ -125,23 +126,30 @@ static void next_pd(struct hub *self) {
     target_move(self->pd, link);
 }
 
+/* When the next try is due, as far as it may help. */
+static uint64_t pause_of(const struct ask *ask, const struct outcome *outcome, struct turn *turn) {
+    uint64_t pause = (uint64_t)PAUSE_MIN_US << (ask->attempts < 7 ? ask->attempts : 7);
+    uint64_t told = outcome->retry_after_ms * UINT64_C(1000);
+    if (pause > PAUSE_MAX_US) pause = PAUSE_MAX_US;
+    /* What a shard without memory tells is for the client. */
+    if (pause < told && outcome->status != STATUS_NO_MEMORY) pause = told;
+    return pause / 2 + turn_random(turn) % (pause / 2 + 1);
+}
+
 static void
 on_failed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     struct target *target = ask->target;
     uint64_t now = turn_now_us(turn);
-    uint64_t pause = (uint64_t)PAUSE_MIN_US << (ask->attempts < 7 ? ask->attempts : 7);
-    if (pause > PAUSE_MAX_US) pause = PAUSE_MAX_US;
-    if (pause < outcome->retry_after_ms * UINT64_C(1000))
-        pause = outcome->retry_after_ms * UINT64_C(1000);
-    pause = pause / 2 + turn_random(turn) % (pause / 2 + 1);
+    uint64_t pause = pause_of(ask, outcome, turn);
+    bool hopeless = outcome->status == STATUS_NO_MEMORY && ask->attempts >= MEMORY_TRIES;
     if (outcome->status == STATUS_LOST_PEER) target->handle = 0;
-    if (now + pause >= ask->patience_us || now + pause >= ask->deadline_us) {
+    if (hopeless || now + pause >= ask->patience_us || now + pause >= ask->deadline_us) {
         finish(self, ask, outcome, turn);
         return;
     }
     if (target == self->pd) {
         if (target->handle == 0) next_pd(self);
-    } else if (outcome->status != STATUS_BUSY) {
+    } else if (outcome->status != STATUS_BUSY && outcome->status != STATUS_NO_MEMORY) {
         route_fetch(self, target->collection, turn);
     }
     ask->timer = turn_timer(turn, pause, try_again, ask);

@@ -23,8 +23,9 @@ enum {
     QUEUE_BYTES_MAX = 32 * 1024 * 1024, /* waiting for one shard; beyond: BUSY */
     ANSWER_MARGIN_US = 100 * 1000,      /* of the caller's deadline, kept for the words */
     TRY_US = 5 * 1000 * 1000,           /* then a chunk counts as lost and is repeated */
-    POINT_BYTES = 32,      /* of an encoded operation, besides id, vector and payload */
-    WORDS_SHARDS_MAX = 16, /* shards named in the words of a failure */
+    POINT_BYTES = 32,       /* of an encoded operation, besides id, vector and payload */
+    MEMORY_RETRY_MS = 1000, /* told to clients when a shard's memory is used up */
+    WORDS_SHARDS_MAX = 16,  /* shards named in the words of a failure */
 };
 
 struct write {
@@ -113,6 +114,7 @@ static void reject(struct write *write, const struct lot *first, struct turn *tu
         }
         buffer_printf(&text, "; %s; repeating the request is safe", first->words);
     }
+    turn_retry_after(turn, first->status == STATUS_NO_MEMORY ? MEMORY_RETRY_MS : 0);
     turn_reject(turn, &write->base.promise, first->status, "%.*s", (int)text.size,
                 text.data ? (char *)text.data : "");
     buffer_free(&text);
@@ -238,9 +240,18 @@ static void send_next(struct hub *self, struct target *target, struct turn *turn
     ask_start(&chunk->ask, turn);
 }
 
-/* A refusal of a chunk of several requests is one request's fault: each is asked for itself. */
+static bool both_kinds(const struct chunk *chunk) {
+    bool deletes = false, puts = false;
+    for (const struct lot *lot = chunk->lots; lot; lot = lot->next)
+        *(lot->write->deletes ? &deletes : &puts) = true;
+    return deletes && puts;
+}
+
+/* A refusal of a chunk of several requests is one request's fault: each is asked for itself. So are
+ * deletes that points without memory came with: they make room. */
 static bool split(struct target *target, struct chunk *chunk, enum status status) {
-    bool judged = status == STATUS_INVALID || status == STATUS_TOO_LARGE;
+    bool judged = status == STATUS_INVALID || status == STATUS_TOO_LARGE ||
+                  (status == STATUS_NO_MEMORY && both_kinds(chunk));
     if (!judged || !chunk->lots->next) return false;
     struct lot *last = chunk->lots;
     for (struct lot *lot = chunk->lots; lot; lot = lot->next) {

@@ -25,6 +25,8 @@
 #include "runtime/poison.h"
 
 enum {
+    MEMORY_RETRY_MS = 1000, /* told to writers of points that memory is not there for */
+    MEBIBYTE = 1024 * 1024,
     BUSY_RETRY_MS = 20,      /* told to writers that found the queue full */
     ROOM_LOOK_US = 2 * 1000, /* pause before a full tail is looked at again */
     PROBE_US = 1000 * 1000,  /* between two looks whether the disk has space again */
@@ -218,12 +220,31 @@ static uint32_t count_puts(const ShardWrite *msg) {
     return n;
 }
 
+/* Points beyond those that find the place of a removed one make the process grow. */
+static enum status judge_memory(const struct replica *self, uint32_t puts, struct turn *turn) {
+    if (puts == 0 || !self->options.memory) return STATUS_OK;
+    const struct watermark mark = self->options.memory();
+    if (watermark_room(&mark) > 0) return STATUS_OK;
+    struct index_stats stats = index_stats(self->holding->view);
+    uint64_t places = stats.slots - stats.points - stats.removed;
+    if ((uint64_t)self->reserved + self->journal.waiting.weight + puts <= places) return STATUS_OK;
+    turn_retry_after(turn, MEMORY_RETRY_MS);
+    return turn_fail(turn, STATUS_NO_MEMORY,
+                     "no memory for more points: %" PRIu64 " of %" PRIu64
+                     " MB are in use; remove points or collections, or give the process more "
+                     "(VECTRON_MEMORY_LIMIT)",
+                     mark.used / MEBIBYTE, mark.limit / MEBIBYTE);
+}
+
 static void pump_later(struct replica *self, struct turn *turn);
 
 static enum status on_write(struct replica *self, const ShardWrite *msg, struct turn *turn) {
     enum status s = judge_write(self, msg, turn);
     if (s != STATUS_OK) return s;
     if (answer_repeat(self, msg, turn)) return STATUS_OK;
+    uint32_t puts = count_puts(msg);
+    s = judge_memory(self, puts, turn);
+    if (s != STATUS_OK) return s;
     if (journal_pending(&self->journal) >= SHARD_PENDING_MAX ||
         journal_pending_bytes(&self->journal) >= SHARD_PENDING_BYTES_MAX) {
         turn_retry_after(turn, BUSY_RETRY_MS);
@@ -240,7 +261,7 @@ static enum status on_write(struct replica *self, const ShardWrite *msg, struct 
         buffer_free(&data);
         return turn_fail(turn, s, "write of %zu operations", msg->n_operations);
     }
-    proposal->weight = count_puts(msg);
+    proposal->weight = puts;
     proposal->promise = turn_defer(turn);
     proposal->owed = true;
     journal_push(&self->journal, &proposal, turn);

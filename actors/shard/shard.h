@@ -11,6 +11,7 @@
 
 #include "actors/shelf.h"
 #include "runtime/actor.h"
+#include "runtime/watermark.h"
 #include "storage/log_store.h"
 #include "storage/point_store.h"
 
@@ -41,6 +42,9 @@ struct shard_options {
     struct shelf *shelf;
     const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */
     uint32_t tail_max;     /* 0 = the index's own */
+    /* Tells how near the process is to the end of its memory: at the mark points are refused
+     * (NO_MEMORY), reads and removals are not. NULL: there is no mark. */
+    struct watermark (*memory)(void);
 };
 
 /* Names of actors and files that belong to a shard; `size` 64 is always enough. */

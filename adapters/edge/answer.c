@@ -208,10 +208,7 @@ static void
 refuse_answer(struct edge_call *call, enum status status, size_t size, struct turn *turn) {
     char text[192];
     if (status == STATUS_QUOTA) {
-        snprintf(text, sizeof text,
-                 "no room for an answer of %zu bytes: the edge's memory budget is %" PRIu64
-                 " bytes, %" PRIu64 " in use; try again",
-                 size, budget_size(), budget_used());
+        budget_explain("an answer", size, text, sizeof text);
         call->retry_after_ms = 1000;
         status = STATUS_BUSY;
     } else if (status == STATUS_TOO_LARGE) {

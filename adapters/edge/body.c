@@ -10,6 +10,7 @@
 
 #include "adapters/edge/budget.h"
 #include "runtime/memory.h"
+#include "runtime/watermark.h"
 
 enum {
     BODY_MIN = 512,
@@ -42,7 +43,8 @@ static bool pool_take(size_t wanted, struct body *out) {
 
 static bool pool_keep(struct body *body) {
     bool kept = false;
-    if (body->capacity < POOL_BLOCK_MIN) return false;
+    const struct watermark mark = watermark_now();
+    if (body->capacity < POOL_BLOCK_MIN || watermark_room(&mark) < POOL_BYTES) return false;
     pthread_mutex_lock(&pool_lock);
     for (size_t i = 0; i < POOL_SLOTS && !kept; i++) {
         if (pool[i].data || pool_bytes + body->capacity > POOL_BYTES) continue;
@@ -63,6 +65,25 @@ static void prefer_large_pages(unsigned char *data, size_t capacity) {
     (void)madvise((void *)first, last - first, MADV_HUGEPAGE); /* a wish: kernels may lack it */
 }
 
+/* --- promises: pages come into RAM as bytes arrive ---------------------------------------------
+ */
+static void promise(struct body *body, size_t bytes) {
+    if (bytes != body->promised) watermark_promise((int64_t)bytes - (int64_t)body->promised);
+    body->promised = bytes;
+}
+
+/* After memory from the heap: small blocks are in RAM soon enough. */
+static void promise_rest(struct body *body) {
+    if (body->capacity >= LARGE_PAGES_MIN) promise(body, body->capacity - body->size);
+}
+
+static void promise_less(struct body *body) {
+    size_t left = body->capacity - body->size;
+    if (left < body->promised) promise(body, left);
+}
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
 /* The body's first memory. */
 static enum status open_at(struct body *body, size_t capacity) {
     if (!budget_take(capacity)) return STATUS_QUOTA;
@@ -81,6 +102,7 @@ static enum status open_at(struct body *body, size_t capacity) {
     }
     prefer_large_pages(data, capacity);
     *body = (struct body){.data = data, .capacity = capacity};
+    promise_rest(body);
     return STATUS_OK;
 }
 
@@ -95,10 +117,12 @@ static enum status grow_to(struct body *body, size_t capacity) {
     prefer_large_pages(data, capacity);
     body->data = data;
     body->capacity = capacity;
+    promise_rest(body);
     return STATUS_OK;
 }
 
 enum status body_reserve(struct body *body, size_t more) {
+    promise_less(body); /* what was written in place since */
     if (more <= body->capacity - body->size) return STATUS_OK;
     if (more > SIZE_MAX / 4 || body->size > SIZE_MAX / 4) return STATUS_TOO_LARGE;
     size_t wanted = body->size + more;
@@ -121,19 +145,25 @@ enum status body_append(struct body *body, const void *data, size_t size) {
     if (status != STATUS_OK) return status;
     memcpy(body->data + body->size, data, size);
     body->size += size;
+    promise_less(body);
     return STATUS_OK;
 }
 
 enum status body_adopt(struct body *body, struct buffer *buffer) {
     if (body->data || !buffer->data) return body_append(body, buffer->data, buffer->size);
     if (!budget_take(buffer->capacity)) return STATUS_QUOTA;
-    *body = (struct body){buffer->data, buffer->size, buffer->capacity};
+    *body = (struct body){.data = buffer->data, .size = buffer->size, .capacity = buffer->capacity};
     buffer_init(buffer);
     return STATUS_OK;
 }
 
+void body_whole(struct body *body) {
+    promise(body, 0);
+}
+
 void body_free(struct body *body) {
     if (body->data) {
+        promise(body, 0);
         budget_give(body->capacity);
         if (!pool_keep(body)) mem_free(body->data);
     }

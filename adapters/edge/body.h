@@ -13,6 +13,7 @@ struct body {
     unsigned char *data; /* owned */
     size_t size;
     size_t capacity; /* also what it holds of the budget */
+    size_t promised; /* of it, promised to the watermark: allocated, but not in RAM yet */
 };
 
 /* Room for `more` bytes behind what is there. QUOTA: the budget has no room (nothing changed);
@@ -24,6 +25,8 @@ MUST_USE enum status body_append(struct body *body, const void *data, size_t siz
 /* Appends what the buffer holds; an empty body takes the buffer's memory over (and leaves it
  * empty). */
 MUST_USE enum status body_adopt(struct body *body, struct buffer *buffer);
+/* Nothing more will come: spare room stays unused. */
+void body_whole(struct body *body);
 /* Gives memory and budget back; a zeroed or freed body is fine. */
 void body_free(struct body *body);
 /* Frees what the pool keeps. For tests and the end of the process. */

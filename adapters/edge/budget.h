@@ -12,13 +12,14 @@ enum { BUDGET_SMALL = 4096 };
 /* The first call decides the size for the process: 0 = min(1 GiB, memory / 4), where memory
  * respects the control group's limit. */
 void budget_init(uint64_t bytes);
-/* False: it does not fit now. Up to BUDGET_SMALL bytes always do, so that refusals can be told; the bound on calls
- * bounds these. */
+/* False: it does not fit now, because of the budget or because the process is at its watermark
+ * (runtime/watermark.h). Up to BUDGET_SMALL bytes always do, so that refusals can be told; the
+ * bound on calls bounds these. */
 bool budget_take(size_t bytes);
 void budget_give(size_t bytes);
 uint64_t budget_size(void);
 uint64_t budget_used(void);
-/* Bytes of memory this process may use: physical, or what its control groups allow. */
-uint64_t budget_memory(void);
+/* Words for who was refused; `what` is "a body", "an answer" … */
+void budget_explain(const char *what, uint64_t bytes, char *text, size_t text_size);
 
 #endif

@@ -34,10 +34,7 @@ refuse_memory(struct edge_call *call, enum status status, uint64_t size, struct 
         answer_status(call, status, NULL, turn);
         return;
     }
-    snprintf(text, sizeof text,
-             "no room for a body of %" PRIu64 " bytes: the edge's memory budget is %" PRIu64
-             " bytes, %" PRIu64 " in use; try again",
-             size, budget_size(), budget_used());
+    budget_explain("a body", size, text, sizeof text);
     edge_retry_after(call, INTAKE_RETRY_MS);
     answer_status(call, STATUS_BUSY, text, turn);
 }
@@ -113,6 +110,7 @@ static void hand_over(struct edge_call *call, struct edge_job *job, struct turn 
 /* The message in call->body is whole. */
 static void decode(struct edge_call *call, bool packed, struct turn *turn) {
     const struct edge_method *method = call->entry.method;
+    body_whole(&call->body);
     struct edge_job job = {
         .input = call->body,
         .packed = packed,

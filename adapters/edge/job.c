@@ -45,9 +45,7 @@ static bool unpack_failed(struct edge_job *job, enum status status) {
         return true;
     case STATUS_QUOTA:
         finish(job, STATUS_BUSY, NULL);
-        snprintf(job->text, sizeof job->text,
-                 "no room for the unpacked message in the edge's memory budget of %llu bytes",
-                 (unsigned long long)budget_size());
+        budget_explain("an unpacked message", job->body.capacity, job->text, sizeof job->text);
         return true;
     default:
         return finish(job, status, NULL);
@@ -62,6 +60,7 @@ static bool unpack(struct edge_job *job) {
     if (status == STATUS_OK) status = gunzip_step(job->gunzip, &job->body, &done);
     if (status != STATUS_OK) return unpack_failed(job, status);
     if (!done) return false;
+    body_whole(&job->body);
     gunzip_free(job->gunzip);
     job->gunzip = NULL;
     body_free(&job->input);
@@ -93,8 +92,10 @@ static bool decode(struct edge_job *job) {
     /* The request is a copy, but for JSON and protobuf alike nothing of it points into the body. */
     body_free(&job->body);
     if (job->status == STATUS_OK && job->arena.total > JOB_HELD_MIN) {
-        if (!budget_take(job->arena.total))
-            return finish(job, STATUS_BUSY, "no room for the request in the edge's memory budget");
+        if (!budget_take(job->arena.total)) {
+            budget_explain("a request", job->arena.total, job->text, sizeof job->text);
+            return finish(job, STATUS_BUSY, NULL);
+        }
         job->held = job->arena.total;
     }
     return true;
