@@ -2,8 +2,10 @@
  * parties: its stream, which a session owns, and its work (parser or service). It is freed when
  * both are done with it.
  *
- *   HEAD ──▶ BODY ──▶ PARSING ──▶ RUNNING ──▶ (ENCODING) ──▶ ENDED       stream: from call_new to
- * call_leave └────────┴─────────┴─ refused ────────────▲ */
+ *   HEAD ──▶ BODY ──▶ PARSING ──▶ RUNNING ──▶ ENCODING ──▶ ENDED
+ *     └────────┴─────────┴──────────┴─ refused, replied ────▲
+ *
+ * The stream lives from call_new to call_leave. */
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
 
@@ -74,7 +76,9 @@ struct edge_call {
     uint64_t began_us; /* of the body */
     uint64_t deadline_us;
     uint64_t beat_us;
-    bool unwanted; /* the client is gone, cancelled or out of time */
+    uint64_t reset_us; /* answered before the request ended: its stream is cut then; 0 = no */
+    size_t unread;     /* bytes of such a request that came after the answer */
+    bool unwanted;     /* the client is gone, cancelled or out of time */
     void (*on_cancel)(void *context, struct turn *turn);
     void *cancel_context;
     void (*on_free)(void *context);

@@ -16,7 +16,9 @@ enum {
     STREAM_WINDOW = 4 * 1024 * 1024,
     CONNECTION_WINDOW = 16 * 1024 * 1024,
     FRAME_MAX = 64 * 1024,
-    RESETS_BURST = 1000, /* streams a client may cancel at once, and a second after that */
+    UNREAD_MAX = 64 * 1024,       /* bytes of a request let through after its answer */
+    RESET_AFTER_US = 1000 * 1000, /* then a request that goes on is cut */
+    RESETS_BURST = 1000,          /* streams a client may cancel at once, and a second after that */
     RESETS_RATE = 100,
     CONTINUATIONS_MAX = 8,
     ACKS_MAX = 1000,
@@ -58,8 +60,9 @@ to_nv(struct arena *arena, const struct headers *headers, const char *status, si
 }
 
 static void abort_stream(struct edge_call *call) {
-    nghttp2_submit_rst_stream(call->conn->h2->nghttp2, NGHTTP2_FLAG_NONE, call->stream_id,
-                              NGHTTP2_INTERNAL_ERROR);
+    uint32_t code = call->reset_us ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;
+    call->reset_us = 0;
+    nghttp2_submit_rst_stream(call->conn->h2->nghttp2, NGHTTP2_FLAG_NONE, call->stream_id, code);
 }
 
 /* The last byte is in the frame being made: trailers follow, or this frame ends the stream. */
@@ -219,6 +222,7 @@ static int on_data(nghttp2_session *nghttp2,
     struct edge_call *call = nghttp2_session_get_stream_user_data(nghttp2, stream);
     (void)flags;
     if (call) intake_data(call, data, size, session->turn);
+    if (call && call->reset_us && (call->unread += size) > UNREAD_MAX) abort_stream(call);
     /* A refused stream's window stays shut; the connection goes on. */
     if (call && !call->answer.ended)
         nghttp2_session_consume(nghttp2, stream, size);
@@ -244,17 +248,18 @@ on_stream_close(nghttp2_session *nghttp2, int32_t stream, uint32_t error, void *
     return 0;
 }
 
-/* An early answer is out: the rest of the request is unwanted. Submitted only now, because a reset
- * overtakes frames that are still queued. */
+/* An early answer is out: the rest of the request is unwanted. Clients that are cut while they send
+ * lose the answer (curl), so a small rest is let through; who goes on is reset after a while. */
 static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context) {
     struct h2_session *session = context;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     session->noise -= session->noise < NOISE_CONTROL ? session->noise : NOISE_CONTROL;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     struct edge_call *call = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
-    if (call && !call->request_done)
-        nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                  NGHTTP2_NO_ERROR);
+    if (call && !call->request_done) {
+        call->reset_us = session->conn->hub->now_us + RESET_AFTER_US;
+        call_rearm(call);
+    }
     return 0;
 }
 
