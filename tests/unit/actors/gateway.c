@@ -2,8 +2,11 @@
  * creation. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "actors/shard/shard.h"
 #include "runtime/memory.h"
 #include "tests/unit/actors/world.h"
 
@@ -189,4 +192,133 @@ Test(gateway, a_collection_is_there_within_100_ms) {
     cr_expect_lt(took, 100 * 1000, "%lu us", (unsigned long)took);
     fprintf(stderr, "creation: %lu us of virtual time\n", (unsigned long)took);
     world_close(&world);
+}
+
+/* Searches all the time and looks for the one id. */
+struct watcher {
+    uint32_t searches;
+    uint32_t missing;
+    uint32_t twice;
+    uint32_t failed;
+};
+static struct watcher watched;
+
+static void look(void *self, void *context, struct turn *turn);
+
+static void on_looked(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    const RouterHits *hits = outcome_as(outcome, RouterHits, router_hits);
+    uint32_t n = 0;
+    for (size_t i = 0; hits && i < hits->n_hits; i++)
+        n += !strcmp(hits->hits[i]->id, "p0");
+    watched.searches++;
+    watched.failed += !hits;
+    watched.missing += hits && n == 0;
+    watched.twice += n > 1;
+    look(self, context, turn);
+}
+
+static void look(void *self, void *context, struct turn *turn) {
+    float query[] = {0, 0};
+    (void)self;
+    turn_call(turn,
+              &(struct call){.to = turn_find(turn, "router"),
+                             .message = MESSAGE(RouterSearch, router_search, .collection = "docs",
+                                                .n_vector = 2, .vector = query, .top_k = 10,
+                                                .include_payload = true),
+                             .done = on_looked,
+                             .context = context,
+                             .deadline_us = turn_now_us(turn) + SECOND});
+}
+
+static enum status watcher_open(void *self, const void *options, struct turn *turn) {
+    (void)options;
+    memset(&watched, 0, sizeof watched);
+    look(self, NULL, turn);
+    return STATUS_OK;
+}
+
+static const struct actor_type watcher_type = {.kind = "watcher",
+                                               .size = sizeof(struct watcher),
+                                               .handlers = nothing,
+                                               .open = watcher_open,
+                                               .lane = LANE_IO};
+
+/* The store is ahead of the index for a moment, and old and new stand in the index together for
+ * another. */
+Test(gateway, an_id_that_is_updated_is_neither_missing_nor_twice) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        world_open(&world, &(struct world_options){.seed = seed, .workers = 1, .block_us = 300});
+        fill(2, 1, 20);
+        sim_spawn(world.sim, "watcher", &watcher_type, NULL);
+        for (int i = 0; i < 100; i++) {
+            cr_assert_eq(world_put(&world, "docs", "p0", 0, (float)(i % 7) / 10, "payload"),
+                         STATUS_OK);
+            sim_trace_clear(world.sim);
+        }
+        sim_stop(world.sim, "watcher");
+        cr_expect_gt(watched.searches, 100);
+        cr_expect_eq(watched.failed, 0);
+        cr_expect_eq(watched.missing, 0, "seed %lu: %u of %u", (unsigned long)seed, watched.missing,
+                     watched.searches);
+        cr_expect_eq(watched.twice, 0);
+        world_close(&world);
+    }
+}
+
+/* The file is older than the points: what was written and deleted since is found by comparing. */
+Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
+    enum { POINTS = 12000, PAGE = 1000 };
+    char folder[] = "/tmp/vectron-test-index-XXXXXX";
+    cr_assert(mkdtemp(folder));
+    world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
+    cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
+    static RouterPoint points[PAGE], *rows[PAGE];
+    static float vectors[PAGE][2];
+    static char ids[PAGE][16];
+    for (int start = 0; start < POINTS; start += PAGE) {
+        for (int i = 0; i < PAGE; i++) {
+            router_point__init(&points[i]);
+            snprintf(ids[i], sizeof ids[i], "p%d", start + i);
+            vectors[i][0] = (float)(start + i);
+            points[i].id = ids[i];
+            points[i].n_vector = 2;
+            points[i].vector = vectors[i];
+            rows[i] = &points[i];
+        }
+        const ProtobufCMessage *reply;
+        cr_assert_eq(sim_call(world.sim, "router",
+                              MESSAGE(RouterUpsert, router_upsert, .collection = "docs",
+                                      .n_points = PAGE, .points = rows),
+                              60 * SECOND, &reply),
+                     STATUS_OK, "%s", world_words(&world));
+        sim_trace_clear(world.sim);
+    }
+    sim_run(world.sim, 30 * SECOND);
+    char path[128];
+    shard_index_path(folder, 16, path, sizeof path);
+    cr_assert_eq(access(path, R_OK), 0, "the index was saved when it rested");
+    cr_assert_eq(world_delete(&world, "docs", "p1"), STATUS_OK);
+    cr_assert_eq(world_put(&world, "docs", "p2", 0, 1, ""), STATUS_OK);
+    cr_assert_eq(world_put(&world, "docs", "new", 0, 0.5, ""), STATUS_OK);
+    for (int round = 0; round < 2; round++) { /* in the second one the file is damaged */
+        world_worker_crash(&world, 0);
+        if (round == 1) cr_assert_eq(truncate(path, 1000), 0);
+        world_worker_start(&world, 0);
+        const RouterHits *hits = world_search(&world, "docs", 0, 0, 4);
+        cr_assert(hits, "%s", world_words(&world));
+        cr_assert_eq(hits->n_hits, 4);
+        cr_expect_str_eq(hits->hits[0]->id, "p0");
+        cr_expect_str_eq(hits->hits[1]->id, "new");
+        cr_expect_str_eq(hits->hits[2]->id, "p2");
+        cr_expect_str_eq(hits->hits[3]->id, "p3");
+    }
+    const ProtobufCMessage *reply;
+    cr_assert_eq(sim_call(world.sim, "router",
+                          MESSAGE(RouterDeleteCollection, router_delete_collection, .name = "docs"),
+                          10 * SECOND, &reply),
+                 STATUS_OK);
+    sim_run(world.sim, 5 * SECOND);
+    cr_expect_neq(access(path, F_OK), 0, "the file goes with its collection");
+    world_close(&world);
+    cr_expect_eq(rmdir(folder), 0);
 }

@@ -53,13 +53,15 @@ static void worker_actors_start(struct world *world, struct place *place) {
             (struct searcher_options){.n = i, .shelf = place->shelf, .points = place->points};
         snprintf(name, sizeof name, "searcher/%u", i);
         spawn(world, place->node, name, &searcher_type, &place->searcher_options[i]);
-        place->linker_options = (struct linker_options){.shelf = place->shelf};
+        place->linker_options =
+            (struct linker_options){.shelf = place->shelf, .index_dir = world->index_dir};
         snprintf(name, sizeof name, "linker/%u", i);
         spawn(world, place->node, name, &linker_type, &place->linker_options);
     }
     place->keeper_options = (struct keeper_options){.log = place->log,
                                                     .points = place->points,
                                                     .shelf = place->shelf,
+                                                    .index_dir = world->index_dir,
                                                     .pd = world->together ? "" : "sim://1",
                                                     .link = world->together ? "" : place->link,
                                                     .grpc_address = "",
@@ -131,6 +133,7 @@ void world_open(struct world *world, const struct world_options *options) {
     world->together = options->workers == 0;
     world->n_workers = options->workers;
     world->tail_max = options->tail_max;
+    world->index_dir = options->index_dir;
     world->sim = sim_open(&(struct sim_options){.seed = options->seed ? options->seed : 1,
                                                 .nodes = options->workers + 1,
                                                 .delay_us_min = 20,

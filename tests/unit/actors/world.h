@@ -41,6 +41,7 @@ struct world {
     struct pd_options pd_options;
     struct router_options router_options;
     uint32_t tail_max;
+    const char *index_dir;
     bool together; /* all roles in one node */
 };
 
@@ -51,6 +52,7 @@ struct world_options {
     uint32_t tail_max;
     uint32_t drop_ppm;
     uint32_t block_us;
+    const char *index_dir; /* NULL: indexes are not saved */
 };
 
 void world_open(struct world *world, const struct world_options *options);
