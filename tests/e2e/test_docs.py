@@ -14,6 +14,7 @@ allows that, so that the default ports are free.
 
     tests/e2e/test_docs.py [PAGE …]
 """
+import contextlib
 import ctypes
 import difflib
 import fcntl
@@ -31,7 +32,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, 'build', os.environ.get('VECTRON_PRESET', 'release'))
 PORTS = [6001, 7001, 8080, 8081, 9090, 9191, 9192]
-SECONDS = 180  # a block may take this long
+SECONDS = 120  # a block may take this long
 MARK = re.compile(r'<!-- (run(?:, numbers vary)?|run in background|stop) -->')
 NUMBER = r'[0-9]+(?:\.[0-9]+)?'
 
@@ -111,6 +112,7 @@ class Page:
         self.path = path
         self.folder = tempfile.TemporaryDirectory(prefix='vectron-docs-')
         self.background = []
+        self.sessions = []  # process groups: what a block leaves running ends with the page
         tracked = subprocess.run(['git', '-C', ROOT, 'ls-files'], capture_output=True, text=True).stdout.split('\n')
         names = {name.split('/')[0] for name in tracked if name} or set(os.listdir(ROOT)) - {'build', 'vectron-data'}
         for name in names:
@@ -124,9 +126,11 @@ class Page:
         return os.path.join(self.folder.name, name)
 
     def bash(self, sh, output):
-        return subprocess.Popen(['bash', '-eo', 'pipefail', '-c', sh], cwd=self.folder.name, env=self.environment,
-                                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                start_new_session=True)
+        process = subprocess.Popen(['bash', '-eo', 'pipefail', '-c', sh], cwd=self.folder.name, env=self.environment,
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        self.sessions.append(process.pid)
+        return process
 
     def run(self, what, sh, text):
         with tempfile.TemporaryFile() as log:
@@ -134,7 +138,6 @@ class Page:
             try:
                 code = process.wait(SECONDS)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
                 code = f'none within {SECONDS} s'
             log.seek(0)
             output = log.read().decode(errors='replace')
@@ -167,11 +170,10 @@ class Page:
             assert code == 0, f'exit code {code} after Ctrl-C:\n{file.read()}'
 
     def close(self):
+        for group in self.sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         for process, log in self.background:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
             log.close()
         self.folder.cleanup()
