@@ -1,12 +1,13 @@
 /* search: see the header. Hits are copied out of the index at once, so that the reader and the
  * epoch it holds are free before the disk is asked.
  *
- * Two things may happen between the index and the points while a write is applied. An id that is
- * just updated may be hit twice, under its old and its new number: the newer number stays. A number
- * may have no point: it was replaced (its successor is in the index by now, or in a moment) or
- * removed. Then the index is searched again for as many more, and what was sent already is left
- * out; after SEARCH_ATTEMPTS looks the answer is what it is. Without payload and vectors the points
- * are not asked at all. */
+ * Two things may happen between the index and the points while a write is applied (points first,
+ * index a moment later). An id that is just updated may be hit twice, under its old and its new
+ * number: the newer number stays. A number may have no point: it was removed, or replaced by a
+ * successor that is in the store already and in the index soon. Then the index is searched again,
+ * once the successor's entry is applied, for as many more, and what was sent already is left out:
+ * an id that is updated is in every search. Without payload and vectors the points are not asked at
+ * all. */
 #include "actors/searcher/search.h"
 
 #include <string.h>
@@ -21,7 +22,8 @@ enum {
     STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
     DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
     FILL_STEP = 64,      /* hits filled from the cache in a step */
-    HIT_BYTES = 32,      /* of an encoded hit, besides id, payload and vector */
+    WAITS_MAX = 200, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
+    HIT_BYTES = 32,  /* of an encoded hit, besides id, payload and vector */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
@@ -217,6 +219,26 @@ page_add(struct search *search, const struct search_hit *hit, const struct point
     return STATUS_OK;
 }
 
+/* The hit's point is gone: when its id has a newer one, the index must have it before the next
+ * look. */
+static enum status
+note_successor(struct search *search, const struct search_hit *hit, enum kv_tier tier) {
+    struct point_value value;
+    struct bytes id = {hit->id, strlen(hit->id)};
+    enum status s = point_store_get(search->points, search->holding->store_id, id, tier, &value);
+    if (s == STATUS_NOT_FOUND) return STATUS_OK;
+    if (s != STATUS_OK) return s;
+    uint64_t index = value.point.number >> POINT_POSITION_BITS;
+    if (index > search->need) search->need = index;
+    point_value_free(&value);
+    return STATUS_OK;
+}
+
+bool search_ready(struct search *search) {
+    uint64_t applied = atomic_load_explicit(&search->holding->applied, memory_order_acquire);
+    return applied >= search->need || search->waits++ >= WAITS_MAX;
+}
+
 /* NOT_READY: the point is on the disk and tier is KV_CACHED. */
 static enum status fill_hit(struct search *search, enum kv_tier tier) {
     const struct search_hit *hit = &search->hits[search->next_hit];
@@ -229,6 +251,8 @@ static enum status fill_hit(struct search *search, enum kv_tier tier) {
         struct point_value value;
         s = point_store_read(search->points, search->holding->store_id, hit->number, tier, &value);
         if (s == STATUS_NOT_FOUND) {
+            s = note_successor(search, hit, tier);
+            if (s != STATUS_OK) return s;
             search->gone++;
             search->next_hit++;
             return STATUS_OK;

@@ -17,7 +17,7 @@
 
 enum {
     SEARCH_PAGE_BYTES = 1024 * 1024, /* of hits in one part of the answer, plus the last one */
-    SEARCH_ATTEMPTS = 3,             /* looks at the index, when hits were replaced meanwhile */
+    SEARCH_ATTEMPTS = 8,             /* looks at the index, when hits were replaced meanwhile */
 };
 
 enum search_stage { SEARCH_WAITING, SEARCH_SEARCHING, SEARCH_FILLING, SEARCH_FETCHING };
@@ -49,6 +49,8 @@ struct search {
     size_t n_hits;
     size_t next_hit;
     uint32_t attempts;
+    uint64_t need;    /* log index that must be in the index before the next look */
+    uint32_t waits;   /* for it */
     uint32_t gone;    /* hits of this attempt that had no point any more */
     const char **ids; /* open table of what was sent or stands in the page; in the arena */
     size_t ids_mask;
@@ -85,6 +87,8 @@ enum status search_fetch(void *search);
 /* The hits of the page: to be sent, then given up by search_page_sent. */
 void search_page(const struct search *search, bool last, ShardHits *out);
 void search_page_sent(struct search *search);
+/* False while a look now would miss what is just being applied; a few times at most. */
+bool search_ready(struct search *search);
 /* The reader when the search no longer needs it: give it to another. NULL: it still does. */
 struct index_reader *search_release(struct search *search);
 

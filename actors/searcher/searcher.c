@@ -18,6 +18,7 @@
 
 enum {
     BUSY_RETRY_MS = 50,
+    SETTLE_US = 250,      /* pause before a write under way is looked for again */
     IDLE_US = 100 * 1000, /* this long without a search: the load is 0, whatever was counted */
 };
 
@@ -29,7 +30,8 @@ struct searches {
 
 struct searcher {
     struct searcher_options options;
-    struct searches waiting; /* no reader yet, or again */
+    struct searches waiting;  /* no reader yet, or again */
+    struct searches settling; /* … until a write that is being applied is in the index */
     struct searches active;
     uint32_t fetching; /* with the blocking pool */
     size_t waiting_bytes;
@@ -37,6 +39,7 @@ struct searcher {
     uint32_t n_readers;
     uint32_t n_opened;
     bool ticking;
+    bool settle_armed;
     bool idle_armed;
     uint64_t served;
 };
@@ -84,13 +87,16 @@ static struct index_reader *take_reader(struct searcher *self) {
     return reader;
 }
 
+static uint32_t busy(const struct searcher *self) {
+    return self->active.count + self->waiting.count + self->settling.count + self->fetching;
+}
+
 static void idle(void *actor, void *context, struct turn *turn) {
     struct searcher *self = actor;
     uint64_t served = (uint64_t)(uintptr_t)context;
     (void)turn;
     self->idle_armed = false;
-    if (self->served == served && self->active.count + self->waiting.count + self->fetching == 0)
-        shelf_idle(self->options.shelf, self->options.n);
+    if (self->served == served && busy(self) == 0) shelf_idle(self->options.shelf, self->options.n);
 }
 
 /* The search is over; its promise was settled. */
@@ -99,7 +105,7 @@ static void end(struct searcher *self, struct search *search, struct turn *turn)
     search_free(search);
     shelf_ended(self->options.shelf, self->options.n);
     self->served++;
-    bool quiet = self->active.count + self->waiting.count + self->fetching == 0;
+    bool quiet = busy(self) == 0;
     if (!quiet || self->idle_armed) return;
     self->idle_armed = true;
     turn_timer(turn, IDLE_US, idle, (void *)(uintptr_t)self->served);
@@ -176,6 +182,29 @@ static void wait_in_line(struct searcher *self, struct search *search) {
     push(&self->waiting, search);
 }
 
+static void settle(void *actor, void *context, struct turn *turn) {
+    struct searcher *self = actor;
+    (void)context;
+    self->settle_armed = false;
+    for (uint32_t n = self->settling.count; n > 0; n--) {
+        struct search *search = pop(&self->settling);
+        if (search_ready(search))
+            wait_in_line(self, search);
+        else
+            push(&self->settling, search);
+    }
+    if (self->waiting.first) wake(self, turn);
+    if (!self->settling.first) return;
+    self->settle_armed = true;
+    turn_timer(turn, SETTLE_US, settle, NULL);
+}
+
+/* Another look at the index, when it is worth it. */
+static void look_again(struct searcher *self, struct search *search, struct turn *turn) {
+    push(&self->settling, search);
+    if (!self->settle_armed) settle(self, NULL, turn);
+}
+
 static void step(struct searcher *self, struct search *search, struct turn *turn) {
     if (!turn_wanted(turn, &search->promise)) {
         bool late = turn_now_us(turn) >= search->promise.deadline_us;
@@ -187,7 +216,7 @@ static void step(struct searcher *self, struct search *search, struct turn *turn
     switch (want) {
     case SEARCH_MORE:
         if (search->stage == SEARCH_WAITING)
-            wait_in_line(self, search);
+            look_again(self, search, turn);
         else
             push(&self->active, search);
         break;
@@ -259,7 +288,8 @@ static enum status searcher_open(void *actor, const void *options, struct turn *
 static void searcher_close(void *actor) {
     struct searcher *self = actor;
     struct search *search;
-    while ((search = pop(&self->active)) || (search = pop(&self->waiting))) {
+    while ((search = pop(&self->active)) || (search = pop(&self->waiting)) ||
+           (search = pop(&self->settling))) {
         give_back(self, search);
         search_free(search);
     }

@@ -24,6 +24,7 @@ enum { SEARCHERS = 2, CLIENTS = 3, DIMENSION = 8, BATCH = 20, TIMEOUT_MS = 20000
 static struct node *node;
 static atomic_bool stop;
 static atomic_uint writes, searches, reads, births, failures;
+static atomic_uint anchor_writes, anchor_searches, anchor_missing, anchor_twice;
 
 static void must(enum status status, const char *what) {
     if (status == STATUS_OK) return;
@@ -119,6 +120,51 @@ static void *client(void *context) {
     return NULL;
 }
 
+/* Far from every random point, and always the same. */
+static float anchor[DIMENSION] = {1000, -1000, 1000, -1000, 1000, -1000, 1000, -1000};
+
+static void *anchor_writer(void *context) {
+    (void)context;
+    while (!atomic_load(&stop)) {
+        RouterPoint point = ROUTER_POINT__INIT;
+        RouterPoint *rows[] = {&point};
+        RouterUpsert message = ROUTER_UPSERT__INIT;
+        point.id = "anchor";
+        point.n_vector = DIMENSION;
+        point.vector = anchor;
+        message.collection = "steady";
+        message.n_points = 1;
+        message.points = rows;
+        (void)ask(&message.base, &anchor_writes);
+    }
+    return NULL;
+}
+
+static void *anchor_searcher(void *context) {
+    (void)context;
+    while (!atomic_load(&stop)) {
+        RouterSearch message = ROUTER_SEARCH__INIT;
+        ProtobufCMessage *reply = NULL;
+        message.collection = "steady";
+        message.n_vector = DIMENSION;
+        message.vector = anchor;
+        message.top_k = 3;
+        message.include_payload = atomic_load(&anchor_searches) % 4 != 0;
+        struct node_call call = {
+            .name = "router", .message = &message.base, .timeout_ms = TIMEOUT_MS};
+        if (node_call(node, &call, &reply) != STATUS_OK) continue;
+        const RouterHits *hits = (const RouterHits *)reply;
+        uint32_t n = 0;
+        for (size_t i = 0; i < hits->n_hits; i++)
+            n += !strcmp(hits->hits[i]->id, "anchor");
+        atomic_fetch_add(&anchor_searches, 1);
+        if (n == 0) atomic_fetch_add(&anchor_missing, 1);
+        if (n > 1) atomic_fetch_add(&anchor_twice, 1);
+        node_reply_free(reply);
+    }
+    return NULL;
+}
+
 static enum status create(char *name, uint32_t shards) {
     RouterCreateCollection message = ROUTER_CREATE_COLLECTION__INIT;
     message.name = name;
@@ -186,13 +232,25 @@ int main(int argc, char **argv) {
     start("router", &router_type, &router);
     must(create("steady", 2), "create");
 
-    pthread_t threads[CLIENTS + 1];
+    RouterUpsert first = ROUTER_UPSERT__INIT;
+    RouterPoint point = ROUTER_POINT__INIT;
+    RouterPoint *rows[] = {&point};
+    point.id = "anchor";
+    point.n_vector = DIMENSION;
+    point.vector = anchor;
+    first.collection = "steady";
+    first.n_points = 1;
+    first.points = rows;
+    must(ask(&first.base, &anchor_writes), "anchor");
+    pthread_t threads[CLIENTS + 3];
     for (uintptr_t i = 0; i < CLIENTS; i++)
         pthread_create(&threads[i], NULL, client, (void *)(i + 1));
     pthread_create(&threads[CLIENTS], NULL, founder, NULL);
+    pthread_create(&threads[CLIENTS + 1], NULL, anchor_writer, NULL);
+    pthread_create(&threads[CLIENTS + 2], NULL, anchor_searcher, NULL);
     nanosleep(&(struct timespec){.tv_sec = seconds}, NULL);
     atomic_store(&stop, true);
-    for (int i = 0; i <= CLIENTS; i++)
+    for (int i = 0; i < CLIENTS + 3; i++)
         pthread_join(threads[i], NULL);
     node_close(node);
     shelf_close(shelf);
@@ -201,6 +259,9 @@ int main(int argc, char **argv) {
     printf("writes %u searches %u reads %u births %u failures %u\n", atomic_load(&writes),
            atomic_load(&searches), atomic_load(&reads), atomic_load(&births),
            atomic_load(&failures));
+    printf("anchor: %u writes, %u searches, missing %u, twice %u\n", atomic_load(&anchor_writes),
+           atomic_load(&anchor_searches), atomic_load(&anchor_missing), atomic_load(&anchor_twice));
+    if (anchor_missing + anchor_twice > 0) return 1;
     bool alive = writes > 0 && searches > 0 && births > 0;
     return alive && failures == 0 ? 0 : 1;
 }
