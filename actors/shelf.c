@@ -57,6 +57,10 @@ static struct holding *find(struct shelf *shelf, uint64_t shard) {
 enum status holding_open(struct shelf *shelf, const struct holding *like, struct holding **out) {
     struct holding *holding = mem_zero(1, sizeof *holding);
     if (!holding) return STATUS_NO_MEMORY;
+    if (grace_init(&holding->grace) != STATUS_OK) {
+        mem_free(holding);
+        return STATUS_NO_MEMORY;
+    }
     holding->shard = like->shard;
     holding->store_id = like->store_id;
     holding->dimension = like->dimension;
@@ -73,6 +77,7 @@ enum status holding_open(struct shelf *shelf, const struct holding *like, struct
     }
     pthread_mutex_unlock(&shelf->lock);
     if (taken) {
+        grace_reset(&holding->grace);
         mem_free(holding);
         return STATUS_BUSY;
     }
@@ -133,6 +138,7 @@ void holding_drop(struct holding *holding) {
         link = &(*link)->next;
     *link = holding->next;
     pthread_mutex_unlock(&shelf->lock);
+    grace_reset(&holding->grace);
     mem_free(holding);
 }
 

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "actors/grace.h"
 #include "index/index.h"
 
 struct shelf;
@@ -32,6 +33,7 @@ struct holding {
     atomic_bool closed;            /* the shard stopped: background work on it ends */
     atomic_bool linking;           /* the linker has it on its list */
     atomic_uint_fast64_t applied;  /* newest log index applied to store and index */
+    struct grace grace;            /* replaced numbers that searches under way may need */
     /* The shelf's own. */
     struct shelf *shelf;
     struct holding *next;

@@ -11,7 +11,7 @@
 
 /* A replica that runs here, or is being stopped. */
 struct tenant {
-    struct shard_options options; /* the actor's: it may be restarted with them */
+    struct shard_options options; /* the actor's, on another lane: never changed */
     char state[16];               /* as the shard said last */
     bool stopping;
 };

@@ -169,11 +169,7 @@ void tenants_settle(struct house *self, struct turn *turn) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         struct tenant *tenant = self->tenants[i];
         if (tenant->stopping) continue;
-        const PdAssignment *given = assignment_find(self, &tenant->options);
-        if (given)
-            tenant->options.born = given->born;
-        else
-            stop_tenant(self, tenant, turn);
+        if (!assignment_find(self, &tenant->options)) stop_tenant(self, tenant, turn);
     }
     for (size_t i = 0; i < self->ledger->n_assignments; i++)
         if (!tenant_find(self, self->ledger->assignments[i]->shard))

@@ -1,13 +1,13 @@
 /* search: see the header. Hits are copied out of the index at once, so that the reader and the
  * epoch it holds are free before the disk is asked.
  *
- * Two things may happen between the index and the points while a write is applied (points first,
- * index a moment later). An id that is just updated may be hit twice, under its old and its new
- * number: the newer number stays. A number may have no point: it was removed, or replaced by a
- * successor that is in the store already and in the index soon. Then the index is searched again,
- * once the successor's entry is applied, for as many more, and what was sent already is left out:
- * an id that is updated is in every search. Without payload and vectors the points are not asked at
- * all. */
+ * A search sees the updates of its shard up to `applied`, as it was when the search began. Of an id
+ * that was updated before, the old number is dropped; of one that is updated meanwhile, the old
+ * number stays findable (grace) and the newer one wins when both are found. So an id that is there
+ * all the time is in every search. Filling in payload and vectors asks the points, which are ahead
+ * of the index: a number that has none was removed, or has a successor; then the index is searched
+ * again, for as many more, once the successor's entry is applied. What was sent already is left
+ * out. */
 #include "actors/searcher/search.h"
 
 #include <string.h>
@@ -22,8 +22,8 @@ enum {
     STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
     DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
     FILL_STEP = 64,      /* hits filled from the cache in a step */
-    WAITS_MAX = 200, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
-    HIT_BYTES = 32,  /* of an encoded hit, besides id, payload and vector */
+    WAITS_MAX = 4000, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
+    HIT_BYTES = 32,   /* of an encoded hit, besides id, payload and vector */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
@@ -64,17 +64,25 @@ void search_free(struct search *search) {
 }
 
 enum status search_start(struct search *search, struct index_reader *reader) {
-    uint64_t k = (uint64_t)search->k + search->gone;
+    uint64_t k = (uint64_t)search->k + search->extra;
     struct index_query query = {.vector = search->vector,
                                 .k = k < INDEX_K_MAX ? (uint32_t)k : INDEX_K_MAX,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
                                 .exact = search->exact};
+    /* In this order: what is replaced after `applied` was read stays in the index until we leave.
+     */
+    uint32_t phase = grace_enter(&search->holding->grace);
     search->applied = atomic_load_explicit(&search->holding->applied, memory_order_acquire);
     enum status s = index_search_start(reader, search->holding->view, &query);
-    if (s != STATUS_OK) return s;
+    if (s != STATUS_OK) {
+        grace_leave(&search->holding->grace, phase);
+        return s;
+    }
+    search->phase = phase;
     search->reader = reader;
     search->attempts++;
-    search->gone = 0;
+    search->asked = query.k;
+    search->unsettled = false;
     search->stage = SEARCH_SEARCHING;
     return STATUS_OK;
 }
@@ -83,6 +91,7 @@ struct index_reader *search_release(struct search *search) {
     struct index_reader *reader = search->reader;
     if (!reader) return NULL;
     index_search_end(reader);
+    grace_leave(&search->holding->grace, search->phase);
     search->reader = NULL;
     return reader;
 }
@@ -130,6 +139,10 @@ static enum status copy_hits(struct search *search) {
         id[hits[i].id_size] = '\0';
         search->hits[i] =
             (struct search_hit){.number = hits[i].number, .id = id, .distance = hits[i].distance};
+        uint64_t replaced = grace_replaced(&search->holding->grace, hits[i].number);
+        if (replaced == 0 || replaced > search->applied) continue;
+        search->hits[i].dropped = true; /* replaced before this search began */
+        search->extra++;
     }
     search->n_hits = n;
     search->next_hit = 0;
@@ -145,6 +158,7 @@ static enum status drop_versions(struct search *search) {
     if (!table) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < search->n_hits; i++) {
         struct search_hit *hit = &search->hits[i];
+        if (hit->dropped) continue;
         size_t at = hash_id(hit->id) & (size - 1);
         while (table[at] && strcmp(search->hits[table[at] - 1].id, hit->id) != 0)
             at = (at + 1) & (size - 1);
@@ -156,7 +170,7 @@ static enum status drop_versions(struct search *search) {
         bool newer = hit->number > other->number;
         (newer ? other : hit)->dropped = true;
         if (newer) table[at] = (uint32_t)i + 1;
-        search->gone++;
+        search->extra++;
     }
     return STATUS_OK;
 }
@@ -182,6 +196,13 @@ static enum search_want step_searching(struct search *search) {
 
 /* --- FILLING
  * -------------------------------------------------------------------------------------------- */
+
+static void page_clear(struct search *search) {
+    search->n_page = 0;
+    search->page_bytes = 0;
+    search->page = NULL;
+    arena_reset(&search->page_arena);
+}
 
 static void *page_copy(struct search *search, const void *data, size_t size) {
     void *copy = arena_alloc(&search->page_arena, size + 1);
@@ -214,7 +235,6 @@ page_add(struct search *search, const struct search_hit *hit, const struct point
         if (!row->vector) return STATUS_NO_MEMORY;
         search->page_bytes += point->vector.size;
     }
-    *ids_find(search, hit->id) = hit->id;
     search->page[search->n_page++] = row;
     return STATUS_OK;
 }
@@ -230,6 +250,7 @@ note_successor(struct search *search, const struct search_hit *hit, enum kv_tier
     if (s != STATUS_OK) return s;
     uint64_t index = value.point.number >> POINT_POSITION_BITS;
     if (index > search->need) search->need = index;
+    search->unsettled = true;
     point_value_free(&value);
     return STATUS_OK;
 }
@@ -253,7 +274,7 @@ static enum status fill_hit(struct search *search, enum kv_tier tier) {
         if (s == STATUS_NOT_FOUND) {
             s = note_successor(search, hit, tier);
             if (s != STATUS_OK) return s;
-            search->gone++;
+            search->extra++;
             search->next_hit++;
             return STATUS_OK;
         }
@@ -267,9 +288,15 @@ static enum status fill_hit(struct search *search, enum kv_tier tier) {
     return s;
 }
 
+/* A hit has a successor that was not found: whatever else there is, this look does not count. */
+static bool look_is_void(const struct search *search) {
+    return search->unsettled && search->attempts < SEARCH_ATTEMPTS;
+}
+
 /* Nothing to fill in: every hit was looked at, or there are enough. */
 static bool filled(const struct search *search) {
-    return search->next_hit == search->n_hits || search->n_sent + search->n_page >= search->k;
+    return look_is_void(search) || search->next_hit == search->n_hits ||
+           search->n_sent + search->n_page >= search->k;
 }
 
 static bool page_full(const struct search *search) {
@@ -298,7 +325,10 @@ static enum search_want step_filling(struct search *search) {
     if (s != STATUS_OK) return fail(search, s);
     if (!filled(search)) return page_full(search) ? SEARCH_PAGE : SEARCH_MORE;
     bool short_of = search->n_sent + search->n_page < search->k;
-    if (short_of && search->gone > 0 && search->attempts < SEARCH_ATTEMPTS) {
+    bool more =
+        search->n_hits == search->asked && search->extra > 0 && search->attempts < SEARCH_ATTEMPTS;
+    if (look_is_void(search) || (short_of && more)) {
+        page_clear(search);
         search->stage = SEARCH_WAITING; /* for a reader: another look */
         return SEARCH_MORE;
     }
@@ -330,9 +360,8 @@ void search_page(const struct search *search, bool last, ShardHits *out) {
 }
 
 void search_page_sent(struct search *search) {
+    for (size_t i = 0; i < search->n_page; i++)
+        *ids_find(search, search->page[i]->id) = search->page[i]->id;
     search->n_sent += (uint32_t)search->n_page;
-    search->n_page = 0;
-    search->page_bytes = 0;
-    search->page = NULL;
-    arena_reset(&search->page_arena);
+    page_clear(search);
 }

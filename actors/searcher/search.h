@@ -43,6 +43,7 @@ struct search {
     bool with_payload;
     float *vector;    /* owned copy, dimension floats */
     uint64_t applied; /* of the shard when the search began */
+    uint32_t phase;   /* of the holding's grace, while there is a reader */
 
     struct arena arena; /* hits and ids of all attempts */
     struct search_hit *hits;
@@ -51,8 +52,10 @@ struct search {
     uint32_t attempts;
     uint64_t need;    /* log index that must be in the index before the next look */
     uint32_t waits;   /* for it */
-    uint32_t gone;    /* hits of this attempt that had no point any more */
-    const char **ids; /* open table of what was sent or stands in the page; in the arena */
+    bool unsettled;   /* in this attempt a hit had a successor */
+    uint32_t extra;   /* hits that did not count so far: so many more are asked for */
+    uint32_t asked;   /* hits of this attempt at most */
+    const char **ids; /* open table of what was sent; in the arena */
     size_t ids_mask;
 
     struct arena page_arena;

@@ -24,7 +24,9 @@ enum {
     APPLY_ENTRIES_MAX = 128,
     APPLY_BYTES_MAX = 4 * 1024 * 1024, /* of entries in one job; the first always fits */
     ROOM_LOOK_US = 2 * 1000,           /* pause before a full tail is looked at again */
-    STEP_POINTS = 256,                 /* appended in one turn, about */
+    RETIRE_BATCH = 64,
+    RETIRE_LOOK_US = 5 * 1000, /* between two looks whether replaced points may go */
+    STEP_POINTS = 256,         /* appended in one turn, about */
 };
 
 struct apply {
@@ -128,6 +130,54 @@ static void apply_abandon(void *context) {
 /* --- in the lane
  * --------------------------------------------------------------------------------------- */
 
+/* Takes a number out of the index that the points have no more. */
+static enum status index_forget(struct replica *self, uint64_t number) {
+    enum status s = index_remove(self->holding->index, number);
+    self->changes++;
+    /* Every live number was appended when its entry was: an unknown one is a divergence. */
+    return s == STATUS_NOT_FOUND ? STATUS_CORRUPT : s;
+}
+
+/* A removed point goes at once, a replaced one after the searches under way. */
+static enum status retire(struct replica *self, uint64_t number, uint64_t index, bool remove) {
+    bool same_entry = number >> POINT_POSITION_BITS == index;
+    if (!remove && !same_entry &&
+        grace_replace(&self->holding->grace, number, index) == STATUS_OK) {
+        return STATUS_OK;
+    }
+    return index_forget(self, number);
+}
+
+static enum status forget_retired(struct replica *self) {
+    uint64_t numbers[RETIRE_BATCH];
+    size_t n;
+    while ((n = grace_take(&self->holding->grace, numbers, RETIRE_BATCH)) > 0)
+        for (size_t i = 0; i < n; i++) {
+            enum status s = index_forget(self, numbers[i]);
+            if (s != STATUS_OK) return s;
+        }
+    return STATUS_OK;
+}
+
+static void retire_later(struct replica *self, struct turn *turn);
+
+static void look_for_retired(void *actor, void *context, struct turn *turn) {
+    struct replica *self = actor;
+    (void)context;
+    self->retire_armed = false;
+    retire_later(self, turn);
+}
+
+/* Replaced points leave the index when nobody needs them any more. */
+static void retire_later(struct replica *self, struct turn *turn) {
+    if (self->retire_armed || self->state == REPLICA_QUARANTINED) return;
+    enum status s = forget_retired(self);
+    if (s != STATUS_OK) replica_fail(self, s, "index", "replaced points", turn);
+    if (s != STATUS_OK || grace_empty(&self->holding->grace)) return;
+    self->retire_armed = true;
+    turn_timer(turn, RETIRE_LOOK_US, look_for_retired, NULL);
+}
+
 /* Appends the points of an entry, then removes what they replace. */
 static enum status
 index_entry(struct replica *self, const struct apply_entry *entry, struct turn *turn) {
@@ -146,16 +196,11 @@ index_entry(struct replica *self, const struct apply_entry *entry, struct turn *
     enum status s = STATUS_OK;
     if (n_points > 0) s = index_append(self->holding->index, points, n_points);
     if (s != STATUS_OK) return s;
-    uint64_t changes = n_points;
-    for (size_t i = 0; i < write->n_operations; i++) {
-        if (entry->removed[i] == 0) continue;
-        s = index_remove(self->holding->index, entry->removed[i]);
-        /* Every live number was appended when its entry was: an unknown one is a divergence. */
-        if (s != STATUS_OK) return s == STATUS_NOT_FOUND ? STATUS_CORRUPT : s;
-        changes++;
-    }
-    self->changes += changes;
-    return STATUS_OK;
+    self->changes += n_points;
+    for (size_t i = 0; s == STATUS_OK && i < write->n_operations; i++)
+        if (entry->removed[i] != 0)
+            s = retire(self, entry->removed[i], entry->index, write->operations[i]->remove);
+    return s;
 }
 
 static void answer(struct proposal *proposal,
@@ -198,6 +243,7 @@ static void apply_end(struct replica *self, struct turn *turn) {
         replica_fail(self, s, "apply", apply->text, turn);
     }
     apply_free(apply);
+    retire_later(self, turn);
     replica_link(self, turn);
     upkeep_arm(self, turn);
     if (s == STATUS_OK) replica_applied(self, turn);

@@ -44,7 +44,8 @@ struct replica {
     bool probe_armed;
     bool flushing;
     bool saving;
-    bool room_armed; /* a timer looks for room in the tail */
+    bool retire_armed; /* a timer looks whether replaced points may leave the index */
+    bool room_armed;   /* a timer looks for room in the tail */
 };
 
 /* shard.c */

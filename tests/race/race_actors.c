@@ -149,7 +149,7 @@ static void *anchor_searcher(void *context) {
         message.n_vector = DIMENSION;
         message.vector = anchor;
         message.top_k = 3;
-        message.include_payload = atomic_load(&anchor_searches) % 4 != 0;
+        message.include_payload = atomic_load(&anchor_searches) % 2 != 0;
         struct node_call call = {
             .name = "router", .message = &message.base, .timeout_ms = TIMEOUT_MS};
         if (node_call(node, &call, &reply) != STATUS_OK) continue;
