@@ -95,16 +95,23 @@ static void turn_phase(struct grace *grace) {
     if (grace->numbers[grace->phase].n > 0) grace->phase = other;
 }
 
+/* The next rows of the phase that is over. */
+static size_t take(struct grace_numbers *over, uint64_t *numbers, size_t n) {
+    size_t found = 0;
+    for (; over->taken < over->size && found < n; over->taken++)
+        if (over->rows[over->taken].number) numbers[found++] = over->rows[over->taken].number;
+    if (found == 0) numbers_free(over); /* all were given before, and are removed by now */
+    return found;
+}
+
 size_t grace_take(struct grace *grace, uint64_t *numbers, size_t n) {
     size_t found = 0;
     pthread_mutex_lock(&grace->lock);
-    turn_phase(grace);
-    uint32_t other = 1 - grace->phase;
-    struct grace_numbers *over = &grace->numbers[other];
-    if (grace->searches[other] == 0 && over->n > 0) {
-        for (; over->taken < over->size && found < n; over->taken++)
-            if (over->rows[over->taken].number) numbers[found++] = over->rows[over->taken].number;
-        if (found == 0) numbers_free(over); /* all were given before, and are removed by now */
+    for (int pass = 0; pass < 2 && found == 0;
+         pass++) { /* what one phase leaves may end the next */
+        turn_phase(grace);
+        uint32_t other = 1 - grace->phase;
+        if (grace->searches[other] == 0) found = take(&grace->numbers[other], numbers, n);
     }
     pthread_mutex_unlock(&grace->lock);
     return found;

@@ -312,6 +312,13 @@ enum status search_fetch(void *context) {
     return STATUS_OK;
 }
 
+/* The index has more than was asked for: what did not count may have kept others out. (Hits that
+ * died during the search are not even given, so their number says nothing.) */
+static bool was_crowded_out(const struct search *search) {
+    struct index_stats stats = index_stats(search->holding->view);
+    return search->asked < stats.points + stats.removed;
+}
+
 static enum search_want step_filling(struct search *search) {
     enum status s = STATUS_OK;
     for (int i = 0; s == STATUS_OK && i < FILL_STEP; i++) {
@@ -325,8 +332,7 @@ static enum search_want step_filling(struct search *search) {
     if (s != STATUS_OK) return fail(search, s);
     if (!filled(search)) return page_full(search) ? SEARCH_PAGE : SEARCH_MORE;
     bool short_of = search->n_sent + search->n_page < search->k;
-    bool more =
-        search->n_hits == search->asked && search->extra > 0 && search->attempts < SEARCH_ATTEMPTS;
+    bool more = search->extra > 0 && search->attempts < SEARCH_ATTEMPTS && was_crowded_out(search);
     if (look_is_void(search) || (short_of && more)) {
         page_clear(search);
         search->stage = SEARCH_WAITING; /* for a reader: another look */

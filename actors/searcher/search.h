@@ -17,7 +17,7 @@
 
 enum {
     SEARCH_PAGE_BYTES = 1024 * 1024, /* of hits in one part of the answer, plus the last one */
-    SEARCH_ATTEMPTS = 8,             /* looks at the index, when hits were replaced meanwhile */
+    SEARCH_ATTEMPTS = 16,            /* looks at the index, when hits were replaced meanwhile */
 };
 
 enum search_stage { SEARCH_WAITING, SEARCH_SEARCHING, SEARCH_FILLING, SEARCH_FETCHING };

@@ -25,8 +25,8 @@ enum {
     APPLY_BYTES_MAX = 4 * 1024 * 1024, /* of entries in one job; the first always fits */
     ROOM_LOOK_US = 2 * 1000,           /* pause before a full tail is looked at again */
     RETIRE_BATCH = 64,
-    RETIRE_LOOK_US = 5 * 1000, /* between two looks whether replaced points may go */
-    STEP_POINTS = 256,         /* appended in one turn, about */
+    RETIRE_LOOK_US = 1000, /* between two looks whether replaced points may go */
+    STEP_POINTS = 256,     /* appended in one turn, about */
 };
 
 struct apply {
@@ -139,7 +139,7 @@ static enum status index_forget(struct replica *self, uint64_t number) {
 }
 
 /* A removed point goes at once, a replaced one after the searches under way. */
-static enum status retire(struct replica *self, uint64_t number, uint64_t index, bool remove) {
+static enum status replace(struct replica *self, uint64_t number, uint64_t index, bool remove) {
     bool same_entry = number >> POINT_POSITION_BITS == index;
     if (!remove && !same_entry &&
         grace_replace(&self->holding->grace, number, index) == STATUS_OK) {
@@ -159,21 +159,21 @@ static enum status forget_retired(struct replica *self) {
     return STATUS_OK;
 }
 
-static void retire_later(struct replica *self, struct turn *turn);
+static void retire(struct replica *self, struct turn *turn);
 
 static void look_for_retired(void *actor, void *context, struct turn *turn) {
     struct replica *self = actor;
     (void)context;
     self->retire_armed = false;
-    retire_later(self, turn);
+    retire(self, turn);
 }
 
 /* Replaced points leave the index when nobody needs them any more. */
-static void retire_later(struct replica *self, struct turn *turn) {
-    if (self->retire_armed || self->state == REPLICA_QUARANTINED) return;
+static void retire(struct replica *self, struct turn *turn) {
+    if (self->state == REPLICA_QUARANTINED) return;
     enum status s = forget_retired(self);
     if (s != STATUS_OK) replica_fail(self, s, "index", "replaced points", turn);
-    if (s != STATUS_OK || grace_empty(&self->holding->grace)) return;
+    if (s != STATUS_OK || self->retire_armed || grace_empty(&self->holding->grace)) return;
     self->retire_armed = true;
     turn_timer(turn, RETIRE_LOOK_US, look_for_retired, NULL);
 }
@@ -199,7 +199,7 @@ index_entry(struct replica *self, const struct apply_entry *entry, struct turn *
     self->changes += n_points;
     for (size_t i = 0; s == STATUS_OK && i < write->n_operations; i++)
         if (entry->removed[i] != 0)
-            s = retire(self, entry->removed[i], entry->index, write->operations[i]->remove);
+            s = replace(self, entry->removed[i], entry->index, write->operations[i]->remove);
     return s;
 }
 
@@ -243,7 +243,7 @@ static void apply_end(struct replica *self, struct turn *turn) {
         replica_fail(self, s, "apply", apply->text, turn);
     }
     apply_free(apply);
-    retire_later(self, turn);
+    retire(self, turn);
     replica_link(self, turn);
     upkeep_arm(self, turn);
     if (s == STATUS_OK) replica_applied(self, turn);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/grace.h"
 #include "actors/pd/catalog.h"
 #include "actors/router/hash.h"
 #include "actors/router/merge.h"
@@ -129,6 +130,60 @@ Test(window, forgets_the_router_that_wrote_longest_ago) {
     cr_expect_not_null(window_find(&window, 2));
     cr_expect_not_null(window_find(&window, WINDOW_ROUTERS + 1));
     cr_expect_eq(window_slot(&window, 5), window_slot(&window, 5));
+}
+
+Test(grace, keeps_a_replaced_number_until_the_searches_before_have_left) {
+    struct grace grace;
+    uint64_t numbers[4];
+    cr_assert_eq(grace_init(&grace), STATUS_OK);
+    uint32_t before = grace_enter(&grace);
+    cr_assert_eq(grace_replace(&grace, 7, 100), STATUS_OK);
+    cr_expect_eq(grace_replaced(&grace, 7), 100);
+    cr_expect_eq(grace_replaced(&grace, 8), 0);
+    cr_expect_eq(grace_take(&grace, numbers, 4), 0, "a search may need it");
+    uint32_t after = grace_enter(&grace);
+    grace_leave(&grace, before);
+    cr_assert_eq(grace_take(&grace, numbers, 4), 1, "the other search began after it");
+    cr_expect_eq(numbers[0], 7);
+    cr_expect_eq(grace_replaced(&grace, 7), 100, "it is known until it is removed");
+    cr_expect_eq(grace_take(&grace, numbers, 4), 0);
+    cr_expect(grace_empty(&grace));
+    grace_leave(&grace, after);
+    grace_reset(&grace);
+}
+
+/* Searches come and go without a pause, numbers too: each is taken once, in bounded time. */
+Test(grace, takes_every_number_once) {
+    enum { NUMBERS = 5000 };
+    static uint8_t taken[NUMBERS + 1];
+    struct grace grace;
+    struct rng rng;
+    uint32_t phases[3];
+    uint64_t numbers[16];
+    size_t n;
+    rng_init(&rng, 1);
+    cr_assert_eq(grace_init(&grace), STATUS_OK);
+    for (int i = 0; i < 3; i++)
+        phases[i] = grace_enter(&grace);
+    for (uint64_t number = 1; number <= NUMBERS; number++) {
+        cr_assert_eq(grace_replace(&grace, number, number), STATUS_OK);
+        uint64_t i = rng_below(&rng, 3);
+        grace_leave(&grace, phases[i]);
+        phases[i] = grace_enter(&grace);
+        while ((n = grace_take(&grace, numbers, 16)) > 0)
+            for (size_t j = 0; j < n; j++)
+                taken[numbers[j]]++;
+        if (number > 200) cr_assert_eq(taken[number - 200], 1, "%lu", (unsigned long)number);
+    }
+    for (int i = 0; i < 3; i++)
+        grace_leave(&grace, phases[i]);
+    while ((n = grace_take(&grace, numbers, 16)) > 0)
+        for (size_t j = 0; j < n; j++)
+            taken[numbers[j]]++;
+    for (int i = 1; i <= NUMBERS; i++)
+        cr_assert_eq(taken[i], 1);
+    cr_expect(grace_empty(&grace));
+    grace_reset(&grace);
 }
 
 Test(catalog, cuts_the_hash_space_without_gaps) {
