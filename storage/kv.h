@@ -34,8 +34,10 @@ struct kv_options {
  * Folders are made with mode 0700, durably. Opening drops a torn, never acknowledged tail and
  * repairs nothing else.
  *
- * After DISK_FULL the store refuses writes, keeps answering reads, and accepts writes again by
- * itself some seconds after space returned. After IO on a write it refuses writes until it is
+ * With .wal, writes are DISK_FULL while less than 64 MiB of the disk are free, or when it is full
+ * all the same (a quota); they are accepted again once there is space, and reads go on meanwhile.
+ * Without, writes and flushes are DISK_FULL when RocksDB meets the full disk, and again accepted
+ * some seconds after space returned. After IO on a write the store refuses writes until it is
  * opened anew. */
 MUST_USE enum status kv_rocksdb_open(const struct kv_options *options, struct kv **out);
 /* The last error's words on this thread, for turn_fail; a failing call sets them. Never NULL. */

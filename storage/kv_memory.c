@@ -69,8 +69,7 @@ static bool rolls(struct disk *disk, uint32_t ppm) {
     return ppm && rng_below(&disk->rng, MILLION) < ppm;
 }
 
-/* --- batches
- * --------------------------------------------------------------------------------------- */
+/* --- batches --------------------------------------------------------------------------------- */
 
 static void unsynced_reset(struct unsynced *batch) {
     for (size_t i = 0; i < batch->n_changes; i++)
@@ -114,8 +113,7 @@ static void apply(struct memory_table *table, const struct unsynced *batch) {
     }
 }
 
-/* --- durability
- * ------------------------------------------------------------------------------------ */
+/* --- durability ------------------------------------------------------------------------------ */
 
 static void forget_unsynced(struct disk *disk) {
     for (size_t i = 0; i < disk->n_unsynced; i++)
@@ -213,8 +211,7 @@ void kv_memory_crash(struct kv *kv) {
     pthread_mutex_unlock(&disk->lock);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static void release_record(void *record) {
     memory_record_drop(record);
@@ -309,8 +306,7 @@ static struct kv_stats memory_stats(struct kv *kv) {
     return stats;
 }
 
-/* --- open and close
- * -------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 static void disk_free(struct disk *disk) {
     forget_unsynced(disk);

@@ -1,57 +1,33 @@
-/* kv_rocksdb: the product's engine, on RocksDB's C API.
- *
- * A process opens two of these (log, data), so memory is bounded per store: two or three memtables,
- * one block cache that also holds indexes, filters and values of blob files. The background threads
- * are RocksDB's default pool, shared by both. RocksDB reports errors as words only: status_of()
+/* kv_rocksdb: the product's engine, on RocksDB's C API; how it is set up is in rocksdb_setup.c. A
+ * store with a WAL is wrapped by kv_steady.c. RocksDB reports errors as words only: status_of()
  * sorts them. */
-#include <inttypes.h>
 #include <rocksdb/c.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "storage/folder.h"
-#include "storage/key.h"
 #include "storage/kv_batch.h"
 #include "storage/kv_engine.h"
+#include "storage/kv_steady.h"
+#include "storage/rocksdb_setup.h"
 
 #include "runtime/poison.h"
 
 enum {
-    MIB = 1024 * 1024,
-    CACHE_BYTES = 32 * MIB,
-    WRITE_BUFFER_BYTES = 16 * MIB,
-    WRITE_BUFFERS = 3,              /* one filling, one being flushed, one spare against stalls */
-    ARENA_BLOCK_BYTES = 256 * 1024, /* a memtable grows by this, so an idle store stays small */
-    FILE_BYTES = 32 * MIB,
-    BLOB_FILE_BYTES = 64 * MIB,
-    BACKGROUND_JOBS = 2,
-    OPEN_FILES = 512,
-    FILTER_BITS_PER_KEY = 10, /* 1 % false positives */
     FLUSH_PAUSE_NS = 2 * 1000 * 1000,
     FLUSH_PAUSES_A_TRY = 500,
     FLUSH_PAUSES_MAX = 60 * FLUSH_PAUSES_A_TRY, /* a minute */
-    INFO_LOG_FILES = 2,
-    INFO_LOG_FATAL = 4,
-    MANIFEST_STEP_BYTES = 64 * 1024,
     SCAN_READAHEAD_BYTES = 256 * 1024,
     COMPACT_BOTTOMMOST = 2, /* BottommostLevelCompaction::kForce */
-    RECOVER_PREFIX = 2,     /* WALRecoveryMode::kPointInTimeRecovery */
 };
-/* Blob files whose live share fell below this are rewritten; only the older half is looked at. */
-static const double blob_garbage_ratio = 0.5;
-static const double blob_age_cutoff = 0.5;
 /* RocksDB's ReadTier values. */
 enum { TIER_ALL = 0, TIER_CACHE = 1, TIER_PERSISTED = 2, TIER_COUNT };
 
 struct rocksdb_kv {
     struct kv kv;  /* first: what callers hold */
     rocksdb_t *db; /* owned, as all below */
-    rocksdb_options_t *options;
-    rocksdb_block_based_table_options_t *table;
-    rocksdb_cache_t *cache;
+    struct rocksdb_setup setup;
     rocksdb_writeoptions_t *write_synced;
     rocksdb_writeoptions_t *write_unsynced;
     rocksdb_readoptions_t *read[TIER_COUNT];
@@ -73,8 +49,7 @@ static struct rocksdb_kv *self_of(struct kv *kv) {
     return (struct rocksdb_kv *)kv;
 }
 
-/* --- errors
- * ---------------------------------------------------------------------------------------- */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 static bool has(const char *error, const char *words) {
     return strstr(error, words) != NULL;
@@ -114,8 +89,7 @@ static enum status open_failed(const char *path, char *error) {
     return status;
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 static enum status rocksdb_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync) {
     struct rocksdb_kv *self = self_of(kv);
@@ -173,44 +147,47 @@ static enum status delete_files(struct rocksdb_kv *self, struct bytes begin, str
     return error ? failed("delete files", error) : STATUS_OK;
 }
 
-/* Compactions rewrite what lives in the oldest blob files, this share of all. */
-static enum status collect_garbage_of(struct rocksdb_kv *self, double share) {
+/* Compactions rewrite what lives in the oldest blob files, this share of all, from now on. */
+static enum status collect_garbage_of(struct rocksdb_kv *self, const char *share) {
     if (!self->blobs) return STATUS_OK;
-    char value[32];
-    snprintf(value, sizeof value, "%.2f", share);
     const char *names[] = {"blob_garbage_collection_age_cutoff"};
-    const char *values[] = {value};
+    const char *values[] = {share};
     char *error = NULL;
     rocksdb_set_options(self->db, 1, names, values, &error);
     return error ? failed("set options", error) : STATUS_OK;
 }
 
-static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
-    struct rocksdb_kv *self = self_of(kv);
-    enum status s = delete_files(self, begin, end);
-    if (s != STATUS_OK) return s;
-
+static enum status delete_range(struct kv *kv, struct bytes begin, struct bytes end) {
     struct kv_batch *batch = kv_batch_new();
     if (!batch) return kv_fail(STATUS_NO_MEMORY, "no memory for a batch");
     kv_batch_delete_range(batch, begin, end);
-    s = kv_write(kv, batch, false);
+    enum status s = kv_write(kv, batch, false);
     kv_batch_free(batch);
-    if (s == STATUS_OK) s = rocksdb_kv_flush(kv);
-    if (s != STATUS_OK) return s;
-
-    /* Blob files are shared with other ranges: all of them are looked at this time. */
-    s = collect_garbage_of(self, 1.0);
-    if (s != STATUS_OK) return s;
-    rocksdb_compactoptions_t *compact = rocksdb_compactoptions_create();
-    rocksdb_compactoptions_set_bottommost_level_compaction(compact, COMPACT_BOTTOMMOST);
-    rocksdb_compactoptions_set_exclusive_manual_compaction(compact, 0);
-    rocksdb_compact_range_opt(self->db, compact, begin.data, begin.size, end.data, end.size);
-    rocksdb_compactoptions_destroy(compact);
-    return collect_garbage_of(self, blob_age_cutoff);
+    return s == STATUS_OK ? rocksdb_kv_flush(kv) : s;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+static void compact(struct rocksdb_kv *self, struct bytes begin, struct bytes end) {
+    rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_bottommost_level_compaction(options, COMPACT_BOTTOMMOST);
+    rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+    rocksdb_compact_range_opt(self->db, options, begin.data, begin.size, end.data, end.size);
+    rocksdb_compactoptions_destroy(options);
+}
+
+/* Blob files are shared with other ranges, so all of them are looked at, and that before any
+ * compaction can see the deletion: the one in the background may be first. */
+static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
+    struct rocksdb_kv *self = self_of(kv);
+    enum status s = delete_files(self, begin, end);
+    if (s == STATUS_OK) s = collect_garbage_of(self, rocksdb_blob_share_all);
+    if (s != STATUS_OK) return s;
+    s = delete_range(kv, begin, end);
+    if (s == STATUS_OK) compact(self, begin, end);
+    enum status back = collect_garbage_of(self, rocksdb_blob_share);
+    return s == STATUS_OK ? back : s;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
 
 static void release_pinned(void *pinned) {
     rocksdb_pinnableslice_destroy(pinned);
@@ -294,12 +271,11 @@ static struct kv_stats rocksdb_kv_stats(struct kv *kv) {
         .disk_bytes = property(self, "rocksdb.total-sst-files-size") +
                       property(self, "rocksdb.total-blob-file-size"),
         .memtable_bytes = property(self, "rocksdb.size-all-mem-tables"),
-        .cache_bytes = rocksdb_cache_get_usage(self->cache),
+        .cache_bytes = rocksdb_cache_get_usage(self->setup.cache),
     };
 }
 
-/* --- open and close
- * -------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 static void rocksdb_kv_close(struct kv *kv) {
     struct rocksdb_kv *self = self_of(kv);
@@ -315,64 +291,8 @@ static void rocksdb_kv_close(struct kv *kv) {
     if (self->write_synced) rocksdb_writeoptions_destroy(self->write_synced);
     if (self->write_unsynced) rocksdb_writeoptions_destroy(self->write_unsynced);
     if (self->flush) rocksdb_flushoptions_destroy(self->flush);
-    if (self->options) rocksdb_options_destroy(self->options);
-    if (self->table) rocksdb_block_based_options_destroy(self->table);
-    if (self->cache) rocksdb_cache_destroy(self->cache);
+    rocksdb_setup_reset(&self->setup);
     mem_free(self);
-}
-
-/* Indexes and filters live in the cache too: memory stays bounded however much is stored. */
-static void set_table(struct rocksdb_kv *self, const struct kv_options *options) {
-    self->cache =
-        rocksdb_cache_create_lru(options->cache_bytes ? options->cache_bytes : CACHE_BYTES);
-    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-    self->table = table;
-    rocksdb_block_based_options_set_block_cache(table, self->cache);
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
-    rocksdb_block_based_options_set_format_version(table, 5);
-    rocksdb_block_based_options_set_filter_policy(
-        table, rocksdb_filterpolicy_create_bloom_full(FILTER_BITS_PER_KEY));
-    rocksdb_options_set_block_based_table_factory(self->options, table);
-}
-
-static void set_memory(rocksdb_options_t *o, const struct kv_options *options) {
-    uint64_t buffer =
-        options->write_buffer_bytes ? options->write_buffer_bytes : WRITE_BUFFER_BYTES;
-    rocksdb_options_set_write_buffer_size(o, (size_t)buffer);
-    rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS);
-    rocksdb_options_set_arena_block_size(o, ARENA_BLOCK_BYTES);
-    rocksdb_options_set_max_open_files(o, OPEN_FILES);
-}
-
-static void set_disk(rocksdb_options_t *o, const struct kv_options *options) {
-    rocksdb_options_set_create_if_missing(o, 1);
-    rocksdb_options_set_compression(o, rocksdb_no_compression); /* vectors do not shrink */
-    rocksdb_options_set_target_file_size_base(o, FILE_BYTES);
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
-    rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP_BYTES);
-    /* Power loss may tear the WAL anywhere behind its last sync, and starting must not need a hand:
-     * what comes before the tear is taken, and every acknowledged write is before it. */
-    rocksdb_options_set_wal_recovery_mode(o, RECOVER_PREFIX);
-    if (options->blob_min_bytes == 0) return;
-    rocksdb_options_set_enable_blob_files(o, 1);
-    rocksdb_options_set_min_blob_size(o, options->blob_min_bytes);
-    rocksdb_options_set_blob_file_size(o, BLOB_FILE_BYTES);
-    rocksdb_options_set_enable_blob_gc(o, 1);
-    rocksdb_options_set_blob_gc_age_cutoff(o, blob_age_cutoff);
-    rocksdb_options_set_blob_gc_force_threshold(o, blob_garbage_ratio);
-}
-
-static void set_background(rocksdb_options_t *o) {
-    rocksdb_options_set_max_background_jobs(o, BACKGROUND_JOBS);
-    rocksdb_options_set_stats_dump_period_sec(o, 0);
-    rocksdb_options_set_stats_persist_period_sec(o, 0);
-    /* Debian builds RocksDB with its assertions on, and its logger asserts that writing a line
-     * after a failed one does not happen: on a full disk the second warning would end the process.
-     * So it says what it is at open and nothing later; errors reach our callers as words. */
-    rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
-    rocksdb_options_set_keep_log_file_num(o, INFO_LOG_FILES);
 }
 
 static void set_calls(struct rocksdb_kv *self) {
@@ -389,21 +309,20 @@ static void set_calls(struct rocksdb_kv *self) {
 }
 
 enum status kv_rocksdb_open(const struct kv_options *options, struct kv **out) {
+    return options->wal ? kv_steady_open(options, out) : kv_rocksdb_open_raw(options, out);
+}
+
+enum status kv_rocksdb_open_raw(const struct kv_options *options, struct kv **out) {
     enum status s = folder_make(options->path);
     if (s != STATUS_OK) return s;
     struct rocksdb_kv *self = mem_zero(1, sizeof *self);
     if (!self) return kv_fail(STATUS_NO_MEMORY, "no memory to open %s", options->path);
     self->kv = (struct kv){.engine = &rocksdb_engine, .wal = options->wal};
     self->blobs = options->blob_min_bytes > 0;
-    self->options = rocksdb_options_create();
-    set_table(self, options);
-    set_memory(self->options, options);
-    set_disk(self->options, options);
-    if (options->blob_min_bytes) rocksdb_options_set_blob_cache(self->options, self->cache);
-    set_background(self->options);
+    rocksdb_setup_init(&self->setup, options);
     set_calls(self);
     char *error = NULL;
-    self->db = rocksdb_open(self->options, options->path, &error);
+    self->db = rocksdb_open(self->setup.options, options->path, &error);
     if (error) {
         s = open_failed(options->path, error);
         rocksdb_kv_close(&self->kv);

@@ -49,8 +49,7 @@ struct log_store {
 
 static const struct log_state unborn = {.first = 1};
 
-/* --- the table
- * ------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------- */
 
 static size_t replicas_find(const struct replicas *replicas, uint64_t store_id) {
     size_t low = 0, high = replicas->n_items;
@@ -102,8 +101,7 @@ static void replicas_remove(struct replicas *replicas, uint64_t store_id) {
     replicas->n_items--;
 }
 
-/* --- open
- * ------------------------------------------------------------------------------------------ */
+/* --- open ------------------------------------------------------------------------------------ */
 
 static enum status corrupt(uint64_t store_id, const char *what) {
     return kv_fail(STATUS_CORRUPT, "log %" PRIu64 ": %s", store_id, what);
@@ -191,8 +189,7 @@ void log_store_close(struct log_store *store) {
     mem_free(store);
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 /* The batch's own copy of a replica, made at its first operation. There is room. */
 static struct replica *touch(struct log_store *store, struct replicas *touched, uint64_t store_id) {
@@ -320,8 +317,7 @@ enum status log_store_write(struct log_store *store, struct log_batch *batch) {
     return s;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static struct log_state state_of(struct log_store *store, uint64_t store_id) {
     pthread_mutex_lock(&store->lock);

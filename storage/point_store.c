@@ -22,8 +22,7 @@ struct point_cursor {
     enum status status;
 };
 
-/* --- a stored point
- * -------------------------------------------------------------------------------- */
+/* --- a stored point -------------------------------------------------------------------------- */
 
 void point_header_store(unsigned char *at, const struct point *point) {
     assert(point->id.size <= UINT16_MAX && point->vector.size <= UINT32_MAX);
@@ -52,8 +51,7 @@ enum status point_parse(struct bytes value, uint64_t number, struct point *out) 
     return kv_fail(STATUS_CORRUPT, "point %" PRIu64 " is malformed", number);
 }
 
-/* --- open and close
- * -------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 enum status point_store_open(struct kv **kv, struct point_store **out) {
     struct point_store *store = mem_zero(1, sizeof *store);
@@ -78,8 +76,7 @@ struct kv *point_store_kv(struct point_store *store) {
     return store->kv;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 enum status point_store_applied(struct point_store *store,
                                 uint64_t store_id,
@@ -165,8 +162,7 @@ enum status point_store_fact(struct point_store *store,
     return kv_get(store->kv, point_key_name(key, store_id, 'm', text), KV_ANY, out);
 }
 
-/* --- scanning
- * -------------------------------------------------------------------------------------- */
+/* --- scanning -------------------------------------------------------------------------------- */
 
 enum status point_cursor_open(struct point_store *store,
                               uint64_t store_id,
@@ -211,8 +207,7 @@ void point_cursor_close(struct point_cursor *cursor) {
     mem_free(cursor);
 }
 
-/* --- the store as a whole
- * -------------------------------------------------------------------------- */
+/* --- the store as a whole -------------------------------------------------------------------- */
 
 enum status point_store_flush(struct point_store *store) {
     return kv_flush(store->kv);

@@ -52,8 +52,7 @@ struct log {
     X(struct log, LogDrop, log_drop, on_drop)
 ACTOR_HANDLERS(log_handlers, LOG_ACCEPTS);
 
-/* --- a round
- * --------------------------------------------------------------------------------------- */
+/* --- a round --------------------------------------------------------------------------------- */
 
 static void round_free(void *context) {
     struct round *round = context;
@@ -105,8 +104,7 @@ static enum status round_outcome(const struct round *round, const struct request
     return s;
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 static void on_written(void *self, void *context, const struct outcome *outcome, struct turn *turn);
 
@@ -150,8 +148,7 @@ on_written(void *actor, void *context, const struct outcome *outcome, struct tur
     if (self->starting) start(self, NULL, turn);
 }
 
-/* --- gathering
- * ------------------------------------------------------------------------------------- */
+/* --- gathering ------------------------------------------------------------------------------- */
 
 /* Room for a request of about `bytes`, or the words why not. */
 static enum status admit(struct log *self, size_t bytes, struct turn *turn) {
@@ -236,8 +233,7 @@ static enum status on_drop(struct log *self, const LogDrop *message, struct turn
     return STATUS_OK;
 }
 
-/* --- open and close
- * -------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 static enum status log_open(void *actor, const void *options, struct turn *turn) {
     const struct log_options *given = options;

@@ -65,8 +65,7 @@ void held_unlock(void) {
     pthread_mutex_unlock(&lock);
 }
 
-/* --- paths
- * ----------------------------------------------------------------------------------------- */
+/* --- paths ----------------------------------------------------------------------------------- */
 
 bool held_path(int dirfd, const char *path, char *out) {
     if (!held_active() || !path || !*path) return false;
@@ -103,8 +102,7 @@ bool held_path(int dirfd, const char *path, char *out) {
     return snprintf(out, PATH_MAX, "%s/%s", parent, name) < PATH_MAX;
 }
 
-/* --- the journal
- * ----------------------------------------------------------------------------------- */
+/* --- the journal ----------------------------------------------------------------------------- */
 
 static void open_journal(void) {
     char path[PATH_MAX];
@@ -148,8 +146,7 @@ void held_synced_all(uint64_t upto) {
     record(&(struct record){.kind = RECORD_SYNC_ALL, .upto = upto}, NULL, NULL);
 }
 
-/* --- files
- * ----------------------------------------------------------------------------------------- */
+/* --- files ----------------------------------------------------------------------------------- */
 
 static struct file *find(const struct stat *info) {
     size_t at = (size_t)(info->st_ino * 0x9e3779b97f4a7c15u >> 40) % FILES_MAX;
@@ -187,8 +184,7 @@ uint64_t held_descriptor(int fd) {
     return regular ? find(&info)->id : 0;
 }
 
-/* --- what is about to change
- * ----------------------------------------------------------------------- */
+/* --- what is about to change ----------------------------------------------------------------- */
 
 /* Reads through a descriptor of its own: the caller's may be write-only. */
 static void *old_bytes(uint64_t id, uint64_t offset, uint64_t size) {

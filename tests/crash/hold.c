@@ -29,8 +29,7 @@
 
 #include "tests/crash/held.h"
 
-/* --- opening
- * --------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------- */
 
 static int open_held(int dirfd, const char *path, const char *full, int flags, mode_t mode) {
     held_lock();
@@ -106,8 +105,7 @@ int __open64_2(const char *path, int flags) {
     return open_any(AT_FDCWD, path, flags, 0);
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 enum { HERE = -1 }; /* as an offset: where the descriptor stands */
 
@@ -219,8 +217,7 @@ int posix_fallocate64(int fd, off_t at, off_t size) {
     return posix_fallocate(fd, at, size);
 }
 
-/* --- names
- * ----------------------------------------------------------------------------------------- */
+/* --- names ----------------------------------------------------------------------------------- */
 
 static bool is_folder(const char *path) {
     struct stat info;
@@ -304,8 +301,7 @@ int mkdir(const char *path, mode_t mode) {
     return mkdirat(AT_FDCWD, path, mode);
 }
 
-/* --- syncing
- * --------------------------------------------------------------------------------------- */
+/* --- syncing --------------------------------------------------------------------------------- */
 
 static int sync_any(int fd, long call) {
     struct stat info;
@@ -358,8 +354,7 @@ int syncfs(int fd) {
     return outcome;
 }
 
-/* --- not held: said aloud
- * -------------------------------------------------------------------------- */
+/* --- not held: said aloud -------------------------------------------------------------------- */
 
 FILE *fdopen(int fd, const char *mode);
 static FILE *open_stream(const char *path, const char *mode) {

@@ -45,8 +45,7 @@ static int fail(const char *doing, const char *what) {
     return -1;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static bool read_event(FILE *file, struct event *event) {
     *event = (struct event){0};
@@ -83,8 +82,7 @@ static int read_journal(struct state *state) {
     return 0;
 }
 
-/* --- what is durable
- * ------------------------------------------------------------------------------- */
+/* --- what is durable ------------------------------------------------------------------------- */
 
 static bool is_change(const struct event *event) {
     uint32_t kind = event->record.kind;
@@ -153,8 +151,7 @@ static void choose_kept(struct state *state) {
     free(torn);
 }
 
-/* --- undoing
- * --------------------------------------------------------------------------------------- */
+/* --- undoing --------------------------------------------------------------------------------- */
 
 static int put_bytes(int fd, const char *bytes, uint64_t size, uint64_t at) {
     while (size) {

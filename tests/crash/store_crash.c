@@ -73,8 +73,7 @@ _Noreturn __attribute__((format(printf, 1, 2))) static void wrong(const char *fo
         if (status_ != STATUS_OK) wrong("%s: %s %s", #call, status_name(status_), kv_error()); \
     } while (0)
 
-/* --- what a replica's log says
- * --------------------------------------------------------------------- */
+/* --- what a replica's log says --------------------------------------------------------------- */
 
 struct operation {
     unsigned id;
@@ -103,8 +102,7 @@ static struct bytes id_text(unsigned id, char *room) {
     return (struct bytes){.data = room, .size = (size_t)snprintf(room, 16, "id%u", id)};
 }
 
-/* --- the child
- * ------------------------------------------------------------------------------------- */
+/* --- the child ------------------------------------------------------------------------------- */
 
 struct replica {
     uint64_t id;
@@ -307,8 +305,7 @@ static int run_child(const char *data, const char *seed, const char *promised) {
     }
 }
 
-/* --- the parent
- * ------------------------------------------------------------------------------------ */
+/* --- the parent ------------------------------------------------------------------------------ */
 
 struct world {
     char root[64], data[80], journal[80], self[PATH_MAX];

@@ -28,8 +28,7 @@ extern char **environ;
         } \
     } while (0)
 
-/* --- what a child does, in its folder
- * -------------------------------------------------------------- */
+/* --- what a child does, in its folder -------------------------------------------------------- */
 
 static int open_file(const char *name, int flags) {
     int fd = open(name, flags | O_CREAT | O_CLOEXEC, 0600);
@@ -220,8 +219,7 @@ static const struct row {
     {"everything synced", everything_synced, "a=hello"},
 };
 
-/* --- the parent
- * ------------------------------------------------------------------------------------ */
+/* --- the parent ------------------------------------------------------------------------------ */
 
 static int by_name(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);

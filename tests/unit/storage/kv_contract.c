@@ -297,8 +297,7 @@ Test(kv, says_what_it_costs) {
     on_both(false, counts);
 }
 
-/* --- of the product's engine only
- * ------------------------------------------------------------------ */
+/* --- of the product's engine only ------------------------------------------------------------ */
 
 Test(kv, makes_private_folders) {
     struct place place;

@@ -52,7 +52,7 @@ static enum status add_text(void *context, const struct log_entry *entry) {
 
 /* "term/vote first..last: entries" */
 static const char *show(struct log_store *store, uint64_t id) {
-    static char out[1024];
+    static char out[1200];
     char entries[1024] = "";
     struct log_state state;
     cr_ok(log_store_state(store, id, &state));
