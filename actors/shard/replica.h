@@ -1,6 +1,6 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
- * load.c (from the stores to SERVING), apply.c (durable entries to points and index), upkeep.c
- * (flush, cut, save). Nobody else includes it. */
+ * load.c (from the stores to SERVING), apply.c (durable entries to points and index), fetch.c
+ * (one point), upkeep.c (flush, cut, save). Nobody else includes it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
 
@@ -97,6 +97,9 @@ MUST_USE enum status apply_points(struct apply_entry *entry,
                                   struct window *window,
                                   struct point_batch *batch,
                                   struct arena *arena);
+
+/* fetch.c: answers ShardPoint or NOT_FOUND for the request of this turn. */
+MUST_USE enum status replica_get(struct replica *self, const char *id, struct turn *turn);
 
 /* upkeep.c: something was applied. */
 void upkeep_arm(struct replica *self, struct turn *turn);

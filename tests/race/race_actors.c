@@ -186,6 +186,41 @@ static void *founder(void *context) {
     return NULL;
 }
 
+/* Options are borrowed as long as the actors live. */
+static void start_all(struct log_store *log, struct point_store *points, struct shelf *shelf) {
+    static struct log_options log_options;
+    static struct pd_options pd_options = {.default_shards = 2};
+    static struct searcher_options searchers[SEARCHERS];
+    static struct linker_options linkers;
+    static struct keeper_options keeper;
+    static struct router_options router = {.pd = ""};
+    log_options.store = log;
+    pd_options.log = log;
+    linkers.shelf = shelf;
+    keeper = (struct keeper_options){.log = log,
+                                     .points = points,
+                                     .shelf = shelf,
+                                     .pd = "",
+                                     .link = "",
+                                     .grpc_address = "",
+                                     .region = "",
+                                     .zone = "",
+                                     .rack = "",
+                                     .tail_max = 500};
+    start("log", &log_type, &log_options);
+    start("pd", &pd_type, &pd_options);
+    for (uint32_t i = 0; i < SEARCHERS; i++) {
+        char name[32];
+        searchers[i] = (struct searcher_options){.n = i, .shelf = shelf, .points = points};
+        snprintf(name, sizeof name, "searcher/%" PRIu32, i);
+        start(name, &searcher_type, &searchers[i]);
+        snprintf(name, sizeof name, "linker/%" PRIu32, i);
+        start(name, &linker_type, &linkers);
+    }
+    start("keeper", &keeper_type, &keeper);
+    start("router", &router_type, &router);
+}
+
 int main(int argc, char **argv) {
     int seconds = argc > 1 ? atoi(argv[1]) : 5;
     struct kv *kv;
@@ -203,33 +238,7 @@ int main(int argc, char **argv) {
         node_open(&(struct node_options){.name = "race", .io_lanes = 2, .compute_lanes = 2}, &node),
         "node");
 
-    struct log_options log_options = {.store = log};
-    struct pd_options pd_options = {.log = log, .default_shards = 2};
-    struct searcher_options searchers[SEARCHERS];
-    struct linker_options linkers = {.shelf = shelf};
-    struct keeper_options keeper = {.log = log,
-                                    .points = points,
-                                    .shelf = shelf,
-                                    .pd = "",
-                                    .link = "",
-                                    .grpc_address = "",
-                                    .region = "",
-                                    .zone = "",
-                                    .rack = "",
-                                    .tail_max = 500};
-    struct router_options router = {.pd = ""};
-    start("log", &log_type, &log_options);
-    start("pd", &pd_type, &pd_options);
-    for (uint32_t i = 0; i < SEARCHERS; i++) {
-        char name[32];
-        searchers[i] = (struct searcher_options){.n = i, .shelf = shelf, .points = points};
-        snprintf(name, sizeof name, "searcher/%" PRIu32, i);
-        start(name, &searcher_type, &searchers[i]);
-        snprintf(name, sizeof name, "linker/%" PRIu32, i);
-        start(name, &linker_type, &linkers);
-    }
-    start("keeper", &keeper_type, &keeper);
-    start("router", &router_type, &router);
+    start_all(log, points, shelf);
     must(create("steady", 2), "create");
 
     RouterUpsert first = ROUTER_UPSERT__INIT;

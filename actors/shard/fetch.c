@@ -1,0 +1,111 @@
+/* fetch: one point by its id, from the cache in the same turn, else from the disk on the blocking
+ * pool. */
+#include <string.h>
+
+#include "actors/shard/replica.h"
+#include "runtime/memory.h"
+#include "schemas/shard.pb-c.h"
+
+#include "runtime/poison.h"
+
+static void
+answer_point(const struct point_value *value, const struct promise *promise, struct turn *turn) {
+    ShardPoint point = SHARD_POINT__INIT;
+    char *id = turn_alloc(turn, value->point.id.size + 1);
+    if (!id) {
+        turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
+        return;
+    }
+    memcpy(id, value->point.id.data, value->point.id.size);
+    point.id = id;
+    point.number = value->point.number;
+    point.n_vector = value->point.vector.size / sizeof(float);
+    point.vector = (float *)(uintptr_t)value->point.vector.data;
+    point.payload.len = value->point.payload.size;
+    point.payload.data = (uint8_t *)(uintptr_t)value->point.payload.data;
+    turn_resolve(turn, promise, &point.base);
+}
+
+static void
+answer_missing(enum status s, const char *id, const struct promise *promise, struct turn *turn) {
+    if (s == STATUS_NOT_FOUND)
+        turn_reject(turn, promise, s, "vector with id %s not found", id);
+    else
+        turn_reject(turn, promise, s, "get: %s", kv_error());
+}
+
+/* A get that needs the disk. */
+struct fetch {
+    struct promise promise;
+    struct holding *holding; /* owned hold */
+    struct point_store *points;
+    struct point_value value;
+    char *id; /* owned */
+};
+
+static void fetch_free(void *context) {
+    struct fetch *fetch = context;
+    holding_drop(fetch->holding);
+    mem_free(fetch->id);
+    mem_free(fetch);
+}
+
+static enum status fetch_work(void *context) {
+    struct fetch *fetch = context;
+    struct bytes id = {fetch->id, strlen(fetch->id)};
+    return point_store_get(fetch->points, fetch->holding->store_id, id, KV_ANY, &fetch->value);
+}
+
+static void
+on_fetched(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct fetch *fetch = context;
+    (void)self;
+    if (outcome->status == STATUS_OK) {
+        answer_point(&fetch->value, &fetch->promise, turn);
+        point_value_free(&fetch->value);
+    } else {
+        answer_missing(outcome->status, fetch->id, &fetch->promise, turn);
+    }
+    fetch_free(fetch);
+}
+
+static void abandon_fetch(void *context) {
+    struct fetch *fetch = context;
+    point_value_free(&fetch->value); /* the job may have been done already */
+    fetch_free(fetch);
+}
+
+static enum status start_fetch(struct replica *self, const char *id, struct turn *turn) {
+    struct fetch *fetch = mem_zero(1, sizeof *fetch);
+    char *copy = mem_string(id);
+    if (!fetch || !copy) {
+        mem_free(fetch);
+        mem_free(copy);
+        return turn_fail(turn, STATUS_NO_MEMORY, "get");
+    }
+    fetch->promise = turn_defer(turn);
+    fetch->holding = holding_again(self->holding);
+    fetch->points = self->options.points;
+    fetch->id = copy;
+    turn_block(turn, &(struct block){.work = fetch_work,
+                                     .done = on_fetched,
+                                     .abandon = abandon_fetch,
+                                     .context = fetch});
+    return STATUS_OK;
+}
+
+enum status replica_get(struct replica *self, const char *id, struct turn *turn) {
+    struct point_value value;
+    struct bytes key = {id, strlen(id)};
+    enum status s =
+        point_store_get(self->options.points, self->options.store_id, key, KV_CACHED, &value);
+    if (s == STATUS_NOT_READY) return start_fetch(self, id, turn);
+    struct promise promise = turn_defer(turn);
+    if (s == STATUS_OK) {
+        answer_point(&value, &promise, turn);
+        point_value_free(&value);
+    } else {
+        answer_missing(s, id, &promise, turn);
+    }
+    return STATUS_OK;
+}
