@@ -25,7 +25,6 @@ struct file {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char root[PATH_MAX]; /* canonical; "" = nothing is held */
 static const char *folder;  /* of the journal */
 static bool swallows;
@@ -40,7 +39,9 @@ void held_give_up(const char *why, const char *what) {
     __builtin_unreachable();
 }
 
-static void read_settings(void) {
+/* Before main, and not at the first call: sanitizers open files when there is no environment yet.
+ */
+__attribute__((constructor)) static void read_settings(void) {
     const char *held = getenv("VECTRON_HOLD");
     folder = getenv("VECTRON_HOLD_JOURNAL");
     swallows = getenv("VECTRON_HOLD_SWALLOW") != NULL;
@@ -49,7 +50,6 @@ static void read_settings(void) {
 }
 
 bool held_active(void) {
-    pthread_once(&once, read_settings);
     return root[0] != '\0';
 }
 
