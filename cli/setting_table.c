@@ -212,7 +212,7 @@ const struct setting setting_table[] = {
     NONE("RESOLVE_CACHE_TTL_MS", SETTING_INT, "30000", EDGES, "Gateway", NO_ROUTES),
     NONE("WORKER_ROLE_CACHE_TTL_MS", SETTING_INT, "5000", EDGES, "Gateway", NO_ROUTES),
     NONE("PREFER_SEARCH_ONLY_WORKERS", SETTING_BOOL, "false", EDGES, "Gateway", LATER_REPLICAS),
-    NONE("GRPC_ENABLE_COMPRESSION", SETTING_BOOL, "false", EDGES, "Gateway", NO_HTTP_HOP "; clients get gzip when they ask for it"),
+    NONE("GRPC_ENABLE_COMPRESSION", SETTING_BOOL, "false", EDGES, "Gateway", NO_HTTP_HOP "; clients that send gzip and accept it get it back"),
     NONE("GRPC_MAX_RECV_MB", SETTING_INT, "256", EDGES, "Limits", "messages of up to 256 MiB are taken, within VECTRON_BODY_BUDGET_MB"),
     NONE("GRPC_MAX_SEND_MB", SETTING_INT, "256", EDGES, "Limits", "replies of up to 256 MiB are sent, within VECTRON_BODY_BUDGET_MB"),
     NONE("GATEWAY_DEBUG_LOGS", SETTING_BOOL, "false", EDGES, "Logs", NO_LOGS),
