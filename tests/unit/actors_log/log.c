@@ -25,8 +25,7 @@ static void open_store(void) {
     options.store = store;
 }
 
-/* --- a writer: plays a script in one turn, so that its calls reach the log together
- * ----------------- */
+/* --- a writer: plays a script in one turn, so that its calls reach the log together ---------- */
 
 static void (*script)(struct turn *turn);
 static unsigned n_done;
@@ -125,8 +124,7 @@ static uint64_t last(uint64_t id) {
     return state.last;
 }
 
-/* --- rows
- * ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 static void three_replicas(struct turn *turn) {
     append(turn, "a", 1, 1, 2, "x");
