@@ -6,7 +6,7 @@
 
 #include "runtime/memory.h"
 
-enum { ARENA_CHUNK = 4096, ARENA_CHUNK_MAX = 1 << 20, ARENA_ALIGN = 16 };
+enum { ARENA_CHUNK = 4096, ARENA_CHUNK_MAX = 1 << 20 };
 
 struct arena_chunk {
     struct arena_chunk *next; /* owned */
@@ -35,21 +35,23 @@ static struct arena_chunk *next_chunk(struct arena *arena, size_t size) {
     return fresh;
 }
 
-void *arena_alloc(struct arena *arena, size_t size) {
+/* Begins to fill the chunk, as far as the limit lets it. */
+static void begin(struct arena *arena, struct arena_chunk *chunk) {
+    size_t allowed = arena->limit ? arena->limit - arena->total : SIZE_MAX;
+    arena->chunk = chunk;
+    arena->at = chunk->data;
+    arena->left = chunk->capacity < allowed ? chunk->capacity : allowed;
+}
+
+void *arena_alloc_elsewhere(struct arena *arena, size_t size) {
     if (size > SIZE_MAX - ARENA_ALIGN) return NULL;
-    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (size == 0) size = ARENA_ALIGN;
-    if (arena->limit && (size > arena->limit || arena->total > arena->limit - size)) return NULL;
-    if (!arena->chunk || arena->chunk->capacity - arena->used < size) {
-        struct arena_chunk *chunk = next_chunk(arena, size);
-        if (!chunk) return NULL;
-        arena->chunk = chunk;
-        arena->used = 0;
-    }
-    void *memory = arena->chunk->data + arena->used;
-    arena->used += size;
-    arena->total += size;
-    return memory;
+    size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    if (rounded == 0) rounded = ARENA_ALIGN;
+    if (arena->limit && rounded > arena->limit - arena->total) return NULL;
+    struct arena_chunk *chunk = next_chunk(arena, rounded);
+    if (!chunk) return NULL;
+    begin(arena, chunk);
+    return arena_alloc(arena, size);
 }
 
 void *arena_zero(struct arena *arena, size_t size) {
@@ -68,9 +70,8 @@ void arena_reset(struct arena *arena) {
         chunk = next;
     }
     arena->first->next = NULL;
-    arena->chunk = arena->first;
-    arena->used = 0;
     arena->total = 0;
+    begin(arena, arena->first);
 }
 
 void arena_free(struct arena *arena) {

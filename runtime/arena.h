@@ -5,21 +5,39 @@
 
 #include <stddef.h>
 
+enum { ARENA_ALIGN = 16 };
+
 struct arena_chunk;
 struct arena {
     struct arena_chunk *first; /* owned */
-    struct arena_chunk *chunk; /* being filled */
-    size_t used;               /* of chunk */
+    struct arena_chunk *chunk; /* being filled … */
+    unsigned char *at;         /* … from here */
+    size_t left;               /* there, and below the limit */
     size_t total;              /* handed out since the last reset */
     size_t limit;              /* 0 = none; beyond it arena_alloc answers NULL */
 };
 
 void arena_init(struct arena *arena, size_t limit);
-/* Aligned to 16, not zeroed. NULL: no memory or over the limit. */
-void *arena_alloc(struct arena *arena, size_t size);
+/* Where the chunk being filled has no room. */
+void *arena_alloc_elsewhere(struct arena *arena, size_t size);
+/* Aligned to 16, not zeroed. NULL: no memory or over the limit. Inline, since every message is
+ * decoded into one. */
+static inline void *arena_alloc(struct arena *arena, size_t size) {
+    size_t rounded = (size + (size == 0) + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    if (rounded > arena->left || rounded < size) return arena_alloc_elsewhere(arena, size);
+    void *memory = arena->at;
+    arena->at += rounded;
+    arena->left -= rounded;
+    arena->total += rounded;
+    return memory;
+}
 void *arena_zero(struct arena *arena, size_t size);
 /* Forgets everything; keeps one chunk. */
 void arena_reset(struct arena *arena);
+/* The same, at the end of each turn: most took nothing. */
+static inline void arena_settle(struct arena *arena) {
+    if (arena->total > 0) arena_reset(arena);
+}
 void arena_free(struct arena *arena);
 
 #endif

@@ -105,7 +105,7 @@ static bool read_string(struct decode *d, char **out) {
 }
 
 static bool read_bin(struct decode *d, struct pack_value *value) {
-    if (!pack_read(&d->cursor, value)) return fault(d, NOT_MSGPACK);
+    if (!pack_read_bin(&d->cursor, value)) return fault(d, NOT_MSGPACK);
     return value->type == PACK_BIN || fault(d, "wants bin");
 }
 
@@ -243,7 +243,7 @@ static ProtobufCMessage *read_message(struct decode *d, const ProtobufCMessageDe
         fault(d, "nested too deeply");
         return NULL;
     }
-    if (!pack_read(&d->cursor, &value)) {
+    if (!pack_read_map(&d->cursor, &value)) {
         fault(d, NOT_MSGPACK);
         return NULL;
     }
@@ -253,7 +253,7 @@ static ProtobufCMessage *read_message(struct decode *d, const ProtobufCMessageDe
     }
     ProtobufCMessage *message = take(d, type->sizeof_message);
     if (!message) return NULL;
-    protobuf_c_message_init(type, message);
+    type->message_init(message);
     d->depth++;
     bool ok = read_fields(d, message, value.number);
     d->depth--;

@@ -1,13 +1,17 @@
 /* encode: the writing half of the codec. Two walks over the descriptor: the first judges the
  * message and adds up its size, the second writes without a check into room that is known to fit.
- */
+ * Most messages are small: for them one walk that writes, judges and looks at the room is tried
+ * first; where it gives up, little was wasted. */
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/field.h"
 #include "runtime/pack.h"
 #include "runtime/text.h"
 
-enum { PACK_SMALL_MAP = 16 };
+enum {
+    PACK_SMALL_MAP = 16,
+    HEADS = 5 + PACK_HEAD_MAX, /* a key and the head, or all, of its value */
+};
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "vectors are copied as they are");
 static_assert((int)CODEC_DEPTH_MAX <= (int)PACK_DEPTH_MAX,
               "what a peer skips is as deep as what we write");
@@ -106,10 +110,35 @@ static void measure_message(struct measure *m, const ProtobufCMessage *message, 
     m->size += pack_count_size(fields);
 }
 
-static unsigned char *write_message(unsigned char *out, const ProtobufCMessage *message);
+/* Where the writing walk may write. Without a measuring walk before it the message is judged on the
+ * way, and what may not fit is left to the two walks. */
+struct writer {
+    const unsigned char *end;
+    bool measured; /* all of it fits and is sound */
+};
 
-static unsigned char *
-write_value(unsigned char *out, const ProtobufCFieldDescriptor *field, const void *at) {
+/* A key, a head and `payload` bytes fit at `out`. */
+static inline bool fits(const struct writer *w, const unsigned char *out, size_t payload) {
+    return w->measured || (payload < CODEC_SMALL && payload + HEADS <= (size_t)(w->end - out));
+}
+
+/* Each returns the place behind what it wrote, NULL when it gave up. */
+static unsigned char *write_message(const struct writer *w,
+                                    unsigned char *out,
+                                    const ProtobufCMessage *message,
+                                    unsigned depth);
+
+static unsigned char *write_string(const struct writer *w, unsigned char *out, const char *text) {
+    size_t size = text ? strlen(text) : 0;
+    if (!fits(w, out, size) || (!w->measured && !text_valid(text, size))) return NULL;
+    return pack_string(out, text, (uint32_t)size);
+}
+
+static unsigned char *write_value(const struct writer *w,
+                                  unsigned char *out,
+                                  const ProtobufCFieldDescriptor *field,
+                                  const void *at,
+                                  unsigned depth) {
     switch (field->type) {
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
@@ -132,36 +161,44 @@ write_value(unsigned char *out, const ProtobufCFieldDescriptor *field, const voi
         return pack_double(out, *(const double *)at);
     case PROTOBUF_C_TYPE_BOOL:
         return pack_bool(out, *(const protobuf_c_boolean *)at);
-    case PROTOBUF_C_TYPE_STRING: {
-        const char *text = *(const char *const *)at;
-        return pack_string(out, text, text ? (uint32_t)strlen(text) : 0);
-    }
+    case PROTOBUF_C_TYPE_STRING:
+        return write_string(w, out, *(const char *const *)at);
     case PROTOBUF_C_TYPE_BYTES: {
         const ProtobufCBinaryData *bytes = at;
+        if (!fits(w, out, bytes->len)) return NULL;
         return pack_bin(out, bytes->data, (uint32_t)bytes->len);
     }
     case PROTOBUF_C_TYPE_MESSAGE:
-        return write_message(out, *(const ProtobufCMessage *const *)at);
+        return write_message(w, out, *(const ProtobufCMessage *const *)at, depth + 1);
     }
     return out;
 }
 
-static unsigned char *write_list(unsigned char *out,
+static unsigned char *write_list(const struct writer *w,
+                                 unsigned char *out,
                                  const ProtobufCMessage *message,
-                                 const ProtobufCFieldDescriptor *field) {
+                                 const ProtobufCFieldDescriptor *field,
+                                 unsigned depth) {
     size_t count = field_count(message, field), stride = field_stride(field);
     const char *items = field_items(message, field);
-    if (field_is_vector(field)) return pack_bin(out, items, (uint32_t)(count * sizeof(float)));
+    if (field_is_vector(field)) {
+        if (!fits(w, out, count * sizeof(float))) return NULL;
+        return pack_bin(out, items, (uint32_t)(count * sizeof(float)));
+    }
     out = pack_array(out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        out = write_value(out, field, items + i * stride);
+    for (size_t i = 0; i < count && out; i++)
+        out = fits(w, out, 0) ? write_value(w, out, field, items + i * stride, depth) : NULL;
     return out;
 }
 
-static unsigned char *write_message(unsigned char *out, const ProtobufCMessage *message) {
+static unsigned char *write_message(const struct writer *w,
+                                    unsigned char *out,
+                                    const ProtobufCMessage *message,
+                                    unsigned depth) {
     const ProtobufCMessageDescriptor *type = message->descriptor;
     uint32_t fields = 0;
     unsigned char *head = out;
+    if (depth >= CODEC_DEPTH_MAX || !fits(w, out, 0)) return NULL;
     /* The head of a small map is one byte whatever its count, so it is known afterwards. */
     bool small = type->n_fields < PACK_SMALL_MAP;
     for (unsigned i = 0; !small && i < type->n_fields; i++)
@@ -171,11 +208,13 @@ static unsigned char *write_message(unsigned char *out, const ProtobufCMessage *
         const ProtobufCFieldDescriptor *field = &type->fields[i];
         if (!field_present(message, field)) continue;
         fields += small;
+        if (!fits(w, out, 0)) return NULL;
         out = pack_uint(out, field->id);
         if (field->label == PROTOBUF_C_LABEL_REPEATED)
-            out = write_list(out, message, field);
+            out = write_list(w, out, message, field, depth);
         else
-            out = write_value(out, field, field_at(message, field));
+            out = write_value(w, out, field, field_at(message, field), depth);
+        if (!out) return NULL;
     }
     if (small) pack_map(head, fields);
     return out;
@@ -197,7 +236,16 @@ enum status codec_measure(const ProtobufCMessage *message, size_t *size) {
 }
 
 void codec_write(const ProtobufCMessage *message, void *at) {
-    write_message(at, message);
+    write_message(&(struct writer){.measured = true}, at, message, 0);
+}
+
+bool codec_write_small(const ProtobufCMessage *message,
+                       unsigned char room[CODEC_SMALL],
+                       size_t *size) {
+    struct writer w = {.end = room + CODEC_SMALL};
+    const unsigned char *end = write_message(&w, room, message, 0);
+    if (end) *size = (size_t)(end - room);
+    return end;
 }
 
 enum status codec_encode(const ProtobufCMessage *message, struct buffer *out) {
@@ -206,7 +254,7 @@ enum status codec_encode(const ProtobufCMessage *message, struct buffer *out) {
     if (s != STATUS_OK) return s;
     unsigned char *at = buffer_reserve(out, size);
     if (!at) return STATUS_NO_MEMORY;
-    unsigned char *end = write_message(at, message);
+    const unsigned char *end = write_message(&(struct writer){.measured = true}, at, message, 0);
     assert(end == at + size); /* the two walks agree, or we wrote beyond our room */
     out->size += size;
     return STATUS_OK;

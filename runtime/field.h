@@ -67,6 +67,13 @@ static inline size_t field_stride(const ProtobufCFieldDescriptor *field) {
     return strides[field->type];
 }
 
+/* The numbers of 8 bytes, a bit a type. Numbers come before strings, bytes and messages. */
+enum {
+    FIELD_WIDE = 1 << PROTOBUF_C_TYPE_INT64 | 1 << PROTOBUF_C_TYPE_SINT64 |
+                 1 << PROTOBUF_C_TYPE_SFIXED64 | 1 << PROTOBUF_C_TYPE_UINT64 |
+                 1 << PROTOBUF_C_TYPE_FIXED64 | 1 << PROTOBUF_C_TYPE_DOUBLE,
+};
+
 /* A member of a oneof is written when it is chosen, also at its default; a message must be there.
  */
 static inline bool field_chosen(const ProtobufCMessage *message,
@@ -82,25 +89,17 @@ static inline bool field_present(const ProtobufCMessage *message,
     if (field->label == PROTOBUF_C_LABEL_REPEATED) return field_count(message, field) != 0;
     if (field_in_oneof(field)) return field_chosen(message, field);
     const void *at = field_at(message, field);
-    uint64_t bits = 0;
-    uint32_t half = 0;
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_STRING: {
-        const char *text = field_items(message, field);
-        return text && *text;
-    }
-    case PROTOBUF_C_TYPE_BYTES:
-        return ((const ProtobufCBinaryData *)at)->len != 0;
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return field_items(message, field);
-    default: /* numbers by their bits: -0.0 is not the default */
-        if (field_stride(field) == sizeof bits) {
-            memcpy(&bits, at, sizeof bits);
-            return bits != 0;
-        }
+    if (field->type < PROTOBUF_C_TYPE_STRING) { /* numbers by their bits: -0.0 is not the default */
+        uint64_t bits;
+        uint32_t half;
         memcpy(&half, at, sizeof half);
-        return half != 0;
+        if (half != 0 || !(FIELD_WIDE >> field->type & 1)) return half != 0;
+        memcpy(&bits, at, sizeof bits);
+        return bits != 0;
     }
+    if (field->type == PROTOBUF_C_TYPE_BYTES) return ((const ProtobufCBinaryData *)at)->len != 0;
+    const char *text = field_items(message, field);
+    return text && (field->type == PROTOBUF_C_TYPE_MESSAGE || *text);
 }
 
 #endif

@@ -259,7 +259,7 @@ unsigned char *pack_array(unsigned char *at, uint32_t count) {
     return head(at, count, 0x90, 0xdc);
 }
 
-unsigned char *pack_map(unsigned char *at, uint32_t count) {
+unsigned char *pack_wide_map(unsigned char *at, uint32_t count) {
     return head(at, count, 0x80, 0xde);
 }
 
@@ -279,6 +279,6 @@ unsigned char *pack_string(unsigned char *at, const char *text, uint32_t size) {
     return at + size;
 }
 
-unsigned char *pack_bin(unsigned char *at, const void *bytes, uint32_t size) {
+unsigned char *pack_wide_bin(unsigned char *at, const void *bytes, uint32_t size) {
     return sized(at, 0xc4, bytes, size);
 }

@@ -51,6 +51,25 @@ static inline bool pack_read(struct pack_cursor *cursor, struct pack_value *valu
     value->number = mark;
     return true;
 }
+/* pack_read where a map is looked for, or bytes: the usual short forms are read in line. */
+static inline bool pack_read_map(struct pack_cursor *cursor, struct pack_value *value) {
+    size_t left = (size_t)(cursor->end - cursor->at);
+    if (left == 0 || *cursor->at >> 4 != 8) return pack_read(cursor, value);
+    value->type = PACK_MAP;
+    value->number = *cursor->at++ & 0x0f;
+    return 2 * value->number < left; /* each item has at least a byte */
+}
+
+static inline bool pack_read_bin(struct pack_cursor *cursor, struct pack_value *value) {
+    size_t left = (size_t)(cursor->end - cursor->at);
+    if (left < 2 || cursor->at[0] != 0xc4) return pack_read(cursor, value);
+    value->type = PACK_BIN;
+    value->number = cursor->at[1];
+    value->bytes = cursor->at + 2;
+    if (value->number > left - 2) return false;
+    cursor->at += 2 + value->number;
+    return true;
+}
 /* Steps over the next value with all it contains. False also beyond PACK_DEPTH_MAX levels. */
 bool pack_skip(struct pack_cursor *cursor);
 
@@ -67,9 +86,22 @@ unsigned char *pack_bool(unsigned char *at, bool value);
 unsigned char *pack_float(unsigned char *at, float value);
 unsigned char *pack_double(unsigned char *at, double value);
 unsigned char *pack_array(unsigned char *at, uint32_t count);
-unsigned char *pack_map(unsigned char *at, uint32_t count);
+unsigned char *pack_wide_map(unsigned char *at, uint32_t count); /* 16 and above */
+static inline unsigned char *pack_map(unsigned char *at, uint32_t count) {
+    if (count >= 16) return pack_wide_map(at, count);
+    *at = (unsigned char)(0x80 | count);
+    return at + 1;
+}
 unsigned char *pack_string(unsigned char *at, const char *text, uint32_t size);
-unsigned char *pack_bin(unsigned char *at, const void *bytes, uint32_t size);
+unsigned char *
+pack_wide_bin(unsigned char *at, const void *bytes, uint32_t size); /* 256 and above */
+static inline unsigned char *pack_bin(unsigned char *at, const void *bytes, uint32_t size) {
+    if (size > UINT8_MAX) return pack_wide_bin(at, bytes, size);
+    *at++ = 0xc4;
+    *at++ = (unsigned char)size;
+    if (size) memcpy(at, bytes, size);
+    return at + size;
+}
 
 /* Bytes that the calls above write: 1..9 for heads and numbers, payload included for string and
  * bin. */

@@ -57,7 +57,7 @@ void turn_end(struct turn *turn) {
     atomic_store_explicit(&lane->doing.turn, number + 1, memory_order_release);
     lane->turn = NULL;
     parcel_free(turn->parcel);
-    arena_reset(&lane->arena);
+    arena_settle(&lane->arena);
 }
 
 /* --- who and when
@@ -156,26 +156,39 @@ const char *turn_words(const struct turn *turn) {
 /* --- encoding
  * ------------------------------------------------------------------------------------- */
 
+/* A parcel with the encoded message. NULL: *status says why. */
+static struct parcel *encode(const ProtobufCMessage *message, enum status *status) {
+    static_assert((int)CODEC_SMALL == (int)PARCEL_INLINE, "a small body is written in place");
+    struct parcel *parcel = parcel_new(0);
+    size_t size = 0;
+    *status = STATUS_NO_MEMORY;
+    if (!parcel) return NULL;
+    if (codec_write_small(message, parcel->room, &parcel->size)) return parcel;
+    parcel_free(parcel);
+    *status = codec_measure(message, &size);
+    if (*status != STATUS_OK) return NULL;
+    parcel = parcel_new(size);
+    if (parcel)
+        codec_write(message, parcel->body);
+    else
+        *status = STATUS_NO_MEMORY;
+    return parcel;
+}
+
 struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,
                            const ProtobufCMessage *message,
                            enum status *status) {
-    size_t size = 0;
-    *status = message ? codec_measure(message, &size) : STATUS_OK;
-    if (*status != STATUS_OK) return NULL;
-    struct parcel *parcel = parcel_new(size);
-    if (!parcel) {
-        *status = STATUS_NO_MEMORY;
-        return NULL;
-    }
-    if (message) codec_write(message, parcel->body);
-    parcel->envelope.kind = (uint8_t)kind;
-    parcel->envelope.op = message ? lane_op(turn->lane, message->descriptor) : 0;
-    parcel->envelope.from = turn->cell->handle;
-    parcel->envelope.trace[0] = turn->trace[0];
-    parcel->envelope.trace[1] = turn->trace[1];
-    parcel->envelope.span = turn->span;
-    if (turn->trace[0] | turn->trace[1]) parcel->envelope.flags = PARCEL_TRACED;
+    struct parcel *parcel = encode(message, status);
+    if (!parcel) return NULL;
+    struct envelope *envelope = &parcel->envelope;
+    envelope->kind = (uint8_t)kind;
+    envelope->op = lane_op(turn->lane, message->descriptor);
+    envelope->from = turn->cell->handle;
+    envelope->trace[0] = turn->trace[0];
+    envelope->trace[1] = turn->trace[1];
+    envelope->span = turn->span;
+    if (turn->trace[0] | turn->trace[1]) envelope->flags = PARCEL_TRACED;
     return parcel;
 }
 

@@ -32,7 +32,7 @@ void turn_send_failed(struct turn *turn,
                       enum status status,
                       const char *text,
                       uint32_t retry_after_ms);
-/* A parcel of kind with the encoded message (NULL: no body). NULL: *status says why. */
+/* A parcel of kind with the encoded message. NULL: *status says why. */
 struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,
                            const ProtobufCMessage *message,

@@ -14,20 +14,59 @@ from lib import vectron  # noqa: E402
 from lib.vectron import pb, wait_for  # noqa: E402
 
 V1 = '/sys/fs/cgroup/memory'
-CGROUP = os.path.join(V1 if os.path.isdir(V1) else '/sys/fs/cgroup', f'vectron-e2e-{os.getpid()}')
-LIMIT = 'memory.limit_in_bytes' if os.path.isdir(V1) else 'memory.max'
 
 
-def in_cgroup(bytes_max):
-    """A command prefix that runs its command in a cgroup of its own, or None where that is not permitted."""
-    try:
-        os.mkdir(CGROUP)
-        with open(os.path.join(CGROUP, LIMIT), 'w') as file:
-            file.write(str(bytes_max))
-    except OSError as error:
-        print(f'  no cgroup of our own ({error}): the memory limit is not enforced here')
-        return None
-    return ['sh', '-c', f'echo $$ > {CGROUP}/cgroup.procs && exec "$0" "$@"']
+class Cgroup:
+    """A memory control group of our own. Where that is not permitted nothing is enforced, and nothing is measured."""
+
+    def __init__(self, bytes_max):
+        v1 = os.path.isdir(V1)
+        self.path = os.path.join(V1 if v1 else '/sys/fs/cgroup', f'vectron-e2e-{os.getpid()}')
+        self.peak_file = 'memory.max_usage_in_bytes' if v1 else 'memory.peak'
+        self.events_file = 'memory.oom_control' if v1 else 'memory.events'
+        self.anon_key = 'total_rss' if v1 else 'anon'
+        try:
+            os.mkdir(self.path)
+            self.write('memory.limit_in_bytes' if v1 else 'memory.max', bytes_max)
+            self.there = True
+        except OSError as error:
+            self.there = False
+            print(f'   no cgroup of our own ({error}): the memory limit is not enforced here')
+
+    def write(self, name, value):
+        with open(os.path.join(self.path, name), 'w') as file:
+            file.write(str(value))
+
+    def read(self, name):
+        with open(os.path.join(self.path, name)) as file:
+            return file.read()
+
+    def field(self, name, key):
+        return int(dict(line.split() for line in self.read(name).splitlines())[key])
+
+    def command(self):
+        """What a command is started with to run inside."""
+        return ['sh', '-c', f'echo $$ > {self.path}/cgroup.procs && exec "$0" "$@"'] if self.there else []
+
+    def anonymous(self):
+        """Bytes in use that are not page cache."""
+        return self.field('memory.stat', self.anon_key)
+
+    def kills(self):
+        return self.field(self.events_file, 'oom_kill')
+
+    def peak(self):
+        return int(self.read(self.peak_file))
+
+    def remove(self):
+        def gone():
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                return False
+            return True
+        if self.there:
+            wait_for(gone, 10)
 
 
 def test_with_1000_calls_in_flight_a_drain_loses_none():
@@ -51,47 +90,99 @@ def test_with_1000_calls_in_flight_a_drain_loses_none():
         assert server.process.process.wait(30) == 0
 
 
+UPLOADS, POINTS, DIMENSION, MEMORY = 8, 1000, 65535, 2 << 30
+
+
+def serialized_upload(n):
+    """An upsert of some 250 MiB with ids of its own. Few points of many components: they are linked fast enough."""
+    rng = numpy.random.default_rng(n)
+    return pb.UpsertRequest(collection='big', points=[
+        pb.Point(id=f'u{n}-{i}', vector=rng.standard_normal(DIMENSION, dtype='f4')) for i in range(POINTS)]).SerializeToString()
+
+
+class Watch:
+    """The most anonymous memory of a cgroup while the block runs."""
+
+    def __init__(self, cgroup):
+        self.cgroup, self.most, self.over = cgroup, 0, threading.Event()
+        self.thread = threading.Thread(target=self.look)
+
+    def look(self):
+        while self.cgroup.there and not self.over.wait(0.02):
+            self.most = max(self.most, self.cgroup.anonymous())
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def upload_all(server, bodies):
+    """Uploads them at the same time; {n: (code, words)}."""
+    outcomes = {}
+
+    def upload(n):
+        client = server.client()
+        send = client.channel.unary_unary('/vectron.v1.VectronService/Upsert', response_deserializer=pb.UpsertResponse.FromString)
+        try:
+            outcomes[n] = ('OK', str(send(bodies[n], timeout=600).upserted))
+        except vectron.grpc.RpcError as error:
+            outcomes[n] = (error.code().name, error.details())
+        client.close()
+    threads = [threading.Thread(target=upload, args=(n,)) for n in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n, (code, words) in sorted(outcomes.items()):
+        print(f'   upload {n}: {code} {words}')
+    return outcomes
+
+
+def check_round(server, client, bodies):
+    """Uploads, then reads: what was acknowledged is there, and searches are answered."""
+    client.CreateCollection(name='big', dimension=DIMENSION, distance='euclidean')
+    outcomes = upload_all(server, bodies)
+    assert server.process.alive(), server.process.log()[-3000:]
+    assert all(code in ('OK', 'RESOURCE_EXHAUSTED') for code, _ in outcomes.values()), outcomes
+    done = [n for n, (code, _) in outcomes.items() if code == 'OK']
+    assert done, outcomes
+    assert all(words for code, words in outcomes.values() if code != 'OK')
+    for n in done:
+        vector = numpy.random.default_rng(n).standard_normal(DIMENSION, dtype='f4')
+        found = client.call('Search', client.message('Search', collection='big', vector=vector, top_k=3), timeout=60)
+        assert len(found.results) == 3 and found.results[0].id == f'u{n}-0', found
+        point = client.call('Get', client.message('Get', collection='big', id=f'u{n}-{POINTS - 1}'), timeout=60).point
+        assert len(point.vector) == DIMENSION
+    client.call('Delete', client.message('Delete', collection='big', id=f'u{done[0]}-0'), timeout=60)
+    return done
+
+
 def test_eight_uploads_of_256_mib_in_a_2_gib_cgroup():
-    prefix = in_cgroup(2 << 30)
-    with vectron.Up(prefix=prefix or ()) as server:
-        setup = server.client()
-        setup.CreateCollection(name='big', dimension=1024, distance='euclidean')
-        vector = numpy.arange(1024, dtype='f4')
-        request = pb.UpsertRequest(collection='big', points=[pb.Point(id=f'p{i}', vector=vector) for i in range(64000)])
-        data = request.SerializeToString()
-        assert 250 << 20 < len(data) < 256 << 20, len(data)
-        outcomes = []
-
-        def upload():
-            client = server.client()
-            send = client.channel.unary_unary('/vectron.v1.VectronService/Upsert', response_deserializer=pb.UpsertResponse.FromString)
-            try:
-                outcomes.append(('OK', str(send(data, timeout=300).upserted)))
-            except vectron.grpc.RpcError as error:
-                outcomes.append((error.code().name, error.details()))
-            client.close()
-        threads = [threading.Thread(target=upload) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        print('  ', outcomes)
-        assert server.process.alive(), server.process.log()[-3000:]
-        assert all(code in ('OK', 'RESOURCE_EXHAUSTED') for code, _ in outcomes), outcomes
-        assert any(code == 'OK' for code, _ in outcomes), outcomes
-        assert all(words for code, words in outcomes if code != 'OK')
-        reply = setup.call('Search', setup.message('Search', collection='big', vector=vector, top_k=3), timeout=60)
-        assert len(reply.results) == 3
-    if prefix:
-        wait_for(lambda: remove_cgroup(), 10)
-
-
-def remove_cgroup():
+    cgroup = Cgroup(MEMORY)
+    bodies = {n: serialized_upload(n) for n in range(UPLOADS)}
+    assert all(240 << 20 < len(body) < 256 << 20 for body in bodies.values())
     try:
-        os.rmdir(CGROUP)
-    except OSError:
-        return False
-    return True
+        with vectron.Up(prefix=cgroup.command()) as server, Watch(cgroup) as watch:
+            client = server.client()
+            check_round(server, client, bodies)
+            # More of the same, one after the other, until there is no room; then all are refused, and it still answers.
+            client.DeleteCollection(name='big')
+            full = vectron.memory_bytes(server.process.pid)
+            wait_for(lambda: vectron.memory_bytes(server.process.pid) < full - (200 << 20) or full < 400 << 20, 60)
+            print(f'   the collection is dropped: {full >> 20} MiB, then {vectron.memory_bytes(server.process.pid) >> 20} MiB')
+            check_round(server, client, bodies)
+            if cgroup.there:
+                assert cgroup.kills() == 0
+                assert cgroup.peak() <= MEMORY
+        if cgroup.there:
+            print(f'   at most {watch.most >> 20} MiB of {MEMORY >> 20} MiB; with page cache {cgroup.peak() >> 20} MiB')
+            assert watch.most < MEMORY * 0.95, watch.most
+    finally:
+        cgroup.remove()
 
 
 def test_a_collection_of_100_points_costs_at_most_1_mb():

@@ -235,3 +235,84 @@ Test(shard, reads_what_the_cache_does_not_have) {
                  STATUS_OK);
     cr_expect_eq(((const ShardHits *)reply)->n_hits, 20);
 }
+
+static struct watermark mark;
+
+static struct watermark tell_mark(void) {
+    return mark;
+}
+
+static uint32_t memory_refusals(void) {
+    uint32_t n = 0;
+    for (const char *at = sim_trace(sim); (at = strstr(at, "NO_MEMORY")); at++)
+        n++;
+    return n;
+}
+
+/* What takes memory is refused, what does not, or makes room, is not. */
+Test(shard, takes_no_points_at_the_end_of_memory) {
+    stop();
+    options.born = true;
+    options.memory = tell_mark;
+    mark = (struct watermark){.limit = 100 << 20, .used = 99 << 20};
+    start();
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK, "%s", sim_words(sim));
+    cr_assert_eq(write_op(9, 2, "b", false, 2), STATUS_OK);
+    mark.used = 101 << 20;
+    cr_expect_eq(write_op(9, 3, "c", false, 3), STATUS_NO_MEMORY);
+    cr_expect(strstr(sim_words(sim), "101 of 100 MB"), "%s", sim_words(sim));
+    cr_expect(strstr(sim_words(sim), "VECTRON_MEMORY_LIMIT"), "%s", sim_words(sim));
+    cr_expect_eq(write_op(9, 4, "a", false, 4), STATUS_NO_MEMORY, "an update is a new point");
+    cr_expect_eq(write_op(9, 2, "b", false, 2), STATUS_OK, "a repeat of what was acknowledged");
+    cr_expect_eq(found(), 2);
+    cr_assert_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_OK);
+    cr_expect_eq(write_op(9, 5, "b", true, 0), STATUS_OK);
+    cr_expect_eq(found(), 1);
+    mark.used = 99 << 20;
+    cr_expect_eq(write_op(9, 6, "c", false, 3), STATUS_OK);
+    cr_expect_eq(found(), 2);
+    cr_expect_geq(memory_refusals(), 2);
+}
+
+/* A replica that was above the mark when it stopped comes back whole. */
+Test(shard, loads_its_points_above_the_mark) {
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    stop();
+    options.born = true;
+    options.memory = tell_mark;
+    mark = (struct watermark){.limit = 1, .used = 2};
+    start();
+    cr_expect_eq(found(), 1);
+}
+
+/* The index keeps the places of removed points: new ones do not make it grow. */
+Test(shard, points_take_the_places_of_removed_ones_at_the_end_of_memory) {
+    enum { N = 64, REMOVED = 16 };
+    char id[8];
+    uint64_t sequence = 0;
+    stop();
+    options.born = true;
+    options.memory = tell_mark;
+    mark = (struct watermark){.limit = 100, .used = 0};
+    start();
+    for (int i = 0; i < N; i++) {
+        snprintf(id, sizeof id, "p%d", i);
+        cr_assert_eq(write_op(9, ++sequence, id, false, (float)i), STATUS_OK);
+    }
+    sim_run(sim, SECOND);
+    mark.used = 100;
+    for (int i = 0; i < REMOVED; i++) {
+        snprintf(id, sizeof id, "p%d", i);
+        cr_assert_eq(write_op(9, ++sequence, id, true, 0), STATUS_OK);
+    }
+    sim_run(sim, 5 * SECOND); /* the linker repairs, and frees the places */
+    int taken = 0;
+    enum status s = STATUS_OK;
+    for (int i = 0; s == STATUS_OK && i < N; i++) {
+        snprintf(id, sizeof id, "q%d", i);
+        s = write_op(9, ++sequence, id, false, (float)i);
+        taken += s == STATUS_OK;
+    }
+    cr_expect_eq(s, STATUS_NO_MEMORY);
+    cr_expect(taken > 0 && taken <= REMOVED, "%d", taken);
+}

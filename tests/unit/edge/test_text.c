@@ -13,6 +13,7 @@
 #include "adapters/edge/timeouts.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
+#include "runtime/watermark.h"
 #include "schemas/apigateway.pb-c.h"
 #include "schemas/messages.h"
 
