@@ -145,25 +145,59 @@ enum status args_number(const struct args *args,
     return status;
 }
 
+enum { HELP_INDENT = 29, HELP_COLUMNS = 100 };
+
+/* Words from the left margin HELP_INDENT on, broken between words; the first line is at it. */
+static void wrap(FILE *out, const char *text) {
+    size_t column = HELP_INDENT;
+    while (*text) {
+        size_t size = strcspn(text, " ");
+        bool first = column == HELP_INDENT;
+        if (!first && column + 1 + size > HELP_COLUMNS) {
+            fprintf(out, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+            first = true;
+        }
+        fprintf(out, "%s%.*s", first ? "" : " ", (int)size, text);
+        column += size + !first;
+        text += size + (text[size] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void help_line(FILE *out, const char *name, const char *value, const char *help) {
     char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", name, value ? " " : "", value ? value : "");
-    fprintf(out, "  %-26s %s\n", left, help);
+    int size =
+        snprintf(left, sizeof left, "  --%s%s%s", name, value ? " " : "", value ? value : "");
+    if (size >= HELP_INDENT)
+        fprintf(out, "%s\n%*s", left, HELP_INDENT, "");
+    else
+        fprintf(out, "%-*s", HELP_INDENT, left);
+    wrap(out, help);
+}
+
+static void help_setting(FILE *out, const struct setting *row) {
+    char help[1024];
+    if (row->kind == SETTING_ACCEPTED)
+        snprintf(help, sizeof help, "no effect: %s", row->effect);
+    else if (*row->fallback)
+        snprintf(help, sizeof help, "%s (%s, default %s)", row->effect, row->name, row->fallback);
+    else
+        snprintf(help, sizeof help, "%s (%s)", row->effect, row->name);
+    help_line(out, row->flag, row->type == SETTING_BOOL ? NULL : setting_type_name(row->type),
+              help);
 }
 
 void args_help(FILE *out, const struct args_flag *flags, unsigned role) {
+    if (flags && flags->name) fputs("\nFlags (-x v, --x v, --x=v):\n", out);
     for (const struct args_flag *flag = flags; flag && flag->name; flag++)
         help_line(out, flag->name, flag->value, flag->help);
+    bool any = false;
     for (size_t i = 0; i < setting_count; i++) {
         const struct setting *row = &setting_table[i];
         if (!(row->roles & role) || !row->flag) continue;
-        char help[512];
-        if (row->kind == SETTING_ACCEPTED)
-            snprintf(help, sizeof help, "no effect: %s", row->effect);
-        else
-            snprintf(help, sizeof help, "%s (%s, default \"%s\")", row->effect, row->name,
-                     row->fallback);
-        help_line(out, row->flag, row->type == SETTING_BOOL ? NULL : setting_type_name(row->type),
-                  help);
+        if (!any) fputs("\nSettings, also by environment and env files:\n", out);
+        any = true;
+        help_setting(out, row);
     }
 }

@@ -52,7 +52,8 @@ MUST_USE enum status args_number(const struct args *args,
                                  struct args_bounds bounds,
                                  int64_t *out,
                                  struct buffer *why);
-/* The list of flags for --help, own ones first. */
+/* The flags for --help: those of the command, then the settings of the role; at most 100 columns.
+ */
 void args_help(FILE *out, const struct args_flag *flags, unsigned role);
 
 #endif

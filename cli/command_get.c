@@ -7,11 +7,16 @@ static const struct args_flag flags[] = {
     {0},
 };
 
+enum { SHOWN = 16 }; /* numbers of a vector; --json has all */
+
 static void print_point(const Vectron__V1__Point *point) {
     printf("id       %s\nvector   [", point->id);
-    for (size_t i = 0; i < point->n_vector; i++)
+    for (size_t i = 0; i < point->n_vector && i < SHOWN; i++)
         printf("%s%.9g", i ? ", " : "", (double)point->vector[i]);
-    puts("]");
+    if (point->n_vector > SHOWN)
+        printf(", …] %zu numbers, all with --json\n", point->n_vector);
+    else
+        puts("]");
     for (size_t i = 0; i < point->n_payload; i++)
         printf("payload  %s = %s\n", point->payload[i]->key, point->payload[i]->value);
 }

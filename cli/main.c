@@ -34,7 +34,6 @@ static void command_help(FILE *out, const struct command *command) {
     fprintf(out, "usage: vectron %s%s%s [flags]\n\n%s.\n", command->name,
             *command->arguments ? " " : "", command->arguments, command->summary);
     if (command->help) fprintf(out, "\n%s", command->help);
-    fputs("\nFlags (-x v, --x v, --x=v):\n", out);
     args_help(out, command->flags, command->role);
 }
 

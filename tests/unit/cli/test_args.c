@@ -1,5 +1,7 @@
 /* Flags in Go's syntax. */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cli/args.h"
 
@@ -77,4 +79,30 @@ Test(args, what_is_wrong_is_said) {
                  STATUS_INVALID);
     cr_expect_str_eq((char *)why.data, "k: \"99999\" is not a whole number (1 to 10000)");
     buffer_free(&why);
+}
+
+/* Bytes of the longest line; *lines counts them. */
+static size_t longest_line(FILE *file, size_t *lines) {
+    char line[512];
+    size_t most = 0;
+    *lines = 0;
+    rewind(file);
+    while (fgets(line, sizeof line, file)) {
+        size_t size = strcspn(line, "\n");
+        if (size > most) most = size;
+        ++*lines;
+    }
+    return most;
+}
+
+Test(args, help_fits_a_terminal) {
+    for (unsigned role = 1; role && role <= ROLE_CLIENT; role <<= 1) {
+        FILE *file = tmpfile();
+        size_t lines = 0;
+        cr_assert(file);
+        args_help(file, flags, role);
+        cr_expect_leq(longest_line(file, &lines), 100, "role %u", role);
+        cr_expect_gt(lines, sizeof flags / sizeof *flags, "role %u", role);
+        fclose(file);
+    }
 }
