@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/file.h>
@@ -74,8 +75,12 @@ static void find_addresses(struct process *process) {
     const char *link = config_text(config, "VECTRON_LINK");
     address_link(link, process->insecure, process->link);
     size_t room = SOCKET_PATH_MAX - strlen("/link.ipc");
-    if (!*link && strlen(process->data_dir) <= room)
-        snprintf(process->link, sizeof process->link, "ipc://%s/link.ipc", process->data_dir);
+    /* Whole, where it fits: peers tell it to tools that were started in another folder. */
+    char whole[PATH_MAX];
+    const char *folder = realpath(process->data_dir, whole);
+    if (!folder || strlen(folder) > room) folder = process->data_dir;
+    if (!*link && strlen(folder) <= room)
+        snprintf(process->link, sizeof process->link, "ipc://%s/link.ipc", folder);
     else if (!*link)
         log_error(
             "the path %s is too long for a socket: no link for `vectron stats`; VECTRON_LINK names one",
@@ -183,7 +188,11 @@ static void print_banner(const struct process *process) {
     fprintf(stderr, "vectron %s %s, data in %s\n", VECTRON_VERSION, process->name,
             process->data_dir);
     if (process->edge) process_edge_print(process->edge, process->node);
-    if (*node_link(process->node)) fprintf(stderr, "  link  %s\n", node_link(process->node));
+    const char *link = node_link(process->node);
+    if (*link && !*config_text(process->config, "VECTRON_LINK"))
+        fprintf(stderr, "  link  ipc://%s/link.ipc\n", process->data_dir); /* short */
+    else if (*link)
+        fprintf(stderr, "  link  %s\n", link);
     if (*process->pd) fprintf(stderr, "  pd    %s\n", process->pd);
     fputs("ready\n", stderr);
 }

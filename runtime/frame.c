@@ -12,6 +12,8 @@ static const char MAGIC[] = "vectron";
 static_assert((int)FRAME_ENVELOPE_MAX >= (int)ENVELOPE_SIZE_MAX,
               "a builder's row holds an envelope");
 static_assert(FRAME_SMALL_MAX >= FRAME_TEXT_MAX + 8 * PACK_HEAD_MAX, "the longest text fits");
+static_assert(FRAME_SMALL_MAX >= FRAME_NAME_MAX + FRAME_LINK_MAX + 10 * PACK_HEAD_MAX,
+              "the longest hello fits");
 
 /* --- writing --- */
 
@@ -22,13 +24,15 @@ static unsigned char *put_text(unsigned char *at, const char *text, size_t max) 
 }
 
 static unsigned char *put_hello(unsigned char *at, const struct frame *frame) {
-    at = pack_uint(pack_array(at, 7), FRAME_HELLO);
+    bool reached = *frame->link;
+    at = pack_uint(pack_array(at, reached ? 8 : 7), FRAME_HELLO);
     at = put_text(at, MAGIC, sizeof MAGIC);
     at = pack_uint(at, FRAME_VERSION);
     at = put_text(at, frame->text, FRAME_NAME_MAX);
     at = pack_uint(at, frame->incarnation);
     at = pack_uint(at, frame->session);
-    return pack_uint(at, frame->class);
+    at = pack_uint(at, frame->class);
+    return reached ? put_text(at, frame->link, FRAME_LINK_MAX) : at;
 }
 
 size_t frame_write(const struct frame *frame, void *out) {
@@ -125,8 +129,8 @@ static void get_text(struct reading *r, size_t max, char *out, const char *why) 
     out[value.number] = 0;
 }
 
-/* Returns the number of values read. */
-static unsigned read_hello(struct reading *r, struct frame *out) {
+/* Returns the number of values read, of `values` behind the kind. */
+static unsigned read_hello(struct reading *r, uint64_t values, struct frame *out) {
     get_text(r, sizeof MAGIC - 1, out->text, "hello: not from Vectron");
     if (!r->why && strcmp(out->text, MAGIC) != 0) r->why = "hello: not from Vectron";
     out->version = get_uint(r, UINT64_MAX, "hello: version is not a number");
@@ -135,7 +139,9 @@ static unsigned read_hello(struct reading *r, struct frame *out) {
     out->incarnation = get_uint(r, UINT64_MAX, "hello: incarnation is not a number");
     out->session = get_uint(r, UINT64_MAX, "hello: session is not a number");
     out->class = (enum frame_class)get_uint(r, FRAME_CLASSES - 1, "hello: unknown class");
-    return 6;
+    if (values < 7) return 6;
+    get_text(r, FRAME_LINK_MAX, out->link, "hello: link is not a short text");
+    return 7;
 }
 
 static unsigned read_found(struct reading *r, struct frame *out) {
@@ -147,10 +153,10 @@ static unsigned read_found(struct reading *r, struct frame *out) {
     return 3;
 }
 
-static unsigned read_rest(struct reading *r, struct frame *out) {
+static unsigned read_rest(struct reading *r, uint64_t values, struct frame *out) {
     switch (out->kind) {
     case FRAME_HELLO:
-        return read_hello(r, out);
+        return read_hello(r, values, out);
     case FRAME_LOOKUP:
         out->token = get_uint(r, UINT64_MAX, "lookup: token is not a number");
         get_text(r, FRAME_TEXT_MAX, out->text, "lookup: name is not a short text");
@@ -185,7 +191,7 @@ static void read_frame(struct reading *r, struct frame *out) {
         if (values % 2 != 0) r->why = "messages: an envelope without a body";
         return;
     }
-    uint64_t read = read_rest(r, out);
+    uint64_t read = read_rest(r, values, out);
     if (read > values && !r->why) r->why = "frame: too short";
     for (; read < values && !r->why; read++) {
         if (!pack_skip(&r->cursor)) r->why = "frame: truncated";
@@ -196,7 +202,7 @@ static void read_frame(struct reading *r, struct frame *out) {
 enum status frame_read(const void *data, size_t size, struct frame *out, const char **why) {
     const unsigned char *at = data;
     struct reading r = {.cursor = {at, at + size}};
-    out->text[0] = 0;
+    out->text[0] = out->link[0] = 0;
     read_frame(&r, out);
     if (!r.why) return STATUS_OK;
     if (why) *why = r.why;

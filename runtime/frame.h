@@ -1,11 +1,11 @@
 /* frame: what one ZeroMQ frame between two processes holds: a msgpack array, its kind first
  * (docs/protocol.md). Pure: bytes in, values out; no sockets, no memory but the parcels.
  *
- *     [1, "vectron", version, name, incarnation, session, class]     hello, and its answer
- *     [2, envelope, body, envelope, body, …]                         messages
- *     [3, token, name]           lookup          [4, token, status, handle]     found
- *     [5, stamp]                 beat            [6, stamp]                     its answer
- *     [7, text]                  goodbye
+ *     [1, "vectron", version, name, incarnation, session, class]     hello, and its answer; with
+ * the sender's own link address behind, when it has one [2, envelope, body, envelope, body, …]
+ * messages [3, token, name]           lookup          [4, token, status, handle]     found [5,
+ * stamp]                 beat            [6, stamp]                     its answer [7, text]
+ * goodbye
  *
  * Longer arrays (but for messages) are newer ones: what is behind is skipped. */
 #ifndef RUNTIME_FRAME_H
@@ -18,6 +18,7 @@
 enum {
     FRAME_VERSION = 1,
     FRAME_NAME_MAX = 63,   /* bytes of a node's name */
+    FRAME_LINK_MAX = 127,  /* bytes of a link address */
     FRAME_TEXT_MAX = 255,  /* bytes of a name looked up, and of a goodbye */
     FRAME_SMALL_MAX = 512, /* bytes of any frame but messages */
     FRAME_HEAD_SIZE = 4,   /* bytes before the first message */
@@ -43,7 +44,8 @@ struct frame {
     uint64_t incarnation;
     uint64_t session; /* random, the opener's: ties the connections of one peer together */
     enum frame_class class;
-    uint64_t token; /* lookup, found; the stamp of beats */
+    char link[FRAME_LINK_MAX + 1]; /* hello: where its sender is reached; "": not told */
+    uint64_t token;                /* lookup, found; the stamp of beats */
     enum status status;
     actor_handle handle;
     struct pack_cursor messages; /* behind the kind */

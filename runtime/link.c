@@ -363,7 +363,12 @@ link_open(const struct link_options *options, const struct link_host *host, stru
     size_t size = strnlen(options->name, FRAME_NAME_MAX + 1);
     if (size > FRAME_NAME_MAX) size = text_cut(options->name, FRAME_NAME_MAX);
     memcpy(link->name, options->name, size);
-    link->self = (struct peer_self){options->zmq_context, link->name, options->incarnation};
+    link->self = (struct peer_self){
+        .zmq_context = options->zmq_context,
+        .name = link->name,
+        .incarnation = options->incarnation,
+        .link = link->address,
+    };
     link->routes.seed = options->incarnation;
     link->tick_us = link_now(link);
     enum status s = doorbells_open(&link->bells);

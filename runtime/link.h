@@ -96,7 +96,8 @@ void link_tick(struct link *link);
 struct link_peer {
     uint16_t number;
     char name[64];
-    char address[128];       /* where we connected to; "" when the peer opened */
+    char address[128];       /* where we connected to; when the peer opened: where it says it is
+                                reached, "": nowhere */
     uint64_t sent, received; /* messages */
     uint64_t sent_bytes, received_bytes;
     uint64_t rtt_us; /* of heartbeats, smoothed */

@@ -16,6 +16,7 @@ static void greet(struct link *link, struct peer *peer, unsigned i, const struct
         .class = theirs->class,
     };
     snprintf(hello.text, sizeof hello.text, "%s", link->self.name);
+    snprintf(hello.link, sizeof hello.link, "%s", link->self.link);
     link_say(link, peer, &peer->channels[i], &hello);
 }
 
@@ -52,6 +53,7 @@ static struct peer *welcome(struct link *link, const struct frame *hello, unsign
     peer->session = hello->session;
     peer->incarnation = hello->incarnation;
     memcpy(peer->name, hello->text, sizeof peer->name);
+    memcpy(peer->address, hello->link, sizeof peer->address);
     for (unsigned c = 0; c < PEER_CHANNELS; c++)
         peer->channels[c].heard_us = link_now(link);
     return peer;

@@ -86,6 +86,7 @@ static enum status connect_channel(struct peer *peer,
         .class = i == PEER_CONTROL ? FRAME_CONTROL : FRAME_DATA,
     };
     snprintf(hello.text, sizeof hello.text, "%s", self->name);
+    snprintf(hello.link, sizeof hello.link, "%s", self->link);
     return channel_say(channel, &hello) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 

@@ -25,7 +25,7 @@ struct peer {
     bool single; /* a foreign program with one socket: everything goes by PEER_CONTROL */
     uint16_t number;
     char name[FRAME_NAME_MAX + 1];
-    char address[ENDPOINT_MAX + 1];
+    char address[ENDPOINT_MAX + 1]; /* opened here: where; else where it says it is reached */
     uint64_t incarnation;
     uint64_t session;
     struct channel channels[PEER_CHANNELS];
@@ -47,6 +47,7 @@ struct peer_self {
     void *zmq_context;
     const char *name;
     uint64_t incarnation;
+    const char *link; /* where peers reach us, "": nobody does */
 };
 
 /* By band; a single one has but one. */

@@ -212,6 +212,12 @@ static const struct frame frames[] = {
      .incarnation = UINT64_MAX,
      .session = 5,
      .class = FRAME_DATA},
+    {.kind = FRAME_HELLO,
+     .text = "gateway",
+     .incarnation = 1,
+     .session = 5,
+     .class = FRAME_CONTROL,
+     .link = "ipc:///run/gateway/link.ipc"},
     {.kind = FRAME_LOOKUP, .token = 9, .text = "shard/1"},
     {.kind = FRAME_FOUND, .token = 9, .handle = (1 << 24) + 1},
     {.kind = FRAME_FOUND, .token = UINT64_MAX, .status = STATUS_NOT_FOUND},
@@ -230,6 +236,7 @@ Test(frame, comes_back_as_it_went) {
         cr_assert_eq(frame_read(bytes, size, &got, &why), STATUS_OK, "%zu: %s", i, why);
         cr_expect_eq(got.kind, frames[i].kind);
         cr_expect_str_eq(got.text, frames[i].text);
+        cr_expect_str_eq(got.link, frames[i].link);
         cr_expect_eq(got.incarnation, frames[i].incarnation);
         cr_expect_eq(got.session, frames[i].session);
         cr_expect_eq(got.class, frames[i].class);

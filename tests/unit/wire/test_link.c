@@ -322,6 +322,20 @@ Test(link, bounds_what_waits_for_a_slow_reader) {
     }
 }
 
+/* So that whoever asks one process finds the others, also those that opened the connection. */
+Test(link, tells_where_it_is_reached) {
+    end_open(&there, TCP, "worker", 0);
+    end_open(&here, TCP, "gateway", 0);
+    end_meet(&here, &there, 3);
+    struct link_peer peer;
+    cr_assert(link_peer(there.link, 0, &peer));
+    cr_expect_not(peer.opened);
+    cr_expect_str_eq(peer.address, link_address(here.link));
+    cr_assert(link_peer(here.link, 0, &peer));
+    cr_expect(peer.opened);
+    cr_expect_str_eq(peer.address, link_address(there.link));
+}
+
 /* Data that waits does not hold up what is urgent. */
 Test(link, control_overtakes_data) {
     open_both(TCP);
