@@ -32,7 +32,8 @@ typedef uint64_t actor_handle;
 typedef enum status (*handler_fn)(void *self, const void *message, struct turn *turn);
 
 struct handler {
-    const ProtobufCMessageDescriptor *message; /* NULL ends the table */
+    const ProtobufCMessageDescriptor *message; /* NULL ends the table; &raw__descriptor: whatever
+                                                  no other row names, undecoded (runtime/raw.h) */
     handler_fn run;
 };
 

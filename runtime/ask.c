@@ -6,6 +6,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/memory.h"
+#include "runtime/raw.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -32,7 +33,8 @@ tell(struct turn *turn, actor_handle to, const ProtobufCMessage *message, enum p
     if (!parcel) { /* never sent, but lost all the same: counted as any other loss */
         parcel = parcel_local(PARCEL_CAST, to, NULL, 0);
         parcel->envelope.from = turn->cell->handle;
-        parcel->envelope.op = lane_op(turn->lane, message->descriptor);
+        const struct raw *raw = raw_of(message);
+        parcel->envelope.op = raw ? raw->op : lane_op(turn->lane, message->descriptor);
         core_refuse(turn->core, turn->lane, parcel, s, NULL);
         return;
     }
@@ -72,6 +74,7 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
     wait->done = call->done;
     wait->context = call->context;
     wait->peer = call->to;
+    wait->reply = call->reply;
     uint64_t deadline = call_deadline(turn, call->deadline_us);
     timers_add(&lane->timers, &wait->timer, deadline);
     turn->cell->stats->sent++;

@@ -8,6 +8,7 @@
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/raw.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -173,14 +174,26 @@ void cell_run_outcome(struct cell *cell,
     turn_end(&turn);
 }
 
+/* The type an answer is read as; NULL: nobody knows it. */
+static const ProtobufCMessageDescriptor *
+type_of_answer(struct lane *lane, const ProtobufCMessageDescriptor *wanted, uint32_t op) {
+    if (!wanted) return codec_find(op);
+    if (wanted == &raw__descriptor)
+        return op == lane_op(lane, &failed__descriptor) ? &failed__descriptor : wanted;
+    return op == lane_op(lane, wanted) ? wanted : codec_find(op);
+}
+
 /* Reads Failed or Down, or the reply itself, into an outcome. */
-static void read_answer(struct cell *cell, const struct parcel *parcel, struct outcome *outcome) {
-    struct arena *arena = &cell->lane->arena;
-    const ProtobufCMessageDescriptor *type = codec_find(parcel->envelope.op);
+static void read_answer(struct cell *cell,
+                        const struct wait *wait,
+                        const struct parcel *parcel,
+                        struct outcome *outcome) {
+    const ProtobufCMessageDescriptor *type =
+        type_of_answer(cell->lane, wait->reply, parcel->envelope.op);
     ProtobufCMessage *message = NULL;
     const char *why = "an answer of an unknown type";
     enum status s = STATUS_CORRUPT;
-    if (type) s = codec_decode(type, parcel->body, parcel->size, arena, &message, &why);
+    if (type) s = turn_read(cell->lane, parcel, type, &message, &why);
     outcome->text = "";
     outcome->status = s;
     if (s != STATUS_OK) {
@@ -229,7 +242,7 @@ static void answer_turn(struct cell *cell, struct parcel *parcel) {
         outcome.handle = found.handle;
         if (found.status != STATUS_OK) outcome.text = status_text(found.status);
     } else {
-        read_answer(cell, parcel, &outcome);
+        read_answer(cell, wait, parcel, &outcome);
         if (outcome.status != STATUS_OK && envelope->kind == PARCEL_PART) outcome.more = false;
         if (envelope->kind != PARCEL_REPLY && envelope->kind != PARCEL_PART)
             outcome.handle = envelope->from;

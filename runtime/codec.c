@@ -3,18 +3,22 @@
 #include "runtime/codec.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "runtime/assert.h"
 #include "schemas/messages.h"
 
-/* Open addressing, at most half full: built once, then only read, by any thread. */
-enum { SLOTS = 1024, MESSAGES_MAX = SLOTS / 2 };
+/* Open addressing, at most half full. A slot is written once, its op before its type: readers take
+ * no lock. */
+enum { SLOTS = 2 * CODEC_TYPES_MAX };
 
 static struct {
     uint32_t op;
-    const ProtobufCMessageDescriptor *type;
+    _Atomic(const ProtobufCMessageDescriptor *) type;
 } slots[SLOTS];
+static size_t n_types;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writers */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 uint32_t codec_op(const ProtobufCMessageDescriptor *type) {
@@ -24,27 +28,45 @@ uint32_t codec_op(const ProtobufCMessageDescriptor *type) {
     return hash;
 }
 
-/* The slot that holds op, or the free one where it would be. */
-static size_t find_slot(uint32_t op) {
+/* The slot that holds op, or the free one where it would be; its type in *type. */
+static size_t find_slot(uint32_t op, const ProtobufCMessageDescriptor **type) {
     size_t i = op % SLOTS;
-    while (slots[i].type && slots[i].op != op)
+    while ((*type = atomic_load_explicit(&slots[i].type, memory_order_acquire)) &&
+           slots[i].op != op)
         i = (i + 1) % SLOTS;
     return i;
 }
 
+static enum status add(const ProtobufCMessageDescriptor *type) {
+    uint32_t op = codec_op(type);
+    const ProtobufCMessageDescriptor *there = NULL;
+    size_t i = find_slot(op, &there);
+    if (there) return strcmp(there->name, type->name) == 0 ? STATUS_OK : STATUS_EXISTS;
+    if (n_types == CODEC_TYPES_MAX) return STATUS_QUOTA;
+    n_types++;
+    slots[i].op = op;
+    atomic_store_explicit(&slots[i].type, type, memory_order_release);
+    return STATUS_OK;
+}
+
 static void fill(void) {
-    size_t count = 0;
-    for (; schema_messages[count]; count++) {
-        assert(count < MESSAGES_MAX);
-        uint32_t op = codec_op(schema_messages[count]);
-        size_t i = find_slot(op);
-        assert(!slots[i].type); /* two names with one hash: rename a message */
-        slots[i].op = op;
-        slots[i].type = schema_messages[count];
+    for (size_t i = 0; schema_messages[i]; i++) {
+        enum status s = add(schema_messages[i]);
+        assert(s == STATUS_OK); /* two names with one hash: rename a message */
     }
 }
 
 const ProtobufCMessageDescriptor *codec_find(uint32_t op) {
+    const ProtobufCMessageDescriptor *type = NULL;
     pthread_once(&once, fill);
-    return slots[find_slot(op)].type;
+    find_slot(op, &type);
+    return type;
+}
+
+enum status codec_add(const ProtobufCMessageDescriptor *type) {
+    pthread_once(&once, fill);
+    pthread_mutex_lock(&lock);
+    enum status s = add(type);
+    pthread_mutex_unlock(&lock);
+    return s;
 }

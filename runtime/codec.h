@@ -29,6 +29,7 @@ enum {
     CODEC_SMALL = 128, /* room of codec_write_small */
     CODEC_ARENA_FACTOR = 32,
     CODEC_ARENA_BASE = 64 * 1024,
+    CODEC_TYPES_MAX = 2048,
 };
 
 /* Appends the encoded message. NO_MEMORY; TOO_LARGE above CODEC_MESSAGE_MAX (nothing appended).
@@ -57,9 +58,14 @@ MUST_USE enum status codec_decode(const ProtobufCMessageDescriptor *type,
  * fails; cuts at size. Returns the length. */
 size_t codec_print(const ProtobufCMessage *message, char *text, size_t size);
 
-/* All messages of schemas/internal, for decoding by name: the build lists them. op is a 32-bit hash
- * (FNV-1a) of the message's full name: what envelopes carry. NULL for an unknown op. */
+/* The messages that this process knows by name: all of schemas/internal, which the build lists, and
+ * what codec_add added. op is a 32-bit hash (FNV-1a) of the message's full name: what envelopes
+ * carry. NULL for an unknown op. Any thread. */
 const ProtobufCMessageDescriptor *codec_find(uint32_t op);
+/* A program's own type, for good: answers of it are decoded, traces and sys print its name. The
+ * first of a name stays. EXISTS: another name has its op, rename it; QUOTA: CODEC_TYPES_MAX are
+ * there. Any thread. */
+MUST_USE enum status codec_add(const ProtobufCMessageDescriptor *type);
 uint32_t codec_op(const ProtobufCMessageDescriptor *type);
 
 #endif

@@ -168,7 +168,8 @@ enum status door_open(struct cell *cell, const char **words) {
     /* The lowest free number is taken, so a high one means that few are left. */
     if (door->fd >= worker->node->files_max - DOOR_FILES_RESERVE) goto fail;
     s = STATUS_INVALID;
-    *words = "the actor's name is no endpoint";
+    *words =
+        "the actor's name is no endpoint, or another node of this name is in the ZeroMQ context";
     if (zmq_bind(door->socket, door->endpoint) == 0) {
         *words = "the actor's mailbox cannot be watched";
         s = worker_watch(worker, door->fd, EPOLLIN, WORKER_DOOR, handle_slot(cell->handle), false);
@@ -192,6 +193,8 @@ void door_close(struct cell *cell) {
         remove_guest(&door->guests);
     if (door->socket) {
         worker_unwatch(worker, door->fd);
+        /* zmq_close alone frees the endpoint some time later, in a context that may go on. */
+        zmq_unbind(door->socket, door->endpoint);
         zmq_close(door->socket);
     }
     mem_free(door);

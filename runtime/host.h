@@ -15,7 +15,8 @@ struct relay;
 
 struct node {
     struct core core;
-    void *context; /* ZeroMQ's; owned */
+    void *context; /* ZeroMQ's */
+    bool guest;    /* in another program, whose the context is */
     struct trunks trunks;
     struct worker *workers; /* one a lane; owned */
     uint32_t n_started;

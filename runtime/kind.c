@@ -3,6 +3,7 @@
 
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/raw.h"
 
 void kinds_open(struct kinds *kinds) {
     pthread_mutex_init(&kinds->lock, NULL);
@@ -26,9 +27,15 @@ static struct kind *new_kind(const struct actor_type *type) {
     struct kind *kind = mem_alloc(sizeof *kind + n * sizeof(struct accept));
     if (!kind) return NULL;
     kind->type = type;
-    kind->n_accepts = n;
-    for (uint32_t i = 0; i < n; i++)
-        kind->accepts[i] = (struct accept){codec_op(type->handlers[i].message), &type->handlers[i]};
+    kind->any = NULL;
+    kind->n_accepts = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct handler *handler = &type->handlers[i];
+        if (handler->message == &raw__descriptor)
+            kind->any = handler;
+        else
+            kind->accepts[kind->n_accepts++] = (struct accept){codec_op(handler->message), handler};
+    }
     return kind;
 }
 
@@ -49,5 +56,5 @@ const struct kind *kinds_get(struct kinds *kinds, const struct actor_type *type)
 const struct handler *kind_handler(const struct kind *kind, uint32_t op) {
     for (uint32_t i = 0; i < kind->n_accepts; i++)
         if (kind->accepts[i].op == op) return kind->accepts[i].handler;
-    return NULL;
+    return kind->any;
 }

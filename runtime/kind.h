@@ -14,7 +14,8 @@ struct accept {
 struct kind {
     struct kind *next; /* owned */
     const struct actor_type *type;
-    uint32_t number; /* of this kind in its core, from 0 */
+    uint32_t number;           /* of this kind in its core, from 0 */
+    const struct handler *any; /* of raw__descriptor: what no other accepts; NULL: nothing */
     uint32_t n_accepts;
     struct accept accepts[];
 };

@@ -13,12 +13,19 @@ enum { LOG_LINE_MAX = 4096, LOG_JSON_MAX = 6 * LOG_LINE_MAX };
 
 static _Atomic int level_max = LOG_INFO;
 static _Atomic bool as_json;
+static _Atomic log_fn written;
+static void *_Atomic written_context;
 
 static const char *const level_names[] = {"error", "info", "trace"};
 
 void log_set(enum log_level level, bool json) {
     atomic_store(&level_max, (int)level);
     atomic_store(&as_json, json);
+}
+
+void log_to(log_fn write, void *context) {
+    atomic_store(&written_context, context);
+    atomic_store(&written, write);
 }
 
 bool log_on(enum log_level level) {
@@ -56,11 +63,16 @@ static void emit(enum log_level level, const char *format, va_list args) {
     struct timespec now;
     struct tm utc;
     char when[40], words[LOG_LINE_MAX], line[LOG_JSON_MAX + 128];
+    vsnprintf(words, sizeof words, format, args);
+    log_fn told = atomic_load(&written);
+    if (told) {
+        told(atomic_load(&written_context), level, words);
+        return;
+    }
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t n = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(when + n, sizeof when - n, ".%03dZ", (int)(now.tv_nsec / 1000000));
-    vsnprintf(words, sizeof words, format, args);
     if (!atomic_load_explicit(&as_json, memory_order_relaxed)) {
         n = (size_t)snprintf(line, sizeof line, "%s %s %s\n", when, level_names[level], words);
         write_stderr(line, n < sizeof line ? n : sizeof line - 1);

@@ -162,15 +162,17 @@ static enum status explain(enum status status, const char *what) {
     return status;
 }
 
-/* As many descriptors as this process may have: each component actor takes one. */
+/* As many descriptors as this process may have: each component actor takes one. A guest takes what
+ * it finds. */
 static void raise_limits(struct node *node) {
     struct rlimit files = {.rlim_cur = FILES_UNKNOWN};
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    bool known = getrlimit(RLIMIT_NOFILE, &files) == 0;
+    if (known && !node->guest && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &files) != 0) getrlimit(RLIMIT_NOFILE, &files);
     }
     node->files_max = files.rlim_cur < INT_MAX ? (int)files.rlim_cur : INT_MAX;
-    zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    if (!node->guest) zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
 }
 
 static uint64_t system_seed(void) {
@@ -233,7 +235,8 @@ enum status node_open(const struct node_options *options, struct node **out) {
     sem_init(&node->stopped, 0, 0);
     pthread_mutex_init(&node->outside_lock, NULL);
     node->spin = options->spin;
-    node->context = zmq_ctx_new();
+    node->guest = options->zmq_context != NULL;
+    node->context = node->guest ? options->zmq_context : zmq_ctx_new();
     if (!node->context) goto fail;
     raise_limits(node);
     s = open_core(node, options);
@@ -305,7 +308,7 @@ void node_close(struct node *node) {
     }
     take_apart(node);
     core_close(&node->core);
-    if (node->context) zmq_ctx_term(node->context);
+    if (node->context && !node->guest) zmq_ctx_term(node->context);
     pthread_mutex_destroy(&node->outside_lock);
     sem_destroy(&node->stop_asked);
     sem_destroy(&node->stopped);

@@ -19,6 +19,9 @@ struct node_options {
     const char *link;       /* where peers reach this process: "tcp://127.0.0.1:9191",
                                "ipc://…"; NULL: nobody does. Port 0 or * picks a free one */
     uint64_t seed;          /* 0 = from the operating system */
+    void *zmq_context;      /* of the program the node is a guest in: borrowed, in use until
+                               node_close, never terminated or changed; nor are the process's
+                               limits. The name is unique in it. NULL: one of the node's own */
     bool spin;              /* spin up to 50 us before sleeping while a request is outstanding */
 };
 /* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */
@@ -41,7 +44,8 @@ struct node_call {
     const char *address;
     const char *name;
     const ProtobufCMessage *message;
-    uint64_t timeout_ms; /* 0 = 10 s */
+    uint64_t timeout_ms;                     /* 0 = 10 s */
+    const ProtobufCMessageDescriptor *reply; /* as in struct call */
     char *text;
     size_t text_size;
 };
@@ -49,9 +53,13 @@ MUST_USE enum status
 node_call(struct node *node, const struct node_call *call, ProtobufCMessage **reply);
 void node_reply_free(ProtobufCMessage *reply);
 
+/* Runs `run` in a turn of the root actor (its self is nothing to touch) and waits until it ran:
+ * what turns can do, for plain threads. */
+void node_run(struct node *node, turn_fn run, void *context);
+
 /* The address peers use, with the port that was picked; "" when there is none. */
 const char *node_link(const struct node *node);
-/* The process's ZeroMQ context: foreign sockets may connect to inproc mailboxes through it. */
+/* The node's ZeroMQ context: foreign sockets may connect to inproc mailboxes through it. */
 void *node_zmq_context(struct node *node);
 
 #endif

@@ -8,6 +8,7 @@
 #include "runtime/codec.h"
 #include "runtime/host.h"
 #include "runtime/memory.h"
+#include "runtime/raw.h"
 #include "runtime/turn_state.h"
 
 enum { WORDS_MAX = 512, CALL_DEFAULT_MS = 10 * 1000 };
@@ -15,6 +16,29 @@ enum { WORDS_MAX = 512, CALL_DEFAULT_MS = 10 * 1000 };
 static void sleep_until(sem_t *over) {
     while (sem_wait(over) != 0) { /* a signal */
     }
+}
+
+/* --- running
+ * --------------------------------------------------------------------------------------- */
+
+struct running {
+    turn_fn run;
+    void *context;
+    sem_t over;
+};
+
+static void run_now(void *self, void *context, struct turn *turn) {
+    struct running *running = context;
+    running->run(self, running->context, turn);
+    sem_post(&running->over);
+}
+
+void node_run(struct node *node, turn_fn run, void *context) {
+    struct running running = {.run = run, .context = context};
+    sem_init(&running.over, 0, 0);
+    core_order(&node->core, NULL, run_now, &running);
+    sleep_until(&running.over);
+    sem_destroy(&running.over);
 }
 
 /* --- spawning
@@ -75,6 +99,18 @@ struct reply {
 static pthread_mutex_t replies_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reply *replies;
 
+static enum status read_reply(struct reply *reply,
+                              const struct parcel *parcel,
+                              const ProtobufCMessageDescriptor *type) {
+    if (type != &raw__descriptor)
+        return codec_decode(type, reply->body, parcel->size, &reply->arena, &reply->message, NULL);
+    struct raw *raw = arena_alloc(&reply->arena, sizeof *raw);
+    if (!raw) return STATUS_NO_MEMORY;
+    raw_init(raw, parcel->envelope.op, reply->body, parcel->size);
+    reply->message = &raw->base;
+    return STATUS_OK;
+}
+
 static enum status keep_reply(const struct parcel *parcel,
                               const ProtobufCMessageDescriptor *type,
                               ProtobufCMessage **out) {
@@ -83,8 +119,7 @@ static enum status keep_reply(const struct parcel *parcel,
     arena_init(&reply->arena, 0);
     enum status s = STATUS_NO_MEMORY;
     reply->body = mem_copy(parcel->body, parcel->size);
-    if (reply->body)
-        s = codec_decode(type, reply->body, parcel->size, &reply->arena, &reply->message, NULL);
+    if (reply->body) s = read_reply(reply, parcel, type);
     if (s != STATUS_OK) {
         mem_free(reply->body);
         arena_free(&reply->arena);
@@ -152,6 +187,7 @@ call_found(void *self, void *context, const struct outcome *outcome, struct turn
                         .done = call_done,
                         .context = calling,
                         .deadline_us = calling->deadline_us,
+                        .reply = calling->call->reply,
                     });
 }
 

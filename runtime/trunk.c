@@ -4,11 +4,14 @@
 #include "runtime/trunk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <zmq.h>
 
 #include "runtime/assert.h"
 #include "runtime/memory.h"
+
+enum { ENDPOINT_SIZE = 64 };
 
 /* libzmq is not built with ThreadSanitizer, which therefore does not see that what a sender wrote
  * happened before its receiver reads it. */
@@ -29,8 +32,9 @@ static void tell_sanitizer_received(struct parcel *batch) {
 }
 #endif
 
-static void endpoint_of(uint32_t lane, char text[32]) {
-    snprintf(text, 32, "inproc://lane-%u", lane);
+/* Several nodes may share one context, and a closed one's sockets take a moment to vanish. */
+static void endpoint_of(const struct trunks *trunks, uint32_t lane, char text[ENDPOINT_SIZE]) {
+    snprintf(text, ENDPOINT_SIZE, "inproc://vectron-%" PRIu64 "-lane-%u", trunks->number, lane);
 }
 
 static void *open_socket(void *context, int type) {
@@ -48,12 +52,13 @@ static void *open_socket(void *context, int type) {
  * ------------------------------------------------------------------------------------- */
 
 enum status trunks_open(struct trunks *trunks, void *context, uint32_t n) {
-    *trunks = (struct trunks){.context = context};
+    static _Atomic uint64_t last;
+    *trunks = (struct trunks){.context = context, .number = ++last};
     trunks->in = mem_zero(n, sizeof(void *));
     if (!trunks->in) return STATUS_NO_MEMORY;
     for (; trunks->n < n; trunks->n++) {
-        char endpoint[32];
-        endpoint_of(trunks->n, endpoint);
+        char endpoint[ENDPOINT_SIZE];
+        endpoint_of(trunks, trunks->n, endpoint);
         void *socket = open_socket(context, ZMQ_PULL);
         if (!socket) return STATUS_QUOTA;
         trunks->in[trunks->n] = socket;
@@ -113,8 +118,8 @@ enum status trunk_open(struct trunk *trunk, const struct trunks *trunks) {
     trunk->boxes = mem_zero(trunks->n, sizeof(struct outbox));
     if (!trunk->boxes) return STATUS_NO_MEMORY;
     for (; trunk->n < trunks->n; trunk->n++) {
-        char endpoint[32];
-        endpoint_of(trunk->n, endpoint);
+        char endpoint[ENDPOINT_SIZE];
+        endpoint_of(trunks, trunk->n, endpoint);
         void *socket = open_socket(trunks->context, ZMQ_PUSH);
         if (!socket) return STATUS_QUOTA;
         trunk->boxes[trunk->n].push = socket;

@@ -20,8 +20,9 @@ enum {
 
 /* The receiving ends, all of a node. */
 struct trunks {
-    void *context; /* borrowed */
-    void **in;     /* PULL a lane; owned */
+    void *context;   /* borrowed */
+    uint64_t number; /* of the node in this process, in the endpoints */
+    void **in;       /* PULL a lane; owned */
     uint32_t n;
 };
 

@@ -11,6 +11,7 @@
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/raw.h"
 #include "runtime/trace.h"
 #include "schemas/runtime.pb-c.h"
 
@@ -156,6 +157,16 @@ const char *turn_words(const struct turn *turn) {
 /* --- encoding
  * ------------------------------------------------------------------------------------- */
 
+static struct parcel *copy_raw(const struct raw *raw, enum status *status) {
+    *status = STATUS_TOO_LARGE;
+    if (raw->size > CODEC_MESSAGE_MAX) return NULL;
+    struct parcel *parcel = parcel_new(raw->size);
+    *status = parcel ? STATUS_OK : STATUS_NO_MEMORY;
+    if (parcel && raw->size) memcpy(parcel->body, raw->body, raw->size);
+    if (parcel) parcel->size = raw->size;
+    return parcel;
+}
+
 /* A parcel with the encoded message. NULL: *status says why. */
 static struct parcel *encode(const ProtobufCMessage *message, enum status *status) {
     static_assert((int)CODEC_SMALL == (int)PARCEL_INLINE, "a small body is written in place");
@@ -179,11 +190,12 @@ struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,
                            const ProtobufCMessage *message,
                            enum status *status) {
-    struct parcel *parcel = encode(message, status);
+    const struct raw *raw = raw_of(message);
+    struct parcel *parcel = raw ? copy_raw(raw, status) : encode(message, status);
     if (!parcel) return NULL;
     struct envelope *envelope = &parcel->envelope;
     envelope->kind = (uint8_t)kind;
-    envelope->op = lane_op(turn->lane, message->descriptor);
+    envelope->op = raw ? raw->op : lane_op(turn->lane, message->descriptor);
     envelope->from = turn->cell->handle;
     envelope->trace[0] = turn->trace[0];
     envelope->trace[1] = turn->trace[1];
@@ -385,6 +397,21 @@ void turn_forward(struct turn *turn, actor_handle to) {
 /* --- serving
  * -------------------------------------------------------------------------------------- */
 
+enum status turn_read(struct lane *lane,
+                      const struct parcel *parcel,
+                      const ProtobufCMessageDescriptor *type,
+                      ProtobufCMessage **out,
+                      const char **why) {
+    struct arena *arena = &lane->arena;
+    if (type != &raw__descriptor)
+        return codec_decode(type, parcel->body, parcel->size, arena, out, why);
+    struct raw *raw = arena_alloc(arena, sizeof *raw);
+    if (!raw) return STATUS_NO_MEMORY;
+    raw_init(raw, parcel->envelope.op, parcel->body, parcel->size);
+    *out = &raw->base;
+    return STATUS_OK;
+}
+
 void turn_serve(struct turn *turn) {
     turn->request = true;
     struct cell *cell = turn->cell;
@@ -398,8 +425,7 @@ void turn_serve(struct turn *turn) {
     }
     ProtobufCMessage *message = NULL;
     const char *why = "";
-    enum status s = codec_decode(handler->message, parcel->body, parcel->size, &turn->lane->arena,
-                                 &message, &why);
+    enum status s = turn_read(turn->lane, parcel, handler->message, &message, &why);
     if (s != STATUS_OK) {
         settle(turn, turn_fail(turn, s, "%s: %s", handler->message->name, why));
         return;

@@ -116,6 +116,9 @@ struct call {
     uint64_t deadline_us; /* absolute; 0 = the deadline of the current request, without one
                              now + CALL_DEFAULT_US; NO_DEADLINE is cut to CALL_MAX_US */
     bool control;         /* goes ahead of data: short messages that keep the system in order */
+    /* What an answer of that name is read as; NULL: any type that codec_find knows.
+     * &raw__descriptor: whatever comes but Failed is not decoded (runtime/raw.h). */
+    const ProtobufCMessageDescriptor *reply;
 };
 #define CALL_DEFAULT_US UINT64_C(60000000)
 #define CALL_MAX_US     UINT64_C(3600000000)

@@ -37,6 +37,13 @@ struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,
                            const ProtobufCMessage *message,
                            enum status *status);
+/* The parcel's body as a message of type, which may be raw__descriptor, in the lane's arena;
+ * codec_decode's failures. */
+MUST_USE enum status turn_read(struct lane *lane,
+                               const struct parcel *parcel,
+                               const ProtobufCMessageDescriptor *type,
+                               ProtobufCMessage **out,
+                               const char **why);
 /* A parcel without a body of its own, carrying `size` bytes of a local record in its room. Ends the
  * process without memory. */
 struct parcel *

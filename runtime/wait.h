@@ -35,6 +35,7 @@ struct wait {
         watch_fn watch;
     };
     void *context;
+    const ProtobufCMessageDescriptor *reply; /* of a call */
     actor_handle peer;      /* called, monitored, forwarded to; caller of a served request */
     uint64_t correlation;   /* of a served request */
     actor_handle forwarded; /* to whom */
