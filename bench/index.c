@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/index_hnswlib.h"
+#include "bench/index/hnswlib.h"
 #include "index/index.h"
 #include "tests/data/vectors.h"
 
@@ -92,6 +92,10 @@ static void build_peer(struct bench *bench, struct side *side) {
     };
     double memory = resident_bytes(), start = cpu_seconds();
     bench->peer = hnswlib_new(&options);
+    if (!bench->peer) {
+        side->build_seconds = side->memory = NAN;
+        return;
+    }
     for (size_t i = 0; i < set->n; i++)
         hnswlib_add(bench->peer, set->base + i * set->dimension, i + 1);
     side->build_seconds = cpu_seconds() - start;
@@ -185,17 +189,11 @@ static void run_case(const char *name, size_t n, size_t n_queries) {
     }
     bench.truth = vectors_truth(&bench.set, K);
     build_ours(&bench, &ours);
-#ifdef HAVE_HNSWLIB
     build_peer(&bench, &peer);
-#else
-    peer.build_seconds = peer.memory = NAN;
-#endif
     for (size_t at = 0; at < EFS; at++) {
         for (int window = 0; window < WINDOWS; window++) {
             run_window(&bench, &ours, at, true);
-#ifdef HAVE_HNSWLIB
-            run_window(&bench, &peer, at, false);
-#endif
+            if (bench.peer) run_window(&bench, &peer, at, false);
         }
         fprintf(stderr, "%-14s ef %4" PRIu32 "  ours %.4f %8.0f/s  peer %.4f %8.0f/s\n", name,
                 efs[at], ours.recall[at], ours.qps[at], peer.recall[at], peer.qps[at]);
@@ -207,9 +205,7 @@ static void run_case(const char *name, size_t n, size_t n_queries) {
     free(bench.truth);
     index_reader_close(bench.reader);
     index_close(bench.index);
-#ifdef HAVE_HNSWLIB
     hnswlib_free(bench.peer);
-#endif
     vectors_close(&bench.set);
 }
 

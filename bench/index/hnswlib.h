@@ -1,4 +1,4 @@
-/* index_hnswlib: the peer of the index bench behind a C face. */
+/* hnswlib: the peer of the index bench behind a C face. */
 #ifndef BENCH_INDEX_HNSWLIB_H
 #define BENCH_INDEX_HNSWLIB_H
 
@@ -14,11 +14,12 @@ struct hnswlib_options {
     int inner_product; /* else squared L2 */
 };
 
+/* NULL: this build has no hnswlib. */
 void *hnswlib_new(const struct hnswlib_options *options);
 void hnswlib_add(void *peer, const float *vector, uint64_t label);
 /* Labels of the k nearest, in any order; gives their number. */
 size_t hnswlib_search(void *peer, const float *query, size_t k, size_t ef, uint64_t *labels);
-void hnswlib_free(void *peer);
+void hnswlib_free(void *peer); /* NULL is fine */
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
 // hnswlib as it is packaged, compiled for this processor.
-#include "bench/index_hnswlib.h"
+#include "bench/index/hnswlib.h"
 
 #include <hnswlib/hnswlib.h>
 
