@@ -65,6 +65,10 @@ struct actor_type {
     /* options: the spawner's, borrowed; must stay valid as long as the actor can be restarted.
      * Failing stops the actor (reason = status; words by turn_fail). NULL: nothing to do. */
     enum status (*open)(void *self, const void *options, struct turn *turn);
+    /* Asked to stop, by its supervisor: finish what is under way, then turn_exit(OK). It goes on
+     * being served until then, at most spawn.stop_ms; after that it is stopped as it stands. NULL:
+     * it stops at once. */
+    void (*stop)(void *self, struct turn *turn);
     /* Releases everything, also after a half-done open. Must not wait. NULL: nothing to do. */
     void (*close)(void *self);
     enum lane_kind lane;
@@ -72,6 +76,8 @@ struct actor_type {
     uint32_t mailbox_messages; /* 0 = MAILBOX_MESSAGES */
     size_t mailbox_bytes;      /* 0 = MAILBOX_BYTES */
     bool quiet;                /* not traced: the runtime's own actors */
+    bool linkable;             /* actors of other processes may link themselves to it (turn_link):
+                                  their failure is then its own */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/group.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
 #include "runtime/trace.h"
@@ -66,6 +67,15 @@ static void fail_call(struct turn *turn, uint64_t call, enum status status, cons
     turn_send_failed(turn, turn->cell->handle, call, status, text, 0);
 }
 
+/* Ties a call to the request it is made for. A cast has no caller who could cancel. */
+static void ask_on_behalf(struct turn *turn, struct wait *wait, const struct promise *promise) {
+    if (promise->caller == 0) return;
+    struct wait *served = wait_find(&turn->lane->waits, turn->cell, promise->record);
+    assert(served && served->kind == WAIT_SERVE);
+    served->asks = true;
+    wait->behalf = promise->record;
+}
+
 uint64_t turn_call(struct turn *turn, const struct call *call) {
     struct lane *lane = turn->lane;
     enum status s = STATUS_OK;
@@ -75,6 +85,7 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
     wait->context = call->context;
     wait->peer = call->to;
     wait->reply = call->reply;
+    if (call->behalf) ask_on_behalf(turn, wait, call->behalf);
     uint64_t deadline = call_deadline(turn, call->deadline_us);
     timers_add(&lane->timers, &wait->timer, deadline);
     turn->cell->stats->sent++;
@@ -93,14 +104,7 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
 
 void turn_cancel(struct turn *turn, uint64_t call) {
     struct wait *wait = wait_find(&turn->lane->waits, turn->cell, call);
-    if (!wait || wait->kind != WAIT_CALL || wait->cancelled) return;
-    wait->cancelled = true;
-    struct parcel *parcel = parcel_local(PARCEL_CANCEL, wait->peer, NULL, 0);
-    parcel->envelope.from = turn->cell->handle;
-    parcel->envelope.correlation = call;
-    parcel->envelope.band = BAND_CONTROL;
-    core_send(turn->core, turn->lane, parcel);
-    fail_call(turn, call, STATUS_CANCELLED, status_text(STATUS_CANCELLED));
+    if (wait && wait->kind == WAIT_CALL) cell_cancel_call(turn->cell, wait);
 }
 
 /* --- time and long work
@@ -253,11 +257,16 @@ enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handl
         return s;
     }
     child->handle = cell->handle;
+    child->grouped = cell->supervision.grouped = self->group != NULL;
     child->next = self->children;
     self->children = child;
     *out = cell->handle;
     core_send(turn->core, turn->lane, parcel_local(PARCEL_START, cell->handle, NULL, 0));
     return STATUS_OK;
+}
+
+enum status turn_supervise(struct turn *turn, const struct policy *policy) {
+    return group_open(turn->cell, policy);
 }
 
 void turn_stop(struct turn *turn, actor_handle handle) {

@@ -6,14 +6,13 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/bond.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
-
-enum { PERIOD_DEFAULT_S = 5, INTENSITY_DEFAULT = 1 };
 
 /* --- making
  * --------------------------------------------------------------------------------------- */
@@ -29,7 +28,7 @@ static struct lane *choose_lane(struct core *core, const struct spawn *spawn) {
 
 static void free_cell(struct cell *cell) {
     if (!cell->kind->type->light) mem_free(cell->stats);
-    mem_free(cell->supervision.times);
+    budget_free(&cell->supervision.budget);
     mem_free(cell->name);
     mem_free(cell->words);
     mem_free(cell);
@@ -40,16 +39,13 @@ static struct cell *build(struct core *core, const struct spawn *spawn) {
     const struct kind *kind = kinds_get(&core->kinds, spawn->type);
     struct cell *cell = kind ? mem_zero(1, sizeof *cell) : NULL;
     if (!cell) return NULL;
-    uint32_t intensity = spawn->intensity ? spawn->intensity : INTENSITY_DEFAULT;
-    if (intensity > CELL_INTENSITY_MAX) intensity = CELL_INTENSITY_MAX;
     cell->core = core;
     cell->kind = kind;
     cell->lane = choose_lane(core, spawn);
     cell->options = spawn->options;
     cell->supervision.restart = spawn->restart;
-    cell->supervision.intensity = intensity;
-    cell->supervision.period_us =
-        (spawn->period_s ? spawn->period_s : PERIOD_DEFAULT_S) * UINT64_C(1000000);
+    cell->supervision.stop_ms = spawn->stop_ms ? spawn->stop_ms : CELL_STOP_DEFAULT_MS;
+    budget_init(&cell->supervision.budget, spawn->intensity, spawn->period_s);
     cell->name = spawn->name ? mem_string(spawn->name) : NULL;
     cell->stats = spawn->type->light ? NULL : mem_zero(1, sizeof *cell->stats);
     mailbox_init(&cell->mailbox, spawn->type->mailbox_messages, spawn->type->mailbox_bytes);
@@ -111,7 +107,7 @@ const char *cell_name(const struct cell *cell, char text[CELL_NAME_MAX]) {
 }
 
 void cell_exit(struct cell *cell, enum status reason, const char *words) {
-    if (cell->exiting) return;
+    if (cell->exiting || cell->now == CELL_STOPPING) return;
     cell->exiting = true;
     cell->reason = reason;
     mem_free(cell->words);
@@ -136,8 +132,27 @@ static void open_turn(struct cell *cell) {
         s = type->open(cell->state, cell->options, &turn);
         words = turn_words(&turn);
     }
-    if (s != STATUS_OK) cell_exit(cell, s, words);
+    if (s != STATUS_OK)
+        cell_exit(cell, s, words);
+    else
+        cell_opened(cell);
     cell_tell_opened(cell, s, words);
+    turn_end(&turn);
+}
+
+/* Asked to stop, an actor with a stop of its own does it, and has some time for it. */
+static void stop_turn(struct cell *cell) {
+    void (*stop)(void *, struct turn *) = cell->kind->type->stop;
+    bool asked = cell->stop_asked || cell->hold_asked;
+    if (!stop || !asked || cell->exiting || cell->drain != DRAIN_NOT) return;
+    struct lane *lane = cell->lane;
+    cell->drain = DRAIN_RUNS;
+    struct wait *wait = wait_new(&lane->waits, cell, WAIT_STOP);
+    timers_add(&lane->timers, &wait->timer,
+               lane->now_us + (uint64_t)cell->supervision.stop_ms * 1000);
+    struct turn turn;
+    turn_begin(&turn, cell, NULL);
+    stop(cell->state, &turn);
     turn_end(&turn);
 }
 
@@ -302,6 +317,9 @@ static void parcel_turn(struct cell *cell, struct parcel *parcel) {
     case PARCEL_WORKED:
         worked_turn(cell, parcel);
         return;
+    case PARCEL_EXIT:
+        bond_turn(cell, parcel);
+        return;
     default:
         answer_turn(cell, parcel);
     }
@@ -313,7 +331,7 @@ static void run_batch(struct cell *cell) {
     struct lane *lane = cell->lane;
     uint64_t until = lane->now_us + LANE_BATCH_US;
     uint32_t n = cell->mailbox.depth < LANE_BATCH ? cell->mailbox.depth : LANE_BATCH;
-    while (n-- > 0 && !cell->exiting && !cell->stop_asked) {
+    while (n-- > 0 && !cell_leaves(cell)) {
         struct parcel *parcel = mailbox_pop(&cell->mailbox);
         if (!parcel) break;
         parcel_turn(cell, parcel);
@@ -328,10 +346,11 @@ void cell_run(struct cell *cell) {
         cell_stop_step(cell);
         return;
     }
-    if (cell->stop_asked || cell->exiting) {
+    if (cell->now == CELL_OPEN) stop_turn(cell);
+    if (cell_leaves(cell)) {
         cell_stop_begin(cell);
         return;
     }
     if (cell->now == CELL_NEW) open_turn(cell);
-    if (cell->now == CELL_OPEN && !cell->exiting && !cell->stop_asked) run_batch(cell);
+    if (cell->now == CELL_OPEN && !cell_leaves(cell)) run_batch(cell);
 }

@@ -9,32 +9,48 @@
 #ifndef RUNTIME_CELL_H
 #define RUNTIME_CELL_H
 
+#include "runtime/budget.h"
 #include "runtime/core.h"
 #include "runtime/mailbox.h"
 
-enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING };
+enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING, CELL_HELD };
 
+/* Who is told when this life ends. */
 struct watcher {
     struct watcher *next; /* owned */
     actor_handle handle;
-    uint64_t correlation;
+    uint64_t correlation; /* of its monitor */
+    bool link;            /* no monitor: the other end of a link (runtime/bond.h) */
 };
 
 struct child {
     struct child *next;  /* owned; newest first */
     actor_handle handle; /* as spawned: only its slot counts */
     bool told;           /* to stop */
+    bool grouped;        /* restarts as its supervisor's group decides; below: runtime/group.h */
+    bool wanted, held, asked;
 };
 
 struct supervision {
     enum restart restart;
-    uint32_t intensity;
-    uint64_t period_us;
-    uint64_t *times; /* owned ring of the last `intensity` restarts */
-    uint32_t n_times;
+    struct budget budget;
     uint32_t restarts;    /* in all */
     uint64_t opened_wait; /* of the supervisor, to tell it about the first open; 0 = told */
+    uint32_t stop_ms;
+    bool grouped;  /* the supervisor's group restarts it */
+    bool resuming; /* … and wants to know when it opened */
 };
+
+/* What an actor does about the ends of actors it is linked to. */
+struct trap {
+    outcome_fn exited; /* NULL: their failure is its own */
+    void *context;
+};
+
+/* An actor that was asked to stop and has a stop of its own. */
+enum drain { DRAIN_NOT, DRAIN_RUNS, DRAIN_OVER };
+
+struct group;
 
 struct cell {
     struct core *core;
@@ -49,7 +65,9 @@ struct cell {
     bool arrived;    /* in the lane's list */
     bool ready;      /* in the lane's queue */
     bool stop_asked; /* by the supervisor: no restart */
+    bool hold_asked; /* by the supervisor's group: stop, and wait for the next life */
     bool exiting;    /* by itself or a failed child; reason and words below */
+    enum drain drain;
     enum status reason;
     char *words; /* owned; NULL = none */
     struct cell *next_ready;
@@ -60,6 +78,8 @@ struct cell {
     struct watcher *watchers; /* owned list */
     struct child *children;   /* owned list */
     struct supervision supervision;
+    struct group *group; /* owned; NULL: every child restarts by itself */
+    struct trap trap;
     struct actor_stats *stats; /* owned unless light */
     void *socket;              /* the driver's mailbox socket, or NULL */
     /* Instead of a mailbox: takes the parcel at once (replies to foreign sockets). */
@@ -67,7 +87,12 @@ struct cell {
     void *sink_context;
 };
 
-enum { CELL_NAME_MAX = 192, CELL_INTENSITY_MAX = 1000 };
+enum { CELL_NAME_MAX = 192, CELL_STOP_DEFAULT_MS = 5000 };
+
+/* It runs no more turns of this life. */
+static inline bool cell_leaves(const struct cell *cell) {
+    return cell->exiting || ((cell->stop_asked || cell->hold_asked) && cell->drain != DRAIN_RUNS);
+}
 
 /* Made by any thread, told to open by PARCEL_START. supervisor 0: the root. QUOTA, NO_MEMORY,
  * EXISTS (name). */
@@ -100,17 +125,28 @@ void cell_tell_opened(struct cell *cell, enum status status, const char *words);
 /* The cell's stop and restart; runtime/supervise.c. */
 void cell_stop_begin(struct cell *cell);
 void cell_stop_step(struct cell *cell);
-/* A child is gone for good. */
-void cell_child_gone(struct cell *cell, actor_handle child);
-/* A child failed beyond its intensity; parcel: its Down, borrowed. */
-void cell_child_failed(struct cell *cell, const struct parcel *parcel);
+/* Takes what supervisor and child say to each other: PARCEL_START to PARCEL_ORDER_LAST. */
+void cell_take_order(struct cell *cell, struct parcel *parcel);
+/* The time to stop in is over. */
+void cell_stop_late(struct cell *cell);
+/* The actor opened, in the first or a later life. */
+void cell_opened(struct cell *cell);
 /* A parcel between supervisor and child: whatever their incarnations are by then. */
 struct parcel *cell_order(enum parcel_kind kind, actor_handle to, const struct cell *from);
 /* Who wants to know when it stops. */
 void cell_add_watcher(struct cell *cell, actor_handle handle, uint64_t correlation);
 void cell_remove_watcher(struct cell *cell, actor_handle handle, uint64_t correlation);
+void cell_add_link(struct cell *cell, actor_handle handle);
+bool cell_has_link(const struct cell *cell, actor_handle handle);
+/* False: there was none. */
+bool cell_remove_link(struct cell *cell, actor_handle handle);
 /* The watchers of that process are gone. */
 void cell_forget_peer(struct cell *cell, uint16_t peer);
+/* The caller of this served request wants no answer: marks it, and cancels what was asked on its
+ * behalf. */
+void cell_cancelled(struct cell *cell, struct wait *served);
+/* Cancels an open call: tells the callee, and gives the outcome CANCELLED. */
+void cell_cancel_call(struct cell *cell, struct wait *call);
 /* Ends a wait that holds something outside (timer, descriptor) and frees it. */
 void cell_end_wait(struct cell *cell, struct wait *wait);
 

@@ -89,12 +89,14 @@ static void answer(struct core *core,
                    enum status reason,
                    const char *words) {
     bool monitor = parcel->envelope.kind == PARCEL_MONITOR;
+    bool link = parcel->envelope.kind == PARCEL_LINK;
     actor_handle to = parcel->envelope.from;
     parcel->envelope.from = parcel->envelope.to;
     parcel->envelope.to = to;
-    parcel->envelope.band = monitor ? BAND_SYSTEM : BAND_DATA;
+    parcel->envelope.band = monitor || link ? BAND_SYSTEM : BAND_DATA;
     parcel_fail(parcel, reason, words, 0);
     if (monitor) parcel->envelope.kind = PARCEL_DOWN;
+    if (link) parcel->envelope.kind = PARCEL_EXIT;
     core_send(core, from, parcel);
 }
 
@@ -111,6 +113,7 @@ void core_refuse(struct core *core,
         answer(core, from, parcel, reason, words);
         return;
     case PARCEL_MONITOR:
+    case PARCEL_LINK:
         answer(core, from, parcel, reason, words);
         return;
     case PARCEL_CAST:

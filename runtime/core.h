@@ -98,8 +98,8 @@ void core_close(struct core *core);
 /* Takes the parcel to its receiver, or to core_refuse. from: the calling lane; NULL on other
  * threads. */
 void core_send(struct core *core, struct lane *from, struct parcel *parcel);
-/* Takes an undeliverable parcel: a call is answered Failed{reason, words}, a monitor fires, a
- * message becomes a dead letter. words may be NULL. */
+/* Takes an undeliverable parcel: a call is answered Failed{reason, words}, a monitor or link fires,
+ * a message becomes a dead letter. words may be NULL. */
 void core_refuse(struct core *core,
                  struct lane *from,
                  struct parcel *parcel,

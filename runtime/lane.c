@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/bond.h"
 #include "runtime/codec.h"
+#include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
 #include "runtime/trace.h"
@@ -149,7 +151,7 @@ static void cancel(struct lane *lane, struct cell *cell, struct parcel *parcel) 
         core_send(lane->core, lane, parcel);
         return;
     }
-    if (wait) wait->cancelled = true;
+    if (wait) cell_cancelled(cell, wait);
     parcel_free(parcel);
 }
 
@@ -181,25 +183,6 @@ static void enqueue(struct lane *lane, struct cell *cell, struct parcel *parcel)
     lane_ready(lane, cell);
 }
 
-/* What concerns the actor's life rather than its work. */
-static void order(struct lane *lane, struct cell *cell, struct parcel *parcel) {
-    switch (parcel->envelope.kind) {
-    case PARCEL_STOP:
-        cell->stop_asked = true;
-        break;
-    case PARCEL_GONE:
-        cell_child_gone(cell, parcel->envelope.from);
-        break;
-    case PARCEL_ESCALATE:
-        cell_child_failed(cell, parcel);
-        break;
-    default:
-        assert(parcel->envelope.kind == PARCEL_START);
-    }
-    parcel_free(parcel);
-    lane_ready(lane, cell);
-}
-
 void lane_deliver(struct lane *lane, struct parcel *parcel) {
     if (parcel->envelope.kind == PARCEL_LOST) {
         lane_lost(lane, (uint16_t)parcel->envelope.correlation);
@@ -223,7 +206,12 @@ void lane_deliver_to(struct cell *cell, struct parcel *parcel) {
         cell->sink(cell, parcel);
         return;
     }
-    switch (parcel->envelope.kind) {
+    uint8_t kind = parcel->envelope.kind;
+    if (kind >= PARCEL_START && kind <= PARCEL_ORDER_LAST) {
+        cell_take_order(cell, parcel);
+        return;
+    }
+    switch (kind) {
     case PARCEL_CANCEL:
         cancel(lane, cell, parcel);
         return;
@@ -235,11 +223,10 @@ void lane_deliver_to(struct cell *cell, struct parcel *parcel) {
         cell_remove_watcher(cell, parcel->envelope.from, parcel->envelope.correlation);
         parcel_free(parcel);
         return;
-    case PARCEL_START:
-    case PARCEL_STOP:
-    case PARCEL_GONE:
-    case PARCEL_ESCALATE:
-        order(lane, cell, parcel);
+    case PARCEL_LINK:
+    case PARCEL_UNLINK:
+    case PARCEL_EXIT:
+        bond_take(cell, parcel);
         return;
     default:
         enqueue(lane, cell, parcel);
@@ -257,6 +244,8 @@ struct loss {
 /* The outcome comes through the mailbox, in a turn of its own. */
 static void end_if_lost(struct wait *wait, void *context) {
     const struct loss *loss = context;
+    if (wait->kind == WAIT_SERVE && handle_peer(wait->peer) == loss->peer)
+        cell_cancelled(wait->cell, wait);
     if (wait->kind != WAIT_CALL && wait->kind != WAIT_MONITOR) return;
     if (handle_peer(wait->peer) != loss->peer) return;
     struct parcel *parcel = parcel_local(PARCEL_REPLY, wait->cell->handle, NULL, 0);
@@ -298,6 +287,15 @@ static void fire(struct lane *lane, struct wait *wait) {
         cell->now = CELL_NEW;
         wait_free(&lane->waits, wait);
         lane_ready(lane, cell);
+        break;
+    case WAIT_GROUP:
+        wait_free(&lane->waits, wait);
+        cell->group->pausing = false;
+        group_step(cell);
+        break;
+    case WAIT_STOP:
+        wait_free(&lane->waits, wait);
+        cell_stop_late(cell);
         break;
     default:
         assert(wait->kind == WAIT_FORWARD);

@@ -18,17 +18,26 @@ enum parcel_kind {
     PARCEL_DOWN,   /* a monitored actor stopped: body is Down */
     PARCEL_MONITOR,
     PARCEL_UNMONITOR,
+    PARCEL_LINK,       /* tie my life to yours */
+    PARCEL_UNLINK,     /* no longer */
+    PARCEL_EXIT,       /* a linked actor ended: body is Down, or Failed when it was not there */
     PARCEL_WIRE_COUNT, /* the kinds above travel between processes, the ones below stay in theirs */
     PARCEL_START = PARCEL_WIRE_COUNT, /* the actor may open */
     PARCEL_STOP,                      /* supervisor → child */
-    PARCEL_OPENED,                    /* child → supervisor: first open is over; body is Down */
     PARCEL_GONE,                      /* child → supervisor: stopped for good */
     PARCEL_ESCALATE,                  /* child → supervisor: failed too often; body is Down */
-    PARCEL_FOUND,                     /* answer of a lookup: room holds struct found */
-    PARCEL_LATER,                     /* a turn of its own: room holds struct later */
-    PARCEL_WORKED,                    /* blocking work is over: room holds struct work */
-    PARCEL_LOOKUP,                    /* actor → the link's lane: room holds struct seek */
-    PARCEL_LOST,                      /* link → every lane: peer `correlation` is gone */
+    PARCEL_HOLD,    /* supervisor → child of its group: end this life, wait for the next */
+    PARCEL_FELL,    /* child of a group → supervisor: failed, and is held; body is Down */
+    PARCEL_HELD,    /* … is held, as it was asked */
+    PARCEL_RESUME,  /* supervisor → held child: open again */
+    PARCEL_RESUMED, /* … it opened */
+    PARCEL_ORDER_LAST = PARCEL_RESUMED, /* from PARCEL_START on: between supervisor and child */
+    PARCEL_OPENED,                      /* child → supervisor: first open is over; body is Down */
+    PARCEL_FOUND,                       /* answer of a lookup: room holds struct found */
+    PARCEL_LATER,                       /* a turn of its own: room holds struct later */
+    PARCEL_WORKED,                      /* blocking work is over: room holds struct work */
+    PARCEL_LOOKUP,                      /* actor → the link's lane: room holds struct seek */
+    PARCEL_LOST,                        /* link → every lane: peer `correlation` is gone */
 };
 
 /* Three bands a mailbox: the system band is never dropped and has a reserve of its own. */

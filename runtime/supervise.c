@@ -3,7 +3,8 @@
  *   stop ─▶ its waits end, its mailbox becomes dead letters, callers it owes get LOST_PEER
  *        ─▶ children stop, the last spawned first, each after the one spawned after it is gone
  *        ─▶ close, monitors fire
- *        ─▶ restart in place under the next incarnation (the first at once, then with backoff),
+ *        ─▶ restart in place under the next incarnation (the first at once, then with backoff);
+ *           held, until the supervisor's group lets it open (runtime/group.h);
  *           or gone for good; a failure beyond the intensity is the supervisor's failure
  *
  * Children go before their parent closes, because their options may point into its state. */
@@ -11,20 +12,22 @@
 #include <string.h>
 
 #include "runtime/assert.h"
-#include "runtime/cell.h"
+#include "runtime/bond.h"
 #include "runtime/codec.h"
+#include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
 
-/* Delay of the second restart in a period; it doubles with each further one. */
-enum { BACKOFF_FIRST_US = 10 * 1000, BACKOFF_MAX_US = 10 * 1000 * 1000 };
+/* Whatever incarnation it has by then. */
+static actor_handle any_life(actor_handle handle) {
+    return handle_make(0, handle_slot(handle), HANDLE_ANY_INCARNATION);
+}
 
 struct parcel *cell_order(enum parcel_kind kind, actor_handle to, const struct cell *from) {
-    struct parcel *parcel =
-        parcel_local(kind, handle_make(0, handle_slot(to), HANDLE_ANY_INCARNATION), NULL, 0);
+    struct parcel *parcel = parcel_local(kind, any_life(to), NULL, 0);
     parcel->envelope.from = from->handle;
     parcel->envelope.band = BAND_SYSTEM;
     return parcel;
@@ -43,6 +46,7 @@ static void notify(struct cell *cell,
     down.handle = cell->handle;
     down.status = (uint32_t)reason;
     down.text = words ? (char *)words : (char *)protobuf_c_empty_string;
+    down.stopped = reason == STATUS_OK && (cell->stop_asked || cell->hold_asked);
     if (codec_encode(&down.base, &body) != STATUS_OK) {
         down.text = (char *)protobuf_c_empty_string;
         buffer_clear(&body);
@@ -73,24 +77,67 @@ void cell_tell_opened(struct cell *cell, enum status status, const char *words) 
 /* --- watchers
  * ------------------------------------------------------------------------------------- */
 
-void cell_add_watcher(struct cell *cell, actor_handle handle, uint64_t correlation) {
+static void add_watcher(struct cell *cell, const struct watcher *wanted) {
     struct watcher *watcher = mem_alloc(sizeof *watcher);
     assert(watcher);
-    *watcher = (struct watcher){cell->watchers, handle, correlation};
+    *watcher = *wanted;
+    watcher->next = cell->watchers;
     cell->watchers = watcher;
 }
 
-void cell_remove_watcher(struct cell *cell, actor_handle handle, uint64_t correlation) {
+/* The link that points at this record, or at NULL where there is none. */
+static struct watcher **find_watcher(struct cell *cell, const struct watcher *wanted) {
     struct watcher **at = &cell->watchers;
-    while (*at && ((*at)->handle != handle || (*at)->correlation != correlation))
+    while (*at && ((*at)->handle != wanted->handle || (*at)->link != wanted->link ||
+                   (*at)->correlation != wanted->correlation))
         at = &(*at)->next;
+    return at;
+}
+
+static bool remove_watcher(struct cell *cell, const struct watcher *wanted) {
+    struct watcher **at = find_watcher(cell, wanted);
     struct watcher *watcher = *at;
-    if (!watcher) return;
+    if (!watcher) return false;
     *at = watcher->next;
     mem_free(watcher);
+    return true;
+}
+
+void cell_add_watcher(struct cell *cell, actor_handle handle, uint64_t correlation) {
+    add_watcher(cell, &(struct watcher){.handle = handle, .correlation = correlation});
+}
+
+void cell_remove_watcher(struct cell *cell, actor_handle handle, uint64_t correlation) {
+    remove_watcher(cell, &(struct watcher){.handle = handle, .correlation = correlation});
+}
+
+void cell_add_link(struct cell *cell, actor_handle handle) {
+    add_watcher(cell, &(struct watcher){.handle = handle, .link = true});
+}
+
+bool cell_has_link(const struct cell *cell, actor_handle handle) {
+    const struct watcher *watcher = cell->watchers;
+    while (watcher && (watcher->handle != handle || !watcher->link))
+        watcher = watcher->next;
+    return watcher;
+}
+
+bool cell_remove_link(struct cell *cell, actor_handle handle) {
+    return remove_watcher(cell, &(struct watcher){.handle = handle, .link = true});
+}
+
+/* A linked one's end takes its record out, so the search begins anew. */
+static actor_handle link_to_peer(const struct cell *cell, uint16_t peer) {
+    const struct watcher *watcher = cell->watchers;
+    while (watcher && (!watcher->link || handle_peer(watcher->handle) != peer))
+        watcher = watcher->next;
+    return watcher ? watcher->handle : 0;
 }
 
 void cell_forget_peer(struct cell *cell, uint16_t peer) {
+    actor_handle linked;
+    while ((linked = link_to_peer(cell, peer)))
+        bond_lost(cell, linked);
     for (struct watcher **at = &cell->watchers; *at;) {
         struct watcher *watcher = *at;
         if (handle_peer(watcher->handle) == peer) {
@@ -100,6 +147,32 @@ void cell_forget_peer(struct cell *cell, uint16_t peer) {
             at = &watcher->next;
         }
     }
+}
+
+/* --- calls that nobody wants any more
+ * ------------------------------------------------------------------------------------- */
+
+void cell_cancel_call(struct cell *cell, struct wait *call) {
+    if (call->cancelled) return;
+    call->cancelled = true;
+    struct parcel *parcel = parcel_local(PARCEL_CANCEL, call->peer, NULL, 0);
+    parcel->envelope.from = cell->handle;
+    parcel->envelope.correlation = call->id;
+    parcel->envelope.band = BAND_CONTROL;
+    core_send(cell->core, cell->lane, parcel);
+    parcel = parcel_local(PARCEL_REPLY, cell->handle, NULL, 0);
+    parcel->envelope.from = cell->handle;
+    parcel->envelope.correlation = call->id;
+    parcel_fail(parcel, STATUS_CANCELLED, NULL, 0);
+    core_send(cell->core, cell->lane, parcel);
+}
+
+void cell_cancelled(struct cell *cell, struct wait *served) {
+    if (served->cancelled) return;
+    served->cancelled = true;
+    if (!served->asks) return;
+    for (struct wait *wait = cell->waits; wait; wait = wait->next)
+        if (wait->kind == WAIT_CALL && wait->behalf == served->id) cell_cancel_call(cell, wait);
 }
 
 /* --- stopping
@@ -183,53 +256,67 @@ static void give_up(struct cell *cell) {
     }
 }
 
-/* Records a restart now; false: that is one too many within the period. */
-static bool may_restart(struct cell *cell, uint32_t *recent) {
-    struct supervision *own = &cell->supervision;
-    uint64_t now = cell->lane->now_us;
-    if (!own->times) own->times = mem_zero(own->intensity, sizeof *own->times);
-    if (!own->times) return false;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < own->n_times; i++)
-        if (now - own->times[i] < own->period_us) own->times[kept++] = own->times[i];
-    own->n_times = kept;
-    *recent = kept;
-    if (kept >= own->intensity) return false;
-    own->times[own->n_times++] = now;
-    own->restarts++;
-    return true;
-}
-
-static uint64_t backoff_us(struct cell *cell, uint32_t recent) {
-    if (recent == 0) return 0;
-    uint64_t us = recent > 10 ? BACKOFF_MAX_US : (uint64_t)BACKOFF_FIRST_US << (recent - 1);
-    if (us > BACKOFF_MAX_US) us = BACKOFF_MAX_US;
-    return us / 2 + rng_below(&cell->lane->rng, us); /* half to one and a half */
-}
-
-/* In place: the same name, slot and counters; the next incarnation. */
-static void restart(struct cell *cell, uint32_t recent) {
-    struct lane *lane = cell->lane;
+/* The same name, slot and counters; the next incarnation, which takes in messages from now on. */
+static void renew(struct cell *cell) {
     cell->handle = table_renew(&cell->core->table, cell->handle);
     if (cell->name) registry_renew(&cell->core->registry, cell->name, cell->handle);
     cell->exiting = false;
+    cell->hold_asked = false;
     cell->reason = STATUS_OK;
     mem_free(cell->words);
     cell->words = NULL;
-    uint64_t delay = backoff_us(cell, recent);
+}
+
+/* In place, after a pause. */
+static void restart(struct cell *cell, uint64_t pause_us) {
+    struct lane *lane = cell->lane;
+    renew(cell);
+    cell->supervision.restarts++;
     trace_life(cell, "restarts");
-    if (delay == 0) {
+    if (pause_us == 0) {
         cell->now = CELL_NEW;
         lane_ready(lane, cell);
         return;
     }
     cell->now = CELL_WAITING;
     struct wait *wait = wait_new(&lane->waits, cell, WAIT_RESTART);
-    timers_add(&lane->timers, &wait->timer, lane->now_us + delay);
+    timers_add(&lane->timers, &wait->timer, lane->now_us + pause_us);
+}
+
+/* Until the supervisor's group lets it open again; that may be within the call that tells it. */
+static void hold(struct cell *cell) {
+    bool asked = cell->hold_asked;
+    enum status reason = cell->reason;
+    char *words = cell->words;
+    cell->words = NULL;
+    renew(cell);
+    cell->now = CELL_HELD;
+    if (asked) {
+        trace_life(cell, "is held");
+        core_send(cell->core, cell->lane, cell_order(PARCEL_HELD, cell->supervisor, cell));
+    } else {
+        notify(cell, PARCEL_FELL, any_life(cell->supervisor), 0, reason, words);
+    }
+    mem_free(words);
+}
+
+static void resume(struct cell *cell) {
+    if (cell->now != CELL_HELD) return;
+    cell->now = CELL_NEW;
+    cell->supervision.resuming = true;
+    cell->supervision.restarts++;
+    trace_life(cell, "restarts");
+}
+
+void cell_opened(struct cell *cell) {
+    if (!cell->supervision.resuming) return;
+    cell->supervision.resuming = false;
+    core_send(cell->core, cell->lane, cell_order(PARCEL_RESUMED, cell->supervisor, cell));
 }
 
 static bool wants_restart(const struct cell *cell) {
     if (cell->stop_asked || !cell->supervisor) return false;
+    if (cell->hold_asked) return cell->supervision.restart != RESTART_TEMPORARY;
     switch (cell->supervision.restart) {
     case RESTART_PERMANENT:
         return true;
@@ -246,8 +333,18 @@ static void escalate(struct cell *cell) {
     snprintf(words, sizeof words, "%s failed too often: %s%s%s", cell_name(cell, name),
              status_name(cell->reason), cell->words ? " " : "", cell->words ? cell->words : "");
     enum status reason = cell->reason == STATUS_OK ? STATUS_INTERNAL : cell->reason;
-    actor_handle to = handle_make(0, handle_slot(cell->supervisor), HANDLE_ANY_INCARNATION);
-    notify(cell, PARCEL_ESCALATE, to, 0, reason, words);
+    notify(cell, PARCEL_ESCALATE, any_life(cell->supervisor), 0, reason, words);
+}
+
+/* Monitors fire, and linked actors go along. */
+static void tell_watchers(struct cell *cell) {
+    while (cell->watchers) {
+        struct watcher *watcher = cell->watchers;
+        cell->watchers = watcher->next;
+        notify(cell, watcher->link ? PARCEL_EXIT : PARCEL_DOWN, watcher->handle,
+               watcher->correlation, cell->reason, cell->words);
+        mem_free(watcher);
+    }
 }
 
 /* The children are gone: this life ends. */
@@ -257,21 +354,28 @@ static void end_life(struct cell *cell) {
     mem_free(cell->state);
     cell->state = NULL;
     cell->core->driver->unbind(cell);
-    while (cell->watchers) {
-        struct watcher *watcher = cell->watchers;
-        cell->watchers = watcher->next;
-        notify(cell, PARCEL_DOWN, watcher->handle, watcher->correlation, cell->reason, cell->words);
-        mem_free(watcher);
-    }
-    uint32_t recent = 0;
+    group_close(cell);
+    cell->trap = (struct trap){NULL, NULL};
+    cell->drain = DRAIN_NOT;
+    cell->supervision.resuming = false;
+    tell_watchers(cell);
+    uint64_t now = cell->lane->now_us, pause = 0;
     if (!wants_restart(cell)) {
         give_up(cell);
-    } else if (may_restart(cell, &recent)) {
-        restart(cell, recent);
+    } else if (cell->supervision.grouped) {
+        hold(cell);
+    } else if (budget_spend(&cell->supervision.budget, now, &cell->lane->rng, &pause)) {
+        restart(cell, pause);
     } else {
         escalate(cell);
         give_up(cell);
     }
+}
+
+void cell_stop_late(struct cell *cell) {
+    trace_life(cell, "did not stop in time");
+    cell->drain = DRAIN_OVER;
+    lane_ready(cell->lane, cell);
 }
 
 void cell_stop_step(struct cell *cell) {
@@ -284,10 +388,10 @@ void cell_stop_step(struct cell *cell) {
     }
 }
 
-/* --- children
- * ------------------------------------------------------------------------------------- */
+/* --- orders
+ * ------------------------------------------------------------------------------------------- */
 
-void cell_child_gone(struct cell *cell, actor_handle handle) {
+static void child_gone(struct cell *cell, actor_handle handle) {
     struct child **at = &cell->children;
     while (*at && handle_slot((*at)->handle) != handle_slot(handle))
         at = &(*at)->next;
@@ -295,9 +399,11 @@ void cell_child_gone(struct cell *cell, actor_handle handle) {
     assert(child);
     *at = child->next;
     mem_free(child);
+    group_step(cell);
 }
 
-void cell_child_failed(struct cell *cell, const struct parcel *parcel) {
+/* A child failed: beyond its intensity, or as one of a group. */
+static void child_failed(struct cell *cell, const struct parcel *parcel) {
     struct arena arena;
     arena_init(&arena, 0);
     ProtobufCMessage *message = NULL;
@@ -305,11 +411,47 @@ void cell_child_failed(struct cell *cell, const struct parcel *parcel) {
         codec_decode(&down__descriptor, parcel->body, parcel->size, &arena, &message, NULL);
     assert(s == STATUS_OK);
     const Down *down = (const Down *)message;
-    if (cell == cell->core->root) {
+    if (parcel->envelope.kind == PARCEL_FELL) {
+        group_tell(cell, &(struct group_event){.news = GROUP_FELL,
+                                               .child = parcel->envelope.from,
+                                               .reason = (enum status)down->status,
+                                               .words = down->text});
+    } else if (cell == cell->core->root) {
         log_error("%s", down->text);
         cell->core->driver->failed(cell->core);
     } else {
         cell_exit(cell, (enum status)down->status, down->text);
     }
     arena_free(&arena);
+}
+
+void cell_take_order(struct cell *cell, struct parcel *parcel) {
+    struct group_event event = {.child = parcel->envelope.from};
+    switch (parcel->envelope.kind) {
+    case PARCEL_STOP:
+        cell->stop_asked = true;
+        break;
+    case PARCEL_HOLD: /* one that fell meanwhile is held already, and has said so */
+        if (cell->now != CELL_HELD) cell->hold_asked = true;
+        break;
+    case PARCEL_RESUME:
+        resume(cell);
+        break;
+    case PARCEL_GONE:
+        child_gone(cell, parcel->envelope.from);
+        break;
+    case PARCEL_ESCALATE:
+    case PARCEL_FELL:
+        child_failed(cell, parcel);
+        break;
+    case PARCEL_HELD:
+    case PARCEL_RESUMED:
+        event.news = parcel->envelope.kind == PARCEL_HELD ? GROUP_HELD : GROUP_RESUMED;
+        group_tell(cell, &event);
+        break;
+    default:
+        assert(parcel->envelope.kind == PARCEL_START);
+    }
+    parcel_free(parcel);
+    lane_ready(cell->lane, cell);
 }

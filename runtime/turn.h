@@ -119,6 +119,8 @@ struct call {
     /* What an answer of that name is read as; NULL: any type that codec_find knows.
      * &raw__descriptor: whatever comes but Failed is not decoded (runtime/raw.h). */
     const ProtobufCMessageDescriptor *reply;
+    const struct promise *behalf; /* of a request this actor owes an answer: when its caller cancels
+                                     or is lost, this call is cancelled too. NULL: nobody's */
 };
 #define CALL_DEFAULT_US UINT64_C(60000000)
 #define CALL_MAX_US     UINT64_C(3600000000)
@@ -173,25 +175,57 @@ void turn_lookup(struct turn *turn, const struct lookup *lookup);
 uint64_t turn_monitor(struct turn *turn, actor_handle actor, outcome_fn done, void *context);
 void turn_unmonitor(struct turn *turn, uint64_t monitor);
 
+/* Ties two lives together, both ways, until one ends (OTP's links). An actor that fails, whose
+ * process is lost, or that is not there at all (LOST_PEER), fails the other with the same reason;
+ * one that its supervisor stops ends the other normally; one that leaves by turn_exit(OK) leaves it
+ * alone. An actor of another process is linked only when its type is linkable (else: DENIED).
+ * Linking twice is linking once. */
+void turn_link(struct turn *turn, actor_handle other);
+/* An end that was under way does no harm any more. */
+void turn_unlink(struct turn *turn, actor_handle other);
+/* Instead of ending with them, this actor is told of every end of a linked actor (status = reason,
+ * handle = who). NULL: no longer. A life's own: to be asked again in open. */
+void turn_trap_exits(struct turn *turn, outcome_fn exited, void *context);
+
 enum restart { RESTART_PERMANENT, RESTART_TRANSIENT, RESTART_TEMPORARY }; /* OTP's meanings */
+
+enum strategy {
+    ONE_FOR_ONE,  /* who failed restarts */
+    ONE_FOR_ALL,  /* all of them do */
+    REST_FOR_ONE, /* who failed and those spawned after it do */
+};
+struct policy {
+    enum strategy strategy;
+    uint32_t intensity; /* restarts allowed in period_s, of all children together, before this actor
+                           itself fails; 0 = 1 (OTP) */
+    uint32_t period_s;  /* 0 = 5 */
+};
+/* The children spawned from now on restart by this policy, no longer each by itself: those
+ * concerned stop, the last spawned first, and open again, after a backoff, the first spawned first,
+ * each when the one before it opened. Temporary ones do not come back. A life's own: to be asked
+ * for in open. NO_MEMORY. */
+MUST_USE enum status turn_supervise(struct turn *turn, const struct policy *policy);
+
 struct spawn {
     const struct actor_type *type;
     const char *name;    /* unique in the process; NULL: "kind/slot". Copied */
     const void *options; /* see actor_type.open */
     enum restart restart;
-    uint32_t
-        intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1 (OTP) */
-    uint32_t period_s; /* 0 = 5 */
-    int lane;          /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
-    outcome_fn opened; /* may be NULL: runs once when the first open is over; status and text are
-                      its. With it a first open that fails is the spawner's to handle: the
-                      actor is not restarted */
-    void *context;     /* of opened */
+    uint32_t intensity; /* restarts allowed in period_s before the spawner itself fails; 0 = 1
+                           (OTP). Without meaning under turn_supervise, as is period_s */
+    uint32_t period_s;  /* 0 = 5 */
+    uint32_t stop_ms;   /* given to the type's stop; 0 = 5,000 */
+    int lane;           /* 0 = any of the type's kind; n = the nth (1-based, wraps) */
+    outcome_fn opened;  /* may be NULL: runs once when the first open is over; status and text are
+                       its. With it a first open that fails is the spawner's to handle: the
+                       actor is not restarted */
+    void *context;      /* of opened */
 };
 /* The child is supervised by this actor: restarted in place with exponential backoff and jitter
  * under a new incarnation (same name), stopped with it. open runs in a turn of its own, later. */
 MUST_USE enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handle *out);
-/* Stops a child: what is queued becomes dead letters. Asynchronous; monitor it to know. */
+/* Stops a child: by its type's stop, or at once; what is queued then becomes dead letters.
+ * Asynchronous; monitor it to know. */
 void turn_stop(struct turn *turn, actor_handle child);
 /* This actor stops when the turn ends: OK = normal exit, else a failure its supervisor acts on. */
 void turn_exit(struct turn *turn, enum status reason, const char *format, ...) PRINTF(3, 4);

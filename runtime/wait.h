@@ -20,6 +20,8 @@ enum wait_kind {
     WAIT_SERVE,   /* a deferred answer of this actor */
     WAIT_FORWARD, /* a request handed on: where a cancel has to follow; until its deadline */
     WAIT_RESTART, /* the backoff of the actor itself */
+    WAIT_GROUP,   /* the backoff of its group of children */
+    WAIT_STOP,    /* how long it may take to stop */
 };
 
 struct wait {
@@ -38,6 +40,8 @@ struct wait {
     const ProtobufCMessageDescriptor *reply; /* of a call */
     actor_handle peer;      /* called, monitored, forwarded to; caller of a served request */
     uint64_t correlation;   /* of a served request */
+    uint64_t behalf;        /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
+    bool asks;              /* of a served request: calls are made on its behalf */
     actor_handle forwarded; /* to whom */
     struct wait *next_served;
     int fd;

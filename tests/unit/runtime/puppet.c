@@ -39,6 +39,24 @@ const struct actor_type puppet_light_type = {.kind = "puppet",
                                              .close = puppet_close,
                                              .light = true};
 
+static void puppet_stop(void *actor, struct turn *turn) {
+    struct puppet *self = actor;
+    self->strings->stop(self, turn);
+}
+
+const struct actor_type puppet_stopping_type = {.kind = "puppet",
+                                                .size = sizeof(struct puppet),
+                                                .handlers = puppet_handlers,
+                                                .open = puppet_open,
+                                                .stop = puppet_stop,
+                                                .close = puppet_close};
+const struct actor_type puppet_linkable_type = {.kind = "puppet",
+                                                .size = sizeof(struct puppet),
+                                                .handlers = puppet_handlers,
+                                                .open = puppet_open,
+                                                .close = puppet_close,
+                                                .linkable = true};
+
 void puppet_note_outcome(void *self,
                          void *context,
                          const struct outcome *outcome,

@@ -13,6 +13,7 @@ struct strings {
     enum status (*act)(struct puppet *self, uint64_t what, struct turn *turn);
     enum status (*open)(struct puppet *self, struct turn *turn); /* may be NULL */
     void (*close)(struct puppet *self);                          /* may be NULL */
+    void (*stop)(struct puppet *self, struct turn *turn);        /* of puppet_stopping_type */
 };
 
 enum { PUPPET_OWES_MAX = 16 };
@@ -26,9 +27,11 @@ struct puppet {
     uint64_t count;
 };
 
-extern const struct actor_type puppet_type;       /* on an I/O lane */
-extern const struct actor_type puppet_small_type; /* a mailbox of two messages or 1,000 bytes */
-extern const struct actor_type puppet_light_type; /* no ZeroMQ mailbox */
+extern const struct actor_type puppet_type;          /* on an I/O lane */
+extern const struct actor_type puppet_small_type;    /* a mailbox of two messages or 1,000 bytes */
+extern const struct actor_type puppet_light_type;    /* no ZeroMQ mailbox */
+extern const struct actor_type puppet_stopping_type; /* with strings.stop */
+extern const struct actor_type puppet_linkable_type; /* for actors of other processes too */
 
 #define DO(what) MESSAGE(LogDrop, log_drop, .store = (what))
 

@@ -328,3 +328,60 @@ Test(calls, and_casts_keep_their_order_for_each_pair) {
         sim_close(&world);
     }
 }
+
+/* --- on behalf of others
+ * ------------------------------------------------------------------------------------------- */
+
+enum { ASK_ON = 1, GIVE_UP = 100 };
+
+static void
+passed_on(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct puppet *self = actor;
+    puppet_note_outcome(actor, context, outcome, turn);
+    turn_reject(turn, &self->owed[0], outcome->status, "%s", "passed on");
+}
+
+/* Answers when c did. */
+static enum status ask_on(struct puppet *self, uint64_t what, struct turn *turn) {
+    (void)what;
+    self->owed[0] = turn_defer(turn);
+    turn_call(turn, &(struct call){.to = turn_find(turn, "c"),
+                                   .message = DO(DEFER),
+                                   .done = passed_on,
+                                   .context = "on behalf",
+                                   .behalf = &self->owed[0]});
+    return STATUS_OK;
+}
+static const struct strings asking_on = {.act = ask_on};
+
+static void three_in_a_row(void) {
+    sim_stop(sim, "b");
+    sim_spawn(sim, "b", &puppet_type, &asking_on);
+    sim_spawn(sim, "c", &puppet_type, &answering);
+    sim_tell(sim, "a", DO(ASK_ON));
+    sim_trace_clear(sim);
+}
+
+/* A cancel goes on to what was asked on behalf of the request. */
+Test(calls, on_behalf_of_others_are_cancelled_with_them) {
+    three_in_a_row();
+    sim_tell(sim, "a", DO(GIVE_UP));
+    sim_tell(sim, "c", DO(WANTED));
+    sim_expect(sim, "a < LogDrop store=100\n"
+                    "b   on behalf: CANCELLED cancelled by the caller\n"
+                    "b ! CANCELLED passed on\n"
+                    "a   call: CANCELLED cancelled by the caller\n"
+                    "c < LogDrop store=9\n"
+                    "c   wanted: no\n");
+}
+
+/* And so does the end of the caller. */
+Test(calls, on_behalf_of_others_end_with_their_caller) {
+    three_in_a_row();
+    sim_stop(sim, "a");
+    sim_tell(sim, "c", DO(WANTED));
+    sim_expect(sim, "b   on behalf: CANCELLED cancelled by the caller\n"
+                    "b ! CANCELLED passed on\n"
+                    "c < LogDrop store=9\n"
+                    "c   wanted: no\n");
+}

@@ -120,7 +120,7 @@ static const struct {
     {"version 2", 0, "\x02", 1, false},
     {"text version", 0, "\xa1x", 2, false},
     {"last kind", 1, "\x07", 1, true},
-    {"kind that stays in a process", 1, "\x08", 1, false},
+    {"kind that stays in a process", 1, "\x20", 1, false},
     {"fourth band", 2, "\x03", 1, false},
     {"unknown flags", 2, "\xcc\xf4", 2, true},
     {"wide flags", 2, "\xcd\x01\x00", 3, false},
