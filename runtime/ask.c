@@ -20,6 +20,7 @@ static struct wait *new_wait(struct turn *turn, enum wait_kind kind) {
     wait->trace[0] = turn->trace[0];
     wait->trace[1] = turn->trace[1];
     wait->span = turn->span;
+    wait->flags = turn->flags;
     return wait;
 }
 
@@ -133,6 +134,7 @@ to_self(struct turn *turn, enum parcel_kind kind, const void *record, size_t siz
     parcel->envelope.trace[0] = turn->trace[0];
     parcel->envelope.trace[1] = turn->trace[1];
     parcel->envelope.span = turn->span;
+    parcel->envelope.flags = turn->flags;
     return parcel;
 }
 

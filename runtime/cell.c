@@ -10,6 +10,7 @@
 #include "runtime/codec.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
+#include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -161,6 +162,7 @@ void cell_run_fn(struct cell *cell, struct wait *wait) {
     void *context = wait->context;
     struct turn turn;
     turn_begin(&turn, cell, NULL);
+    turn_resume(&turn, wait, SPAN_TIMER);
     wait_free(&cell->lane->waits, wait);
     run(cell->state, context, &turn);
     turn_end(&turn);
@@ -169,6 +171,7 @@ void cell_run_fn(struct cell *cell, struct wait *wait) {
 void cell_run_event(struct cell *cell, struct wait *wait, uint32_t events) {
     struct turn turn;
     turn_begin(&turn, cell, NULL);
+    turn.cause = SPAN_EVENT;
     wait->watch(cell->state, wait->context, events, &turn);
     turn_end(&turn);
 }
@@ -181,9 +184,8 @@ void cell_run_outcome(struct cell *cell,
     void *context = wait->context;
     struct turn turn;
     turn_begin(&turn, cell, parcel);
-    turn.trace[0] = wait->trace[0];
-    turn.trace[1] = wait->trace[1];
-    turn.span = wait->span;
+    turn_resume(&turn, wait, SPAN_REPLY);
+    turn.outcome = (uint8_t)outcome->status;
     if (!outcome->more) cell_end_wait(cell, wait);
     if (done) done(cell->state, context, outcome, &turn);
     turn_end(&turn);
@@ -283,6 +285,7 @@ static void worked_turn(struct cell *cell, struct parcel *parcel) {
     };
     struct turn turn;
     turn_begin(&turn, cell, parcel);
+    turn.outcome = (uint8_t)work.status;
     if (work.block.done) work.block.done(cell->state, work.block.context, &outcome, &turn);
     turn_end(&turn);
 }

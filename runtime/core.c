@@ -8,6 +8,7 @@
 #include "runtime/cell.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/span.h"
 #include "runtime/sys.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -109,6 +110,7 @@ void core_refuse(struct core *core,
     struct seek seek;
     switch (parcel->envelope.kind) {
     case PARCEL_CALL:
+        span_refused(from, parcel, reason);
         keep_letter(core, &parcel->envelope, reason);
         answer(core, from, parcel, reason, words);
         return;
@@ -117,6 +119,7 @@ void core_refuse(struct core *core,
         answer(core, from, parcel, reason, words);
         return;
     case PARCEL_CAST:
+        span_refused(from, parcel, reason);
         keep_letter(core, &parcel->envelope, reason);
         break;
     case PARCEL_WORKED:
@@ -199,6 +202,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
     snprintf(core->name, sizeof core->name, "%s", options->name ? options->name : "node");
     core->seed = options->seed;
     core->tracing = options->tracing;
+    core->ring_records = options->ring_records;
     core->started_us = core->driver->now_us(core);
     core->n_io = options->io_lanes;
     core->n_lanes = options->io_lanes + options->compute_lanes;
@@ -211,7 +215,9 @@ enum status core_open(struct core *core, const struct core_options *options) {
     if (!core->lanes) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < core->n_lanes; i++)
         lane_init(&core->lanes[i], core, i, i < core->n_io ? LANE_IO : LANE_COMPUTE);
-    s = open_root(core);
+    for (uint32_t i = 0; i < core->n_lanes && s == STATUS_OK; i++)
+        s = ring_open(&core->lanes[i].ring, options->ring_records);
+    if (s == STATUS_OK) s = open_root(core);
     if (s != STATUS_OK) return s;
     struct later later = {spawn_built_in, core};
     lane_deliver(&core->lanes[0],

@@ -67,7 +67,8 @@ struct core {
     bool tracing;
     uint64_t seed;
     uint64_t started_us;
-    struct lane *lanes; /* owned; I/O lanes first */
+    uint32_t ring_records; /* a lane */
+    struct lane *lanes;    /* owned; I/O lanes first */
     uint32_t n_lanes;
     uint32_t n_io;
     _Atomic uint32_t next_lane[2]; /* round robin a kind */
@@ -87,6 +88,7 @@ struct core_options {
     uint32_t io_lanes; /* >= 1 */
     uint32_t compute_lanes;
     bool tracing;
+    uint32_t ring_records; /* a lane; 0: none */
     const struct driver *driver;
     void *host;
 };

@@ -8,7 +8,7 @@
 enum { BAND_BITS = 2, BAND_MASK = (1 << BAND_BITS) - 1, TRACE_SIZE = 16 };
 
 size_t envelope_encode(const struct envelope *envelope, uint64_t now_us, void *out) {
-    unsigned char *at = pack_array(out, ENVELOPE_FIELDS);
+    unsigned char *at = pack_array(out, ENVELOPE_FIELDS + (envelope->parent != 0));
     at = pack_uint(at, ENVELOPE_VERSION);
     at = pack_uint(at, envelope->kind);
     unsigned flags = envelope->flags & PARCEL_TRACED; /* the others are for this process only */
@@ -27,6 +27,7 @@ size_t envelope_encode(const struct envelope *envelope, uint64_t now_us, void *o
         at = pack_bin(at, envelope->trace, TRACE_SIZE);
     at = pack_uint(at, envelope->span);
     at = pack_uint(at, envelope->op);
+    if (envelope->parent) at = pack_uint(at, envelope->parent);
     return (size_t)(at - (unsigned char *)out);
 }
 
@@ -109,7 +110,9 @@ enum status envelope_decode(struct pack_cursor *cursor,
     read_trace(&r, read.trace);
     read.span = read_uint(&r, UINT64_MAX, "envelope: span is not a number");
     read.op = (uint32_t)read_uint(&r, UINT32_MAX, "envelope: op is not a 32-bit number");
-    for (uint64_t i = ENVELOPE_FIELDS; i < fields && !r.why; i++) {
+    if (fields > ENVELOPE_FIELDS)
+        read.parent = read_uint(&r, UINT64_MAX, "envelope: parent is not a number");
+    for (uint64_t i = ENVELOPE_FIELDS + 1; i < fields && !r.why; i++) {
         if (!pack_skip(cursor)) r.why = "envelope: truncated";
     }
     if (r.why) {

@@ -1,12 +1,12 @@
 /* envelope: what is written on a message between processes, and between an actor's own ZeroMQ
  * mailbox and a foreign socket: a msgpack array in fixed order, the version first.
  *
- *   [1, kind, band | flags << 2, to, from, correlation, deadline, trace, span, op]
+ *   [1, kind, band | flags << 2, to, from, correlation, deadline, trace, span, op, parent]
  *
  * deadline: microseconds left, nil = none (a clock is not shared); trace: bin of 16 bytes, nil =
- * none. The rest are unsigned integers. Handles are the receiver's (to) and the sender's (from),
- * without peer numbers. A longer array is a newer one of the same version: what is behind is
- * skipped. docs/protocol.md. */
+ * none. The rest are unsigned integers; parent is left out when it is 0. Handles are the receiver's
+ * (to) and the sender's (from), without peer numbers. A longer array is a newer one of the same
+ * version: what is behind is skipped. docs/protocol.md. */
 #ifndef RUNTIME_ENVELOPE_H
 #define RUNTIME_ENVELOPE_H
 
@@ -14,7 +14,11 @@
 #include "runtime/parcel.h"
 #include "runtime/status.h"
 
-enum { ENVELOPE_VERSION = 1, ENVELOPE_FIELDS = 10, ENVELOPE_SIZE_MAX = 80 };
+enum {
+    ENVELOPE_VERSION = 1,
+    ENVELOPE_FIELDS = 10, /* at least; parent is one more */
+    ENVELOPE_SIZE_MAX = 88,
+};
 
 /* Writes at most ENVELOPE_SIZE_MAX bytes and returns how many. The deadline becomes what is left at
  * now_us; the peer numbers of both handles are left out. */

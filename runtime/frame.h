@@ -63,7 +63,7 @@ frame_next(struct frame *frame, uint64_t now_us, struct parcel **out, const char
 
 /* Up to FRAME_MESSAGES_MAX messages being put together. Sizes first, then bytes, so that the ZeroMQ
  * message is allocated once and exactly. */
-enum { FRAME_MESSAGES_MAX = 64, FRAME_ENVELOPE_MAX = 80 };
+enum { FRAME_MESSAGES_MAX = 64, FRAME_ENVELOPE_MAX = 88 };
 struct frame_builder {
     size_t size; /* of the frame so far */
     uint32_t count;

@@ -11,6 +11,7 @@
 #include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
+#include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 
@@ -22,6 +23,7 @@ void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_k
     waits_init(&lane->waits);
     arena_init(&lane->arena, LANE_ARENA_MAX);
     rng_init(&lane->rng, core->seed + index * UINT64_C(0x9e3779b97f4a7c15));
+    lane->last_span = rng_mix(rng_mix(core->seed) + index);
     clock_init(&lane->clock);
     lane->now_us = lane_time(lane);
 }
@@ -32,6 +34,7 @@ void lane_free(struct lane *lane) {
         mem_free(lane->light[i]);
     mem_free(lane->light);
     mem_free(lane->watched);
+    ring_close(&lane->ring);
     timers_free(&lane->timers);
     waits_free(&lane->waits);
     arena_free(&lane->arena);
@@ -140,6 +143,7 @@ static void cancel(struct lane *lane, struct cell *cell, struct parcel *parcel) 
     const struct envelope *asked = &parcel->envelope;
     struct parcel *waiting = mailbox_take_call(&cell->mailbox, asked->from, asked->correlation);
     if (waiting) {
+        span_refused(lane, waiting, STATUS_CANCELLED);
         parcel_free(waiting); /* its caller has the outcome CANCELLED already */
         parcel_free(parcel);
         return;

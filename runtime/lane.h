@@ -9,6 +9,7 @@
 #include "runtime/clock.h"
 #include "runtime/histogram.h"
 #include "runtime/parcel.h"
+#include "runtime/ring.h"
 #include "runtime/rng.h"
 #include "runtime/timers.h"
 #include "runtime/wait.h"
@@ -58,6 +59,8 @@ struct lane {
     struct waits waits;
     struct arena arena;
     struct rng rng;
+    struct ring ring; /* of spans; runtime/span.h */
+    uint64_t last_span;
     struct {
         const ProtobufCMessageDescriptor *type;
         uint32_t op;

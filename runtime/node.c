@@ -182,6 +182,10 @@ static uint64_t system_seed(void) {
     return seed;
 }
 
+static uint32_t ring_records(int32_t wanted) {
+    return wanted < 0 ? 0 : wanted == 0 ? RING_DEFAULT : (uint32_t)wanted;
+}
+
 static enum status open_core(struct node *node, const struct node_options *options) {
     uint32_t n = machine_cores();
     uint32_t io = options->io_lanes;
@@ -196,6 +200,7 @@ static enum status open_core(struct node *node, const struct node_options *optio
                                    .compute_lanes = compute,
                                    .driver = &real_driver,
                                    .tracing = log_on(LOG_TRACE),
+                                   .ring_records = ring_records(options->ring),
                                    .host = node,
                                });
     return s == STATUS_OK ? s : explain(s, "actor table");

@@ -22,6 +22,7 @@ struct node_options {
     void *zmq_context;      /* of the program the node is a guest in: borrowed, in use until
                                node_close, never terminated or changed; nor are the process's
                                limits. The name is unique in it. NULL: one of the node's own */
+    int32_t ring;           /* spans that a lane remembers; 0 = RING_DEFAULT, < 0 = none */
     bool spin;              /* spin up to 50 us before sleeping while a request is outstanding */
 };
 /* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */

@@ -53,10 +53,11 @@ struct envelope {
     uint64_t correlation; /* the caller's call id, echoed by its answers */
     uint64_t deadline_us; /* absolute on this process's clock; relative on the wire; NO_DEADLINE */
     uint64_t trace[2];    /* W3C trace id, 0 = none */
-    uint64_t span;
+    uint64_t span;        /* of a request: its own; else the one in whose service it was sent */
+    uint64_t parent;      /* of a request: the span in which it was sent, 0 = none */
 };
 enum {
-    PARCEL_TRACED = 1,
+    PARCEL_TRACED = 1,      /* sampled: every process keeps the trace */
     PARCEL_RESERVED = 0x80, /* in a mailbox: not counted against its bound; never on the wire */
     PARCEL_INLINE = 128,
     PARCEL_PAGE = 4096,

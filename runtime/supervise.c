@@ -17,6 +17,7 @@
 #include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
+#include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -191,6 +192,7 @@ void cell_end_wait(struct cell *cell, struct wait *wait) {
 /* Tells the callee that nobody waits any more, and callers that nobody answers any more. */
 static void abandon_wait(struct cell *cell, struct wait *wait) {
     struct lane *lane = cell->lane;
+    if (wait->kind == WAIT_SERVE) span_abandoned(wait);
     if (wait->kind == WAIT_SERVE && !wait->cancelled) {
         struct parcel *parcel = parcel_local(PARCEL_REPLY, wait->peer, NULL, 0);
         parcel->envelope.from = cell->handle;

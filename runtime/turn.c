@@ -12,6 +12,7 @@
 #include "runtime/codec.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
+#include "runtime/span.h"
 #include "runtime/trace.h"
 #include "schemas/runtime.pb-c.h"
 
@@ -26,12 +27,14 @@ enum {
 void turn_begin(struct turn *turn, struct cell *cell, struct parcel *parcel) {
     struct lane *lane = cell->lane;
     assert(!lane->turn);
-    *turn = (struct turn){.core = cell->core, .lane = lane, .cell = cell, .parcel = parcel};
+    *turn = (struct turn){
+        .core = cell->core, .lane = lane, .cell = cell, .parcel = parcel, .cause = SPAN_OPEN};
     if (parcel) {
         turn->op = parcel->envelope.op;
         turn->trace[0] = parcel->envelope.trace[0];
         turn->trace[1] = parcel->envelope.trace[1];
         turn->span = parcel->envelope.span;
+        turn->flags = parcel->envelope.flags & PARCEL_TRACED;
     }
     lane->turn = turn;
     struct lane_now *doing = &lane->doing;
@@ -41,6 +44,14 @@ void turn_begin(struct turn *turn, struct cell *cell, struct parcel *parcel) {
     atomic_store_explicit(&doing->since_us, lane->now_us, memory_order_relaxed);
     uint64_t number = atomic_load_explicit(&doing->turn, memory_order_relaxed);
     atomic_store_explicit(&doing->turn, number + 1, memory_order_release);
+}
+
+void turn_resume(struct turn *turn, const struct wait *wait, uint8_t cause) {
+    turn->trace[0] = wait->trace[0];
+    turn->trace[1] = wait->trace[1];
+    turn->span = wait->span;
+    turn->flags = wait->flags;
+    turn->cause = cause;
 }
 
 void turn_end(struct turn *turn) {
@@ -56,6 +67,7 @@ void turn_end(struct turn *turn) {
     if (spent > LANE_STALL_US) lane_report_stall(lane, turn->cell, turn->op, spent);
     uint64_t number = atomic_load_explicit(&lane->doing.turn, memory_order_relaxed);
     atomic_store_explicit(&lane->doing.turn, number + 1, memory_order_release);
+    span_turn(turn, began, spent);
     lane->turn = NULL;
     parcel_free(turn->parcel);
     arena_settle(&lane->arena);
@@ -200,7 +212,11 @@ struct parcel *turn_encode(struct turn *turn,
     envelope->trace[0] = turn->trace[0];
     envelope->trace[1] = turn->trace[1];
     envelope->span = turn->span;
-    if (turn->trace[0] | turn->trace[1]) envelope->flags = PARCEL_TRACED;
+    envelope->flags = turn->flags;
+    if (kind == PARCEL_CALL || kind == PARCEL_CAST) {
+        envelope->parent = turn->span;
+        envelope->span = span_new(turn->lane);
+    }
     return parcel;
 }
 
@@ -276,15 +292,21 @@ void turn_reply(struct turn *turn, const ProtobufCMessage *message) {
 struct promise turn_defer(struct turn *turn) {
     assert(turn->request && !turn->settled);
     turn->settled = true;
+    turn->outcome = SPAN_DEFERRED;
     const struct envelope *asked = &turn->parcel->envelope;
     struct promise promise = {
         .deadline_us = asked->deadline_us,
         .trace = {asked->trace[0], asked->trace[1]},
-        .span = asked->span,
+        .span = turn->span,
+        .flags = turn->flags,
     };
     if (!owes(turn)) return promise;
     struct wait *wait = wait_new(&turn->lane->waits, turn->cell, WAIT_SERVE);
     wait_serve(&turn->lane->waits, wait, asked->from, asked->correlation);
+    wait->trace[0] = asked->trace[0];
+    wait->trace[1] = asked->trace[1];
+    wait->span = turn->span;
+    wait->flags = turn->flags;
     promise.caller = asked->from;
     promise.correlation = asked->correlation;
     promise.record = wait->id;
@@ -311,6 +333,7 @@ void turn_resolve(struct turn *turn,
                   const struct promise *promise,
                   const ProtobufCMessage *message) {
     if (trace_on(turn->cell)) trace_message(turn->cell, '>', message);
+    span_answered(turn, promise, STATUS_OK);
     if (promise->caller == 0) return;
     struct wait *wait = owed(turn, promise);
     bool cancelled = wait->cancelled;
@@ -332,6 +355,7 @@ void turn_reject(
     va_end(args);
     if (!text) text = "";
     trace_failed(turn, status, text);
+    span_answered(turn, promise, status);
     turn->cell->stats->failed++;
     if (promise->caller == 0) return;
     struct wait *wait = owed(turn, promise);
@@ -358,6 +382,7 @@ static void settle(struct turn *turn, enum status s) {
     }
     assert(!turn->settled); /* an answer and a failure: the caller would get two outcomes */
     turn->settled = true;
+    turn->outcome = (uint8_t)s;
     turn->cell->stats->failed++;
     const char *text = turn_words(turn);
     trace_failed(turn, s, text);
@@ -376,6 +401,7 @@ void turn_forward(struct turn *turn, actor_handle to) {
         return;
     }
     turn->settled = true;
+    turn->outcome = SPAN_FORWARDED;
     if (owes(turn)) {
         const struct envelope *asked = &parcel->envelope;
         struct wait *wait = wait_new(&lane->waits, turn->cell, WAIT_FORWARD);
@@ -389,7 +415,10 @@ void turn_forward(struct turn *turn, actor_handle to) {
     turn->parcel = parcel_new(0);
     assert(turn->parcel);
     turn->parcel->envelope = parcel->envelope;
+    turn->parcel->queued_us = parcel->queued_us;
     parcel->envelope.to = to;
+    parcel->envelope.parent = turn->span;
+    parcel->envelope.span = span_new(lane);
     turn->cell->stats->sent++;
     core_send(turn->core, lane, parcel);
 }
@@ -414,6 +443,7 @@ enum status turn_read(struct lane *lane,
 
 void turn_serve(struct turn *turn) {
     turn->request = true;
+    if (turn->span == 0) turn->span = span_new(turn->lane); /* of a sender that has none */
     struct cell *cell = turn->cell;
     struct parcel *parcel = turn->parcel;
     const struct handler *handler = kind_handler(cell->kind, parcel->envelope.op);

@@ -57,6 +57,7 @@ struct promise {
     uint64_t deadline_us;
     uint64_t trace[2];
     uint64_t span;
+    uint8_t flags;   /* of the request: is it sampled */
     uint64_t record; /* the runtime's, of this reply owed */
 };
 /* The current request will be answered later. */

@@ -15,12 +15,17 @@ struct turn {
     uint32_t op;           /* of the parcel, 0 = none */
     uint64_t trace[2];
     uint64_t span;
+    uint8_t flags;     /* PARCEL_TRACED */
+    uint8_t cause;     /* enum span_kind of a turn without a parcel */
+    uint8_t outcome;   /* for its span: enum status, SPAN_DEFERRED … */
     const char *words; /* of turn_fail, in the arena */
     uint32_t retry_after_ms;
 };
 
 /* A turn of cell about parcel (taken, may be NULL). Turns do not nest. */
 void turn_begin(struct turn *turn, struct cell *cell, struct parcel *parcel);
+/* Goes on in the trace and span in which the wait began. */
+void turn_resume(struct turn *turn, const struct wait *wait, uint8_t cause);
 /* Counts, frees what the turn borrowed. Reads the clock once. */
 void turn_end(struct turn *turn);
 /* Runs the handler of a cast or call and settles its answer. */

@@ -46,6 +46,7 @@ struct wait {
     struct wait *next_served;
     int fd;
     bool cancelled;
+    uint8_t flags; /* PARCEL_TRACED */
     uint64_t trace[2];
     uint64_t span;
 };

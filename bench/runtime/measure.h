@@ -21,6 +21,9 @@ struct load {
 
 double ours_cross_lane(const struct load *load);
 double ours_same_lane(const struct load *load);
+/* CPU of both lanes, ns a message: spans recorded, and not. */
+double ours_traced_cpu(const struct load *load);
+double ours_untraced_cpu(const struct load *load);
 double ours_rtt(const struct load *load);
 double ours_remote_rtt(const struct load *load);
 

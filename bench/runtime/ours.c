@@ -107,7 +107,7 @@ static const struct actor_type sink_type = {.kind = "sink",
                                             .open = keep_stream,
                                             .mailbox_messages = MAILBOX};
 
-static struct node *open_node(const char *link, bool spin) {
+static struct node *open_node(const char *link, bool spin, int32_t ring) {
     struct node *node = NULL;
     enum status s = node_open(&(struct node_options){.name = "bench",
                                                      .io_lanes = 2,
@@ -115,6 +115,7 @@ static struct node *open_node(const char *link, bool spin) {
                                                      .blocking = 1,
                                                      .link = link,
                                                      .spin = spin,
+                                                     .ring = ring,
                                                      .seed = 1},
                               &node);
     assert(s == STATUS_OK);
@@ -134,8 +135,13 @@ static actor_handle spawn(struct node *node,
     return handle;
 }
 
-static double run_stream(const struct load *load, int sink_lane) {
-    struct node *node = open_node(NULL, false);
+struct cost {
+    double per_second;
+    double cpu_ns; /* a message, of both lanes */
+};
+
+static struct cost run_stream(const struct load *load, int sink_lane, int32_t ring) {
+    struct node *node = open_node(NULL, false, ring);
     struct stream stream = {.messages = load->messages};
     sem_init(&stream.over, 0, 0);
     stream.sink = spawn(node, &sink_type, "sink", &stream, sink_lane);
@@ -150,15 +156,26 @@ static double run_stream(const struct load *load, int sink_lane) {
     fprintf(stderr, "ours: CPU a message %.0f ns on the source's lane, %.0f ns on the sink's\n",
             (double)stream.source_cpu_ns / (double)stream.messages,
             (double)stream.sink_cpu_ns / (double)stream.messages);
-    return (double)stream.messages * 1e9 / (double)(stream.ended_ns - stream.began_ns);
+    return (struct cost){
+        .per_second = (double)stream.messages * 1e9 / (double)(stream.ended_ns - stream.began_ns),
+        .cpu_ns = (double)(stream.source_cpu_ns + stream.sink_cpu_ns) / (double)stream.messages,
+    };
 }
 
 double ours_cross_lane(const struct load *load) {
-    return run_stream(load, 2);
+    return run_stream(load, 2, 0).per_second;
 }
 
 double ours_same_lane(const struct load *load) {
-    return run_stream(load, 1);
+    return run_stream(load, 1, 0).per_second;
+}
+
+double ours_traced_cpu(const struct load *load) {
+    return run_stream(load, 2, 0).cpu_ns;
+}
+
+double ours_untraced_cpu(const struct load *load) {
+    return run_stream(load, 2, -1).cpu_ns;
 }
 
 /* --- round trips
@@ -250,7 +267,7 @@ static double run_trips(struct node *node, const struct load *load, const char *
 }
 
 double ours_rtt(const struct load *load) {
-    struct node *node = open_node(NULL, load->spin);
+    struct node *node = open_node(NULL, load->spin, 0);
     spawn(node, &echo_type, "echo", NULL, 2);
     return run_trips(node, load, NULL);
 }
@@ -258,14 +275,14 @@ double ours_rtt(const struct load *load) {
 double ours_remote_rtt(const struct load *load) {
     struct server server;
     measure_start(&server, "ours", load->address);
-    double p50 = run_trips(open_node(NULL, false), load, server.address);
+    double p50 = run_trips(open_node(NULL, false, 0), load, server.address);
     measure_end(&server);
     return p50;
 }
 
 void ours_serve(const char *address) {
     char byte;
-    struct node *node = open_node(address, false);
+    struct node *node = open_node(address, false, 0);
     spawn(node, &echo_type, "echo", NULL, 1);
     printf("%s\n", node_link(node));
     fflush(stdout);

@@ -17,6 +17,7 @@
 
 enum {
     SIM_STARTS_US = 1000000,          /* time 0 stays free to mean "none" */
+    SIM_RING = 4096,                  /* spans of a node */
     SIM_TURNS_MAX = 20 * 1000 * 1000, /* without the clock moving: an actor that never rests */
 };
 #define SIM_WALL_STARTS_MS UINT64_C(1767225600000) /* 2026-01-01 */
@@ -263,6 +264,7 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .seed = rng_next(&sim->rng),
                                                    .io_lanes = 1,
                                                    .tracing = true,
+                                                   .ring_records = SIM_RING,
                                                    .driver = &sim_driver,
                                                    .host = node,
                                                });

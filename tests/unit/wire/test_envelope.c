@@ -23,6 +23,7 @@ static struct envelope random_envelope(struct rng *rng) {
         .correlation = rng_next(rng) >> rng_below(rng, 64),
         .deadline_us = rng_below(rng, 2) ? NO_DEADLINE : NOW + rng_below(rng, 1 << 30),
         .span = rng_next(rng) >> rng_below(rng, 64),
+        .parent = rng_below(rng, 2) ? rng_next(rng) : 0,
     };
     if (rng_below(rng, 2)) e.from = handle_make(0, 5, 6);
     if (rng_below(rng, 2)) e.trace[0] = rng_next(rng), e.trace[1] = rng_next(rng);
@@ -39,6 +40,7 @@ static void expect_same(const struct envelope *a, const struct envelope *b) {
     cr_assert_eq(a->correlation, b->correlation);
     cr_assert_eq(a->deadline_us, b->deadline_us);
     cr_assert_eq(a->span, b->span);
+    cr_assert_eq(a->parent, b->parent);
     cr_assert_eq(a->trace[0], b->trace[0]);
     cr_assert_eq(a->trace[1], b->trace[1]);
 }
@@ -70,6 +72,7 @@ Test(envelope, fits_when_everything_is_at_its_widest) {
         .deadline_us = UINT64_MAX - 1,
         .trace = {UINT64_MAX, UINT64_MAX},
         .span = UINT64_MAX,
+        .parent = UINT64_MAX,
     };
     unsigned char bytes[ENVELOPE_SIZE_MAX];
     size_t size = envelope_encode(&widest, 0, bytes);
@@ -173,13 +176,14 @@ Test(envelope, judges_each_value) {
 Test(envelope, skips_what_a_newer_one_adds) {
     unsigned char bytes[128];
     size_t size = with_value(bytes, 0, "\x01", 1);
-    bytes[0] = 0x9c; /* twelve values */
-    memcpy(bytes + size, "\x81\x01\xa1x\x05", 5);
-    struct pack_cursor cursor = {bytes, bytes + size + 5};
+    bytes[0] = 0x9d; /* thirteen values: a parent, and two of the future */
+    memcpy(bytes + size, "\x07\x81\x01\xa1x\x05", 6);
+    struct pack_cursor cursor = {bytes, bytes + size + 6};
     struct envelope got;
     cr_expect_eq(envelope_decode(&cursor, NOW, &got, NULL), STATUS_OK);
     cr_expect_eq(cursor.at, cursor.end);
-    cursor = (struct pack_cursor){bytes, bytes + size + 4};
+    cr_expect_eq(got.parent, 7);
+    cursor = (struct pack_cursor){bytes, bytes + size + 5};
     cr_expect_eq(envelope_decode(&cursor, NOW, &got, NULL), STATUS_INVALID);
 }
 
