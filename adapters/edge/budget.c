@@ -15,7 +15,7 @@ enum { MEMORY_SHARE = 4, KEPT_SHARE = 8 };
 static _Atomic uint64_t size;
 static _Atomic uint64_t used;
 
-void budget_init(uint64_t bytes) {
+void budget_set(uint64_t bytes) {
     if (bytes == 0) {
         bytes = machine_memory() / MEMORY_SHARE;
         if (bytes > BUDGET_MAX) bytes = BUDGET_MAX;

@@ -11,7 +11,7 @@ enum { BUDGET_SMALL = 4096 };
 
 /* The first call decides the size for the process: 0 = min(1 GiB, memory / 4), where memory
  * respects the control group's limit. */
-void budget_init(uint64_t bytes);
+void budget_set(uint64_t bytes);
 /* False: it does not fit now, because of the budget or because the process is at its watermark
  * (runtime/watermark.h). Up to BUDGET_SMALL bytes always do, so that refusals can be told; the
  * bound on calls bounds these. */

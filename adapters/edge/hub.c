@@ -140,7 +140,7 @@ enum status hub_open(struct hub *hub, const struct hub_options *options) {
         .drain = {.run = on_drain_due},
     };
     fill_limits(&hub->limits);
-    budget_init(hub->limits.budget_bytes);
+    budget_set(hub->limits.budget_bytes);
     timeouts_init(&hub->timeouts);
     enum status status = open_services(hub);
     if (status == STATUS_OK) status = check_routes(hub);

@@ -236,7 +236,7 @@ Test(grpc, refuses_a_gzip_bomb) {
     rig_open(&rig, NULL);
     rig_h2(&rig);
     char *zeros = mem_zero(1, size);
-    budget_init(0);
+    budget_set(0);
     struct buffer body = packed(zeros, size);
     mem_free(zeros);
     cr_expect_str_eq(call_packed(&rig, "/test.Echo/Raw", &body)->grpc_status, "8");

@@ -165,7 +165,7 @@ Test(route, matches_verbs_and_segments) {
 Test(gzip, round_trips_and_keeps_to_its_limit) {
     struct body packed = {0}, plain = {0};
     static char text[100000];
-    budget_init(0);
+    budget_set(0);
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = (char)('a' + i * i % 7);
     cr_assert(gzip_pack(text, sizeof text, &packed) == STATUS_OK);
@@ -190,7 +190,7 @@ Test(gzip, round_trips_and_keeps_to_its_limit) {
 Test(gzip, survives_a_bomb) {
     struct body bomb = {0}, plain = {0};
     size_t size = (size_t)200 << 20;
-    budget_init((uint64_t)1 << 30);
+    budget_set((uint64_t)1 << 30);
     char *zeros = mem_zero(1, size);
     cr_assert(gzip_pack(zeros, size, &bomb) == STATUS_OK);
     mem_free(zeros);
@@ -203,7 +203,7 @@ Test(gzip, survives_a_bomb) {
 
 Test(budget, refuses_what_does_not_fit_and_forgets_nothing) {
     struct body a = {0}, b = {0};
-    budget_init(1000000);
+    budget_set(1000000);
     cr_assert(budget_size() == 1000000);
     cr_assert(body_expect(&a, 600000) == STATUS_OK);
     cr_assert(body_expect(&b, 600000) == STATUS_QUOTA);
