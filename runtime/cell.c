@@ -195,9 +195,8 @@ void cell_run_outcome(struct cell *cell,
 static const ProtobufCMessageDescriptor *
 type_of_answer(struct lane *lane, const ProtobufCMessageDescriptor *wanted, uint32_t op) {
     if (!wanted) return codec_find(op);
-    if (wanted == &raw__descriptor)
-        return op == lane_op(lane, &failed__descriptor) ? &failed__descriptor : wanted;
-    return op == lane_op(lane, wanted) ? wanted : codec_find(op);
+    if (op == lane_op(lane, &failed__descriptor)) return &failed__descriptor;
+    return op == lane_op(lane, wanted) ? wanted : &raw__descriptor;
 }
 
 /* Reads Failed or Down, or the reply itself, into an outcome. */

@@ -47,12 +47,20 @@ struct node_call {
     const ProtobufCMessage *message;
     uint64_t timeout_ms;                     /* 0 = 10 s */
     const ProtobufCMessageDescriptor *reply; /* as in struct call */
+    /* Parts of the answer but the last, on a lane; NULL: they are dropped. */
+    void (*part)(void *context, const ProtobufCMessage *message);
+    void *context;
     char *text;
     size_t text_size;
 };
 MUST_USE enum status
 node_call(struct node *node, const struct node_call *call, ProtobufCMessage **reply);
 void node_reply_free(ProtobufCMessage *reply);
+/* The body as a message that node_reply_free frees. codec_decode's failures. */
+MUST_USE enum status node_decode(const ProtobufCMessageDescriptor *type,
+                                 const void *body,
+                                 size_t size,
+                                 ProtobufCMessage **out);
 
 /* Runs `run` in a turn of the root actor (its self is nothing to touch) and waits until it ran:
  * what turns can do, for plain threads. */

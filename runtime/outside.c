@@ -100,26 +100,26 @@ static pthread_mutex_t replies_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reply *replies;
 
 static enum status read_reply(struct reply *reply,
-                              const struct parcel *parcel,
-                              const ProtobufCMessageDescriptor *type) {
+                              const ProtobufCMessageDescriptor *type,
+                              const struct raw *from) {
     if (type != &raw__descriptor)
-        return codec_decode(type, reply->body, parcel->size, &reply->arena, &reply->message, NULL);
+        return codec_decode(type, reply->body, from->size, &reply->arena, &reply->message, NULL);
     struct raw *raw = arena_alloc(&reply->arena, sizeof *raw);
     if (!raw) return STATUS_NO_MEMORY;
-    raw_init(raw, parcel->envelope.op, reply->body, parcel->size);
+    raw_init(raw, from->op, reply->body, from->size);
     reply->message = &raw->base;
     return STATUS_OK;
 }
 
-static enum status keep_reply(const struct parcel *parcel,
+static enum status keep_reply(const struct raw *from,
                               const ProtobufCMessageDescriptor *type,
                               ProtobufCMessage **out) {
     struct reply *reply = mem_zero(1, sizeof *reply);
     if (!reply) return STATUS_NO_MEMORY;
     arena_init(&reply->arena, 0);
     enum status s = STATUS_NO_MEMORY;
-    reply->body = mem_copy(parcel->body, parcel->size);
-    if (reply->body) s = read_reply(reply, parcel, type);
+    reply->body = mem_copy(from->body, from->size);
+    if (reply->body) s = read_reply(reply, type, from);
     if (s != STATUS_OK) {
         mem_free(reply->body);
         arena_free(&reply->arena);
@@ -132,6 +132,15 @@ static enum status keep_reply(const struct parcel *parcel,
     pthread_mutex_unlock(&replies_lock);
     *out = reply->message;
     return STATUS_OK;
+}
+
+enum status node_decode(const ProtobufCMessageDescriptor *type,
+                        const void *body,
+                        size_t size,
+                        ProtobufCMessage **out) {
+    struct raw raw;
+    raw_init(&raw, 0, body, size);
+    return keep_reply(&raw, type, out);
 }
 
 void node_reply_free(ProtobufCMessage *message) {
@@ -167,9 +176,18 @@ static void end_call(struct calling *calling, enum status status, const char *wo
 static void call_done(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
     (void)self;
     struct calling *calling = context;
-    if (outcome->more) return;
+    const struct node_call *call = calling->call;
+    if (outcome->more) {
+        if (call->part) call->part(call->context, outcome->message);
+        return;
+    }
     enum status s = outcome->status;
-    if (s == STATUS_OK) s = keep_reply(turn->parcel, outcome->message->descriptor, &calling->reply);
+    struct raw raw;
+    if (s == STATUS_OK) {
+        const struct parcel *parcel = turn->parcel;
+        raw_init(&raw, parcel->envelope.op, parcel->body, parcel->size);
+        s = keep_reply(&raw, outcome->message->descriptor, &calling->reply);
+    }
     end_call(calling, s, outcome->text);
 }
 

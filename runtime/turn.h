@@ -117,8 +117,8 @@ struct call {
     uint64_t deadline_us; /* absolute; 0 = the deadline of the current request, without one
                              now + CALL_DEFAULT_US; NO_DEADLINE is cut to CALL_MAX_US */
     bool control;         /* goes ahead of data: short messages that keep the system in order */
-    /* What an answer of that name is read as; NULL: any type that codec_find knows.
-     * &raw__descriptor: whatever comes but Failed is not decoded (runtime/raw.h). */
+    /* NULL: the answer is of any type that codec_find knows. Else it is read as this one when it is
+     * of that name, and comes undecoded (runtime/raw.h) when it is not: a program's own types. */
     const ProtobufCMessageDescriptor *reply;
     const struct promise *behalf; /* of a request this actor owes an answer: when its caller cancels
                                      or is lost, this call is cancelled too. NULL: nobody's */

@@ -30,7 +30,7 @@ LAYERS = {
 FOREIGN = {  # header prefix: folders that may include it
     'zmq.h': ['runtime'], 'msgpack': ['runtime'],
     'rocksdb/': ['storage'], 'raft': ['replication'],
-    'nghttp2/': ['adapters'], 'openssl/': ['adapters', 'cli'], 'http_parser.h': ['adapters'],
+    'nghttp2/': ['adapters'], 'czmq': ['adapters'], 'openssl/': ['adapters', 'cli'], 'http_parser.h': ['adapters'],
     'curl/': ['cli'], 'hdf5': ['cli'],
 }
 POISONED_FOLDERS = ['index', 'storage', 'replication', 'actors']
