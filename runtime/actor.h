@@ -20,6 +20,7 @@
 
 #include "runtime/status.h"
 
+struct buffer;
 struct turn;
 
 /* Where an actor is: peer 16 | slot 24 | incarnation 24. peer 0 is this process; other peers are
@@ -56,6 +57,7 @@ enum lane_kind {
 enum {
     MAILBOX_MESSAGES = 1024,         /* default bound of the data band */
     MAILBOX_BYTES = 8 * 1024 * 1024, /* default bound of the data band */
+    PASSIVE_BYTES_MAX = 64 * 1024,   /* of what passivate may keep */
 };
 
 struct actor_type {
@@ -75,9 +77,23 @@ struct actor_type {
     bool light;                /* no ZeroMQ mailbox of its own: children in thousands */
     uint32_t mailbox_messages; /* 0 = MAILBOX_MESSAGES */
     size_t mailbox_bytes;      /* 0 = MAILBOX_BYTES */
-    bool quiet;                /* not traced: the runtime's own actors */
-    bool linkable;             /* actors of other processes may link themselves to it (turn_link):
-                                  their failure is then its own */
+    /* Requests of the data band are refused (BUSY) while even the shortest wait of the last 100 ms
+     * was longer than this (runtime/shed.h). 0: only a full mailbox refuses. */
+    uint64_t shed_us;
+    /* Light actors: after so long without a turn, and with nothing open (calls, timers, monitors,
+     * promises, children, a trap), the state is put away until the next message. 0: never. */
+    uint64_t idle_us;
+    /* What to keep of it, at most PASSIVE_BYTES_MAX; close runs after it. Not OK: stay awake, to be
+     * asked again idle_us later. NULL: nothing is kept. */
+    enum status (*passivate)(void *self, struct buffer *kept, struct turn *turn);
+    /* Instead of open, to take it up again; failing is a failure of the actor. NULL: open. */
+    enum status (*hydrate)(void *self,
+                           const void *options,
+                           const struct buffer *kept,
+                           struct turn *turn);
+    bool quiet;    /* not traced: the runtime's own actors */
+    bool linkable; /* actors of other processes may link themselves to it (turn_link):
+                      their failure is then its own */
 };
 
 #endif

@@ -9,7 +9,9 @@
 #include "runtime/bond.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/passive.h"
 #include "runtime/raw.h"
+#include "runtime/shed.h"
 #include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
@@ -30,9 +32,22 @@ static struct lane *choose_lane(struct core *core, const struct spawn *spawn) {
 static void free_cell(struct cell *cell) {
     if (!cell->kind->type->light) mem_free(cell->stats);
     budget_free(&cell->supervision.budget);
+    passive_forget(cell);
+    mem_free(cell->passive);
+    mem_free(cell->shed);
     mem_free(cell->name);
     mem_free(cell->words);
     mem_free(cell);
+}
+
+/* What only some types have. False: no memory. */
+static bool equip(struct cell *cell) {
+    const struct actor_type *type = cell->kind->type;
+    if (!type->light) cell->stats = mem_zero(1, sizeof *cell->stats);
+    if (type->shed_us) cell->shed = mem_zero(1, sizeof *cell->shed);
+    if (passive_type(type)) cell->passive = mem_zero(1, sizeof *cell->passive);
+    return (type->light || cell->stats) && (!type->shed_us || cell->shed) &&
+           (!passive_type(type) || cell->passive);
 }
 
 /* A cell that no one knows yet. */
@@ -48,9 +63,8 @@ static struct cell *build(struct core *core, const struct spawn *spawn) {
     cell->supervision.stop_ms = spawn->stop_ms ? spawn->stop_ms : CELL_STOP_DEFAULT_MS;
     budget_init(&cell->supervision.budget, spawn->intensity, spawn->period_s);
     cell->name = spawn->name ? mem_string(spawn->name) : NULL;
-    cell->stats = spawn->type->light ? NULL : mem_zero(1, sizeof *cell->stats);
     mailbox_init(&cell->mailbox, spawn->type->mailbox_messages, spawn->type->mailbox_bytes);
-    if ((!spawn->name || cell->name) && (spawn->type->light || cell->stats)) return cell;
+    if ((!spawn->name || cell->name) && equip(cell)) return cell;
     free_cell(cell);
     return NULL;
 }
@@ -123,20 +137,22 @@ static void open_turn(struct cell *cell) {
     const struct actor_type *type = cell->kind->type;
     struct turn turn;
     turn_begin(&turn, cell, NULL);
+    bool asleep = cell->now == CELL_ASLEEP;
     cell->now = CELL_OPEN;
     cell->state = mem_zero(1, type->size);
     const char *words = "out of memory";
     enum status s = cell->state ? cell->core->driver->bind(cell, &words) : STATUS_NO_MEMORY;
     if (s != STATUS_OK)
         words = turn_printf(&turn, "%s", words);
-    else if (type->open) {
-        s = type->open(cell->state, cell->options, &turn);
+    else if (asleep || type->open) {
+        s = asleep ? passive_wake(cell, &turn) : type->open(cell->state, cell->options, &turn);
         words = turn_words(&turn);
     }
     if (s != STATUS_OK)
         cell_exit(cell, s, words);
     else
         cell_opened(cell);
+    passive_watch(cell);
     cell_tell_opened(cell, s, words);
     turn_end(&turn);
 }
@@ -289,6 +305,14 @@ static void worked_turn(struct cell *cell, struct parcel *parcel) {
     turn_end(&turn);
 }
 
+/* Whether its mailbox is too long in time. */
+static bool sheds(struct cell *cell, const struct parcel *parcel) {
+    if (parcel->envelope.band != BAND_DATA) return false;
+    bool alone = cell->mailbox.bands[BAND_DATA].count == 0;
+    return shed_refuses(cell->shed, cell->kind->type->shed_us, cell->lane->now_us,
+                        parcel->queued_us, alone);
+}
+
 static void request_turn(struct cell *cell, struct parcel *parcel) {
     struct lane *lane = cell->lane;
     cell->stats->received++;
@@ -296,6 +320,13 @@ static void request_turn(struct cell *cell, struct parcel *parcel) {
         cell->stats->expired++;
         trace_dead(cell, parcel->envelope.op, STATUS_EXPIRED);
         core_refuse(cell->core, lane, parcel, STATUS_EXPIRED, NULL);
+        return;
+    }
+    if (cell->shed && sheds(cell, parcel)) {
+        struct refusal refusal = {STATUS_BUSY, "requests wait too long", SHED_INTERVAL_US / 1000};
+        cell->stats->dropped++;
+        trace_dead(cell, parcel->envelope.op, STATUS_BUSY);
+        core_refuse_as(cell->core, lane, parcel, &refusal);
         return;
     }
     struct turn turn;
@@ -340,6 +371,7 @@ static void run_batch(struct cell *cell) {
         if (lane->now_us >= until) break;
     }
     if (cell->mailbox.depth > 0) lane_ready(lane, cell);
+    if (cell->passive) cell->passive->used_us = lane->now_us;
 }
 
 void cell_run(struct cell *cell) {
@@ -353,6 +385,7 @@ void cell_run(struct cell *cell) {
         cell_stop_begin(cell);
         return;
     }
-    if (cell->now == CELL_NEW) open_turn(cell);
+    bool wakes = cell->now == CELL_ASLEEP && cell->mailbox.depth > 0;
+    if (cell->now == CELL_NEW || wakes) open_turn(cell);
     if (cell->now == CELL_OPEN && !cell_leaves(cell)) run_batch(cell);
 }

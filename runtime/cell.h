@@ -2,7 +2,7 @@
  * children.
  *
  *     NEW ──open ok──▶ OPEN ──exit, stop──▶ STOPPING ──children gone──▶ closed ──▶ given up, or
- *      ▲                                                                              │
+ *      ▲      ASLEEP ◀──idle── OPEN                                                   │
  *      └───────────────────────── WAITING (backoff) ◀──────────────── restart ────────┘
  *
  * Belongs to its lane from the moment its handle is in the table. Private to runtime/. */
@@ -13,7 +13,7 @@
 #include "runtime/core.h"
 #include "runtime/mailbox.h"
 
-enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING, CELL_HELD };
+enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING, CELL_HELD, CELL_ASLEEP };
 
 /* Who is told when this life ends. */
 struct watcher {
@@ -51,6 +51,8 @@ struct trap {
 enum drain { DRAIN_NOT, DRAIN_RUNS, DRAIN_OVER };
 
 struct group;
+struct passive;
+struct shed;
 
 struct cell {
     struct core *core;
@@ -80,6 +82,8 @@ struct cell {
     struct supervision supervision;
     struct group *group; /* owned; NULL: every child restarts by itself */
     struct trap trap;
+    struct passive *passive;   /* owned; NULL: its state is never put away */
+    struct shed *shed;         /* owned; NULL: only a full mailbox refuses */
     struct actor_stats *stats; /* owned unless light */
     void *socket;              /* the driver's mailbox socket, or NULL */
     /* Instead of a mailbox: takes the parcel at once (replies to foreign sockets). */

@@ -84,18 +84,15 @@ uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n) {
 }
 
 /* Sends the parcel back as what it is to its sender. */
-static void answer(struct core *core,
-                   struct lane *from,
-                   struct parcel *parcel,
-                   enum status reason,
-                   const char *words) {
+static void
+answer(struct core *core, struct lane *from, struct parcel *parcel, const struct refusal *refusal) {
     bool monitor = parcel->envelope.kind == PARCEL_MONITOR;
     bool link = parcel->envelope.kind == PARCEL_LINK;
     actor_handle to = parcel->envelope.from;
     parcel->envelope.from = parcel->envelope.to;
     parcel->envelope.to = to;
     parcel->envelope.band = monitor || link ? BAND_SYSTEM : BAND_DATA;
-    parcel_fail(parcel, reason, words, 0);
+    parcel_fail(parcel, refusal->reason, refusal->words, refusal->retry_after_ms);
     if (monitor) parcel->envelope.kind = PARCEL_DOWN;
     if (link) parcel->envelope.kind = PARCEL_EXIT;
     core_send(core, from, parcel);
@@ -106,21 +103,28 @@ void core_refuse(struct core *core,
                  struct parcel *parcel,
                  enum status reason,
                  const char *words) {
+    core_refuse_as(core, from, parcel, &(struct refusal){reason, words, 0});
+}
+
+void core_refuse_as(struct core *core,
+                    struct lane *from,
+                    struct parcel *parcel,
+                    const struct refusal *refusal) {
     struct work work;
     struct seek seek;
     switch (parcel->envelope.kind) {
     case PARCEL_CALL:
-        span_refused(from, parcel, reason);
-        keep_letter(core, &parcel->envelope, reason);
-        answer(core, from, parcel, reason, words);
+        span_refused(from, parcel, refusal->reason);
+        keep_letter(core, &parcel->envelope, refusal->reason);
+        answer(core, from, parcel, refusal);
         return;
     case PARCEL_MONITOR:
     case PARCEL_LINK:
-        answer(core, from, parcel, reason, words);
+        answer(core, from, parcel, refusal);
         return;
     case PARCEL_CAST:
-        span_refused(from, parcel, reason);
-        keep_letter(core, &parcel->envelope, reason);
+        span_refused(from, parcel, refusal->reason);
+        keep_letter(core, &parcel->envelope, refusal->reason);
         break;
     case PARCEL_WORKED:
         memcpy(&work, parcel->room, sizeof work);

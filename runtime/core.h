@@ -107,6 +107,15 @@ void core_refuse(struct core *core,
                  struct parcel *parcel,
                  enum status reason,
                  const char *words);
+struct refusal {
+    enum status reason;
+    const char *words;       /* may be NULL */
+    uint32_t retry_after_ms; /* with BUSY; 0 = unknown */
+};
+void core_refuse_as(struct core *core,
+                    struct lane *from,
+                    struct parcel *parcel,
+                    const struct refusal *refusal);
 /* The link lost this peer number: open calls to it end, its monitors fire. */
 void core_lost(struct core *core, struct lane *from, uint16_t peer);
 /* Runs `run` in a turn of the root actor: how the world outside gets in. Any thread. */

@@ -24,6 +24,7 @@ struct node {
     struct relay *relay; /* owned; on the first lane */
     pthread_t watchdog;
     bool watching;
+    uint32_t stall_limit_ms;
     _Atomic bool closing;
     pthread_mutex_t outside_lock;
     struct trunk outside; /* of threads that are no lane, under the lock */

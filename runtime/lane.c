@@ -11,6 +11,7 @@
 #include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
+#include "runtime/passive.h"
 #include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
@@ -296,6 +297,10 @@ static void fire(struct lane *lane, struct wait *wait) {
         wait_free(&lane->waits, wait);
         cell->group->pausing = false;
         group_step(cell);
+        break;
+    case WAIT_IDLE:
+        wait_free(&lane->waits, wait);
+        passive_look(cell);
         break;
     case WAIT_STOP:
         wait_free(&lane->waits, wait);

@@ -240,6 +240,8 @@ enum status node_open(const struct node_options *options, struct node **out) {
     sem_init(&node->stopped, 0, 0);
     pthread_mutex_init(&node->outside_lock, NULL);
     node->spin = options->spin;
+    node->stall_limit_ms =
+        options->stall_limit_ms ? options->stall_limit_ms : WATCHDOG_LIMIT_DEFAULT_MS;
     node->guest = options->zmq_context != NULL;
     node->context = node->guest ? options->zmq_context : zmq_ctx_new();
     if (!node->context) goto fail;

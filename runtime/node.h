@@ -12,18 +12,20 @@
 struct node;
 
 struct node_options {
-    const char *name;       /* "gateway", for sys and traces */
-    uint32_t io_lanes;      /* 0 = max(1, cores / 4) */
-    uint32_t compute_lanes; /* 0 = cores */
-    uint32_t blocking;      /* threads of the blocking pool; 0 = 4 */
-    const char *link;       /* where peers reach this process: "tcp://127.0.0.1:9191",
-                               "ipc://…"; NULL: nobody does. Port 0 or * picks a free one */
-    uint64_t seed;          /* 0 = from the operating system */
-    void *zmq_context;      /* of the program the node is a guest in: borrowed, in use until
-                               node_close, never terminated or changed; nor are the process's
-                               limits. The name is unique in it. NULL: one of the node's own */
-    int32_t ring;           /* spans that a lane remembers; 0 = RING_DEFAULT, < 0 = none */
-    bool spin;              /* spin up to 50 us before sleeping while a request is outstanding */
+    const char *name;        /* "gateway", for sys and traces */
+    uint32_t io_lanes;       /* 0 = max(1, cores / 4) */
+    uint32_t compute_lanes;  /* 0 = cores */
+    uint32_t blocking;       /* threads of the blocking pool; 0 = 4 */
+    const char *link;        /* where peers reach this process: "tcp://127.0.0.1:9191",
+                                "ipc://…"; NULL: nobody does. Port 0 or * picks a free one */
+    uint64_t seed;           /* 0 = from the operating system */
+    void *zmq_context;       /* of the program the node is a guest in: borrowed, in use until
+                                node_close, never terminated or changed; nor are the process's
+                                limits. The name is unique in it. NULL: one of the node's own */
+    int32_t ring;            /* spans that a lane remembers; 0 = RING_DEFAULT, < 0 = none */
+    uint32_t stall_limit_ms; /* a turn that takes longer ends the process (SIGABRT, on the lane's
+                                thread); 0 = 60,000 */
+    bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
 };
 /* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */
 MUST_USE enum status node_open(const struct node_options *options, struct node **out);

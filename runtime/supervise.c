@@ -17,6 +17,7 @@
 #include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
+#include "runtime/passive.h"
 #include "runtime/span.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
@@ -357,6 +358,7 @@ static void end_life(struct cell *cell) {
     cell->state = NULL;
     cell->core->driver->unbind(cell);
     group_close(cell);
+    passive_forget(cell);
     cell->trap = (struct trap){NULL, NULL};
     cell->drain = DRAIN_NOT;
     cell->supervision.resuming = false;

@@ -53,6 +53,7 @@ static const char *const state_names[] = {
     [CELL_OPEN] = "",
     [CELL_STOPPING] = "stopping",
     [CELL_WAITING] = "waiting to restart",
+    [CELL_ASLEEP] = "asleep",
     [CELL_HELD] = "held by its supervisor",
 };
 

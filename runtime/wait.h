@@ -21,6 +21,7 @@ enum wait_kind {
     WAIT_FORWARD, /* a request handed on: where a cancel has to follow; until its deadline */
     WAIT_RESTART, /* the backoff of the actor itself */
     WAIT_GROUP,   /* the backoff of its group of children */
+    WAIT_IDLE,    /* when it may have been idle for long enough */
     WAIT_STOP,    /* how long it may take to stop */
 };
 

@@ -1,8 +1,12 @@
 /* watchdog: reads what lanes publish (struct lane_now): numbers and static words, so an actor that
- * dies meanwhile does no harm. The thread also gives memory back, which takes too long for a lane.
+ * dies meanwhile does no harm. It counts time by its own looks, none of them for more than it is
+ * long: a process that was stopped (SIGSTOP) or starved did not stall. The thread also gives memory
+ * back, which takes too long for a lane.
  */
 #include "runtime/watchdog.h"
 
+#include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "runtime/codec.h"
@@ -10,18 +14,45 @@
 #include "runtime/log.h"
 #include "runtime/watermark.h"
 
-enum { LOOK_MS = 25 };
+enum { LOOK_MS = 25, LOOK_MAX_US = 4 * LOOK_MS * 1000 };
 
-struct told {
-    uint64_t turn; /* number of the last one reported */
-    uint64_t at_us;
+/* What is known of a lane. */
+struct watched {
+    uint64_t told; /* number of the last turn reported */
+    uint64_t told_us;
+    uint64_t seen; /* number of the turn that was running at the last look, 0 = none */
+    uint64_t seen_us;
+    uint64_t stalled_us; /* how long that one was seen running */
 };
 
+/* Adds to the time that the same turn was seen running. */
+static void measure(struct watched *watched, uint64_t turn, uint64_t now) {
+    uint64_t passed = now - watched->seen_us;
+    bool same = turn % 2 == 1 && turn == watched->seen;
+    if (passed > LOOK_MAX_US) passed = LOOK_MAX_US;
+    watched->stalled_us = same ? watched->stalled_us + passed : 0;
+    watched->seen = turn % 2 == 1 ? turn : 0;
+    watched->seen_us = now;
+}
+
+/* The actor cannot be taken out of its handler, so its process ends; a core file, or a debugger,
+ * shows the thread that holds the lane. */
+static _Noreturn void end_process(struct node *node, uint32_t lane) {
+    log_error("lane %u made no progress for %" PRIu32 " ms: the process ends", lane + 1,
+              node->stall_limit_ms);
+    pthread_kill(node->workers[lane].thread, SIGABRT);
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    abort();
+}
+
 /* Reports the lane's turn once. */
-static void look(struct node *node, struct lane *lane, struct told *told) {
+static void look(struct node *node, struct lane *lane, struct watched *watched) {
     struct lane_now *doing = &lane->doing;
     uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
-    if (turn % 2 == 0 || turn == told->turn) return;
+    measure(watched, turn, node->core.driver->now_us(&node->core));
+    if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
+        end_process(node, lane->index);
+    if (turn % 2 == 0 || turn == watched->told) return;
     uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_acquire);
     const char *kind = atomic_load_explicit(&doing->kind, memory_order_acquire);
     actor_handle actor = atomic_load_explicit(&doing->actor, memory_order_acquire);
@@ -29,8 +60,9 @@ static void look(struct node *node, struct lane *lane, struct told *told) {
     uint64_t now = node->core.driver->now_us(&node->core);
     if (now < since + LANE_STALL_US) return;
     if (atomic_load_explicit(&doing->turn, memory_order_relaxed) != turn) return;
-    if (now - told->at_us < LANE_STALL_EVERY_US) return;
-    *told = (struct told){turn, now};
+    if (now - watched->told_us < LANE_STALL_EVERY_US) return;
+    watched->told = turn;
+    watched->told_us = now;
     const ProtobufCMessageDescriptor *type = codec_find(op);
     log_error("%s/%u#%u holds lane %u since %" PRIu64 " ms in %s", kind, handle_slot(actor),
               handle_incarnation(actor), lane->index + 1, (now - since) / 1000,
@@ -39,13 +71,13 @@ static void look(struct node *node, struct lane *lane, struct told *told) {
 
 static void *run(void *context) {
     struct node *node = context;
-    struct told told[TABLE_LANES_MAX] = {{0}};
+    struct watched watched[TABLE_LANES_MAX] = {{0}};
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
     pthread_setname_np(pthread_self(), "watchdog");
     while (!atomic_load_explicit(&node->closing, memory_order_relaxed)) {
         nanosleep(&pause, NULL);
         for (uint32_t i = 0; i < node->core.n_lanes; i++)
-            look(node, &node->core.lanes[i], &told[i]);
+            look(node, &node->core.lanes[i], &watched[i]);
         watermark_trim();
     }
     return NULL;

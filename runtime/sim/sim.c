@@ -195,10 +195,20 @@ static bool run_one(struct sim *sim) {
     return true;
 }
 
+static void fire_due(struct sim *sim) {
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        lane_fire(&sim->nodes[i].core.lanes[0]);
+    network_fire(sim);
+}
+
 /* Runs what is ready at this instant. */
 static void settle(struct sim *sim) {
-    for (uint64_t turns = 0; run_one(sim); turns++)
+    for (uint64_t turns = 0; run_one(sim); turns++) {
         assert(turns < SIM_TURNS_MAX);
+        if (!sim->spent) continue;
+        sim->spent = false;
+        fire_due(sim);
+    }
 }
 
 static uint64_t next_us(const struct sim *sim) {
@@ -216,9 +226,7 @@ static bool advance(struct sim *sim, uint64_t until) {
     uint64_t next = next_us(sim);
     if (next > until) return false;
     if (next > sim->now_us) sim->now_us = next;
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
-        lane_fire(&sim->nodes[i].core.lanes[0]);
-    network_fire(sim);
+    fire_due(sim);
     settle(sim);
     return true;
 }
@@ -228,7 +236,12 @@ void sim_run(struct sim *sim, uint64_t us) {
     settle(sim);
     while (advance(sim, until)) {
     }
-    sim->now_us = until;
+    if (sim->now_us < until) sim->now_us = until;
+}
+
+void sim_spend(struct sim *sim, uint64_t us) {
+    sim->now_us += us;
+    sim->spent = true;
 }
 
 uint64_t sim_now_us(const struct sim *sim) {

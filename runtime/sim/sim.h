@@ -62,6 +62,8 @@ const char *sim_words(const struct sim *sim);
 /* Runs ready work, then timers in order, for `us` of virtual time. */
 void sim_run(struct sim *sim, uint64_t us);
 uint64_t sim_now_us(const struct sim *sim);
+/* Virtual time passes within the running turn: an actor of the test works that long. */
+void sim_spend(struct sim *sim, uint64_t us);
 /* Network faults between two nodes, both directions. After LINK_DEAD_MS of a cut both lose their
  * peer. */
 void sim_cut(struct sim *sim, uint32_t a, uint32_t b);

@@ -35,6 +35,7 @@ struct sim {
     struct sim_options options;
     struct rng rng;
     uint64_t now_us;
+    bool spent;             /* time passed within a turn: timers may be due */
     struct sim_node *nodes; /* owned */
     uint32_t n_nodes;
     uint32_t next_node;
