@@ -354,7 +354,7 @@ vectron_database_start(struct vectron_node *node, const struct vectron_database_
 /* --- mailboxes: ZeroMQ inside the process --------------------------------------------------------
  * A DEALER on the node's context that connects to an actor's mailbox sends two frames, envelope and
  * body, and gets answers as two frames (docs/protocol.md, section 6). */
-enum { VECTRON_MAILBOX_MAX = 320, VECTRON_ENVELOPE_MAX = 80 };
+enum { VECTRON_MAILBOX_MAX = 320, VECTRON_ENVELOPE_MAX = 128 };
 /* "inproc://…" of a named actor; another one after it was restarted. NOT_FOUND: nobody, or it is
  * light. */
 VECTRON_MUST_USE enum vectron_status

@@ -485,12 +485,12 @@ static unsigned count_blocking(void) {
 }
 
 Test(embed, signals_stay_the_programs) {
-    cr_assert_eq(count_blocking(), 0);
+    unsigned before = count_blocking(); /* a sanitizer has a thread of its own */
     struct vectron_node *node = open_named("one", NULL);
     sigset_t now;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
     cr_assert_not(sigismember(&now, SIGTERM));
-    cr_assert_geq(count_blocking(), 2 + 4, "lanes and the blocking pool");
+    cr_assert_geq(count_blocking(), before + 2 + 4, "lanes and the blocking pool");
     vectron_node_close(node);
 }
 
