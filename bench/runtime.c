@@ -3,6 +3,7 @@
  * interleaved; rows are medians.
  *
  *     bench_runtime [--quick] [--only CASE]      prints one JSON line a row
+ *     bench_runtime --alone --only CASE          ours without the others, for a profiler
  *     bench_runtime --serve PEER ADDRESS         the other process of the ipc and tcp rows */
 #include "bench/runtime/measure.h"
 
@@ -100,29 +101,33 @@ static void print_row(const struct row *row, const char *peer_name, double ours,
     fflush(stdout);
 }
 
-static void run_row(const struct row *row, bool quick) {
+static void run_row(const struct row *row, bool quick, bool alone) {
     double values[PEERS_MAX][ROUNDS] = {{0}};
     double medians[PEERS_MAX] = {0};
     const struct load *load = quick ? &row->quick : &row->full;
     int rounds = quick ? ROUNDS_QUICK : ROUNDS;
+    int peers = alone ? 1 : PEERS_MAX;
     for (int i = 0; i < rounds; i++)
-        for (int j = 0; j < PEERS_MAX; j++)
+        for (int j = 0; j < peers; j++)
             if (row->peers[j].run) values[j][i] = row->peers[j].run(load);
     for (int j = 0; j < PEERS_MAX; j++)
         medians[j] = median(values[j], rounds);
+    if (alone) fprintf(stderr, "%s: %.4g %s\n", row->name, medians[0], row->unit);
     for (int j = 1; j < PEERS_MAX; j++)
         if (row->peers[j].run && medians[j] > 0)
             print_row(row, row->peers[j].name, medians[0], medians[j]);
 }
 
 int main(int argc, char **argv) {
-    bool quick = false;
+    bool quick = false, alone = false;
     const char *only = NULL;
     log_set(LOG_ERROR, false);
     if (argc == 4 && strcmp(argv[1], "--serve") == 0) return measure_serve(argv[2], argv[3]);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0)
             quick = true;
+        else if (strcmp(argv[i], "--alone") == 0)
+            alone = true;
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else {
@@ -132,6 +137,6 @@ int main(int argc, char **argv) {
     }
     measure_self(argv[0]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!only || strcmp(rows[i].name, only) == 0) run_row(&rows[i], quick);
+        if (!only || strcmp(rows[i].name, only) == 0) run_row(&rows[i], quick, alone);
     return 0;
 }

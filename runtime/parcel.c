@@ -78,9 +78,9 @@ static struct parcel_pool *new_home(int class) {
 static struct parcel *new_node(int class) {
     struct parcel *parcel = current ? from_pool(current, class) : NULL;
     if (parcel) return parcel;
-    parcel = mem_alloc(sizeof *parcel);
+    parcel = mem_aligned(PARCEL_CACHE_LINE, sizeof *parcel);
     if (!parcel) return NULL;
-    parcel->page = class == PAGED ? mem_alloc(PARCEL_PAGE) : NULL;
+    parcel->page = class == PAGED ? mem_aligned(PARCEL_CACHE_LINE, PARCEL_PAGE) : NULL;
     if (class == PAGED && !parcel->page) {
         mem_free(parcel);
         return NULL;

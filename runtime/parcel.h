@@ -64,14 +64,16 @@ enum {
     PARCEL_CACHE_LINE = 64,
 };
 
+/* Aligned to the cache's lines: the first is all that its
+ * way through lists and pools touches. */
 struct parcel {
-    struct parcel *next;
-    struct envelope envelope;
-    uint64_t queued_us;  /* when it entered the mailbox */
+    _Alignas(PARCEL_CACHE_LINE) struct parcel *next;
     void *home;          /* pool it returns to; NULL = heap */
-    size_t size;         /* of body */
     unsigned char *body; /* room, page, or owned heap memory */
+    size_t size;         /* of body */
+    struct envelope envelope;
     unsigned char *page; /* PARCEL_PAGE bytes that stay with the parcel, or NULL */
+    uint64_t queued_us;  /* when it entered the mailbox */
     _Alignas(16) unsigned char room[PARCEL_INLINE]; /* small bodies live here */
 };
 

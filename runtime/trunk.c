@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "runtime/assert.h"
+#include "runtime/batch.h"
 #include "runtime/memory.h"
 
 enum { ENDPOINT_SIZE = 64 };
@@ -91,9 +92,10 @@ static void
 refuse_batches(struct parcel *batch, void (*refuse)(void *, struct parcel *), void *node) {
     while (batch) {
         struct parcel *next = batch->next;
-        struct parcel **parcels = trunk_parcels(batch);
-        for (size_t i = 0; i < batch->size; i++)
-            refuse(node, parcels[i]);
+        struct parcel *parcel;
+        size_t at = 0;
+        while ((parcel = batch_next(batch, &at)))
+            refuse(node, parcel);
         parcel_free(batch);
         batch = next;
     }
@@ -138,9 +140,8 @@ void trunk_close(struct trunk *trunk, void (*refuse)(void *, struct parcel *), v
     *trunk = (struct trunk){0};
 }
 
-/* A batch is a parcel whose room holds pointers and whose size counts them. */
 static struct parcel *add_batch(struct outbox *box) {
-    struct parcel *batch = parcel_new(0);
+    struct parcel *batch = batch_new();
     assert(batch);
     if (box->last)
         box->last->next = batch;
@@ -155,9 +156,10 @@ bool trunk_put(struct trunk *trunk, uint32_t lane, struct parcel *parcel) {
     uint8_t kind = parcel->envelope.kind;
     bool refusable = kind == PARCEL_CAST || kind == PARCEL_CALL;
     if (box->count >= TRUNK_WAITING && refusable) return false;
-    struct parcel *batch = box->last;
-    if (!batch || batch->size == TRUNK_BATCH) batch = add_batch(box);
-    trunk_parcels(batch)[batch->size++] = parcel;
+    if (!box->last || !batch_put(box->last, parcel)) {
+        bool put = batch_put(add_batch(box), parcel);
+        assert(put);
+    }
     box->count++;
     trunk->waiting++;
     return true;

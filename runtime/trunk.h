@@ -1,7 +1,6 @@
 /* trunk: the way between lanes: each lane has one PULL socket, each sending thread a PUSH to it,
- * and a message is one pointer to a list of batches, sent once a turn of the sender's loop
- * (runtime.md 1, D4-B). A batch is a parcel that holds up to TRUNK_BATCH pointers to others: an
- * array, so that the receiver can fetch ahead what another core wrote. */
+ * and a message is one pointer to a list of batches (runtime/batch.h), sent once a turn of the
+ * sender's loop (runtime.md 1, D4-B). */
 #ifndef RUNTIME_TRUNK_H
 #define RUNTIME_TRUNK_H
 
@@ -12,7 +11,6 @@
 #include "runtime/status.h"
 
 enum {
-    TRUNK_BATCH = PARCEL_INLINE / sizeof(struct parcel *),
     TRUNK_BATCHES = 1000, /* on their way to one lane from one thread (ZeroMQ's high water mark) */
     TRUNK_WAITING =
         16384, /* parcels kept back while the trunk is full; beyond it data is refused */
@@ -46,10 +44,6 @@ MUST_USE enum status trunks_open(struct trunks *trunks, void *context, uint32_t 
 void trunks_close(struct trunks *trunks,
                   void (*refuse)(void *node, struct parcel *parcel),
                   void *node);
-static inline struct parcel **trunk_parcels(struct parcel *batch) {
-    return (struct parcel **)(void *)batch->room;
-}
-
 /* The next batches for this lane; false: none now, and the doorbell of trunks_fd rings for the next
  * one. *batch NULL: the lane's thread shall end. */
 bool trunks_take(struct trunks *trunks, uint32_t lane, struct parcel **batch);

@@ -16,20 +16,20 @@
 #include <unistd.h>
 
 #include "runtime/assert.h"
+#include "runtime/batch.h"
 #include "runtime/door.h"
 #include "runtime/host.h"
 #include "runtime/relay.h"
 
 enum {
     EVENTS_MAX = 64,
-    BATCHES_MAX = 64, /* taken from the trunk in one loop */
+    TAKE_MAX = 512,   /* parcels and lists of them taken from the trunk in one loop */
     BUSY_LOOPS = 16,  /* while actors are ready, sockets are asked every so many loops */
     BUSY_TURNS = 256, /* or turns */
     FLUSH_US = 100,   /* what was written waits no longer for other actors' turns */
     SPIN_US = 50,
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
     COMPUTE_NICE = 5,
-    PREFETCH = 6, /* parcels fetched ahead of the one delivered */
 };
 
 /* --- open and close
@@ -81,37 +81,36 @@ static void deliver(struct worker *worker, struct parcel *parcel) {
         lane_deliver(worker->lane, parcel);
 }
 
-static void deliver_batches(struct worker *worker, struct parcel *batch) {
+static uint32_t deliver_batches(struct worker *worker, struct parcel *batch) {
+    uint32_t n = 0;
     while (batch) {
-        struct parcel *next = batch->next;
-        struct parcel **parcels = trunk_parcels(batch);
-        parcel_prefetch(next);
-        for (size_t i = 0; i < batch->size && i < PREFETCH; i++)
-            parcel_prefetch(parcels[i]);
-        for (size_t i = 0; i < batch->size; i++) {
-            if (i + PREFETCH < batch->size) parcel_prefetch(parcels[i + PREFETCH]);
-            deliver(worker, parcels[i]);
-        }
+        struct parcel *next = batch->next, *parcel;
+        size_t at = 0;
+        batch_prefetch(next);
+        for (; (parcel = batch_next(batch, &at)); n++)
+            deliver(worker, parcel);
         parcel_free(batch);
         batch = next;
     }
+    return n;
 }
 
 /* True when at least one batch came. */
 static bool take_batches(struct worker *worker) {
     struct parcel *batch = NULL;
-    int n = 0;
+    uint32_t n = 0;
+    bool any = false;
     worker->more = true;
-    while (n < BATCHES_MAX) {
+    while (n < TAKE_MAX) {
         if (!trunks_take(&worker->node->trunks, worker->lane->index, &batch)) {
             worker->more = false;
             break;
         }
         if (!batch) worker->ending = true;
-        deliver_batches(worker, batch);
-        n++;
+        n += 1 + deliver_batches(worker, batch);
+        any = true;
     }
-    return n > 0;
+    return any;
 }
 
 static void on_event(struct worker *worker, const struct epoll_event *event) {

@@ -2,6 +2,8 @@
  * ZeroMQ exists in it: a context does not survive fork (runtime.md 5.9). */
 #include "bench/runtime/measure.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,15 @@ uint64_t measure_now_ns(void) {
 
 uint64_t measure_cpu_ns(void) {
     return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void measure_pin(int core) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < n; i++)
+        if (core < 0 || core % n == i) CPU_SET((size_t)i, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
 static int by_value(const void *a, const void *b) {

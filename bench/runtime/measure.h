@@ -38,6 +38,9 @@ double zactor_rtt(const struct load *load);
 uint64_t measure_now_ns(void);
 /* CPU time of the calling thread. */
 uint64_t measure_cpu_ns(void);
+/* Keeps the calling thread on the nth core (counted from 0, wraps), so that two threads that talk
+ * are never on one; -1: lets it go anywhere again. What it starts meanwhile is kept there too. */
+void measure_pin(int core);
 /* The median of n durations in ns, as microseconds; sorts them. */
 double measure_p50_us(uint64_t *ns, size_t n);
 

@@ -20,21 +20,22 @@ static uint8_t payload[BODY];
 
 struct stream {
     actor_handle sink;
+    int sink_core;
     uint64_t messages;
-    uint64_t sent, received, on_the_way;
     uint64_t began_ns, ended_ns;
     uint64_t source_cpu_ns, sink_cpu_ns; /* of their threads; for stderr */
-    bool sleeping;
-    int all_sent;
     sem_t over;
 };
 
 struct source {
     struct stream *stream;
+    uint64_t sent, on_the_way;
+    bool sleeping;
+    bool all_sent;
 };
 struct sink {
     struct stream *stream;
-    actor_handle source;
+    uint64_t received;
 };
 
 static void send_burst(void *actor, void *context, struct turn *turn) {
@@ -43,16 +44,17 @@ static void send_burst(void *actor, void *context, struct turn *turn) {
     LogEntry entry = LOG_ENTRY__INIT;
     entry.data.data = payload;
     entry.data.len = sizeof payload;
-    for (int i = 0; i < BURST && stream->on_the_way < WINDOW && stream->sent < stream->messages;
-         i++) {
-        stream->sent++;
-        stream->on_the_way++;
+    for (int i = 0; i < BURST && self->on_the_way < WINDOW && self->sent < stream->messages; i++) {
+        self->sent++;
+        self->on_the_way++;
         turn_tell(turn, stream->sink, &entry.base);
     }
-    if (stream->sent == stream->messages && !stream->all_sent++)
+    if (self->sent == stream->messages && !self->all_sent) {
+        self->all_sent = true;
         stream->source_cpu_ns = measure_cpu_ns() - stream->source_cpu_ns;
-    stream->sleeping = stream->on_the_way >= WINDOW;
-    if (!stream->sleeping && stream->sent < stream->messages) turn_later(turn, send_burst, context);
+    }
+    self->sleeping = self->on_the_way >= WINDOW;
+    if (!self->sleeping && self->sent < stream->messages) turn_later(turn, send_burst, context);
 }
 
 /* LogDrop: credit, or the start. */
@@ -65,8 +67,8 @@ static enum status on_credit(struct source *self, const LogDrop *message, struct
         stream->began_ns = measure_now_ns();
         stream->source_cpu_ns = measure_cpu_ns();
     }
-    stream->on_the_way -= message->store;
-    if (message->store == 0 || stream->sleeping) send_burst(self, NULL, turn);
+    self->on_the_way -= message->store;
+    if (message->store == 0 || self->sleeping) send_burst(self, NULL, turn);
     return STATUS_OK;
 }
 
@@ -76,13 +78,13 @@ ACTOR_HANDLERS(sink_handlers, SINK_ACCEPTS);
 static enum status on_entry(struct sink *self, const LogEntry *message, struct turn *turn) {
     struct stream *stream = self->stream;
     (void)message;
-    if (stream->received == 0) stream->sink_cpu_ns = measure_cpu_ns();
-    if (++stream->received % CREDIT == 0) {
+    if (self->received == 0) stream->sink_cpu_ns = measure_cpu_ns();
+    if (++self->received % CREDIT == 0) {
         LogDrop credit = LOG_DROP__INIT;
         credit.store = CREDIT;
         turn_tell(turn, turn_sender(turn), &credit.base);
     }
-    if (stream->received == stream->messages) {
+    if (self->received == stream->messages) {
         stream->ended_ns = measure_now_ns();
         stream->sink_cpu_ns = measure_cpu_ns() - stream->sink_cpu_ns;
         sem_post(&stream->over);
@@ -90,21 +92,29 @@ static enum status on_entry(struct sink *self, const LogEntry *message, struct t
     return STATUS_OK;
 }
 
-static enum status keep_stream(void *actor, const void *options, struct turn *turn) {
+static enum status source_open(void *actor, const void *options, struct turn *turn) {
     (void)turn;
-    *(struct stream **)actor = (struct stream *)options;
+    *(struct source *)actor = (struct source){.stream = (struct stream *)options};
+    measure_pin(0);
+    return STATUS_OK;
+}
+
+static enum status sink_open(void *actor, const void *options, struct turn *turn) {
+    (void)turn;
+    *(struct sink *)actor = (struct sink){.stream = (struct stream *)options};
+    measure_pin(((const struct stream *)options)->sink_core);
     return STATUS_OK;
 }
 
 static const struct actor_type source_type = {.kind = "source",
                                               .size = sizeof(struct source),
                                               .handlers = source_handlers,
-                                              .open = keep_stream,
+                                              .open = source_open,
                                               .mailbox_messages = MAILBOX};
 static const struct actor_type sink_type = {.kind = "sink",
                                             .size = sizeof(struct sink),
                                             .handlers = sink_handlers,
-                                            .open = keep_stream,
+                                            .open = sink_open,
                                             .mailbox_messages = MAILBOX};
 
 static struct node *open_node(const char *link, bool spin, int32_t ring) {
@@ -142,7 +152,7 @@ struct cost {
 
 static struct cost run_stream(const struct load *load, int sink_lane, int32_t ring) {
     struct node *node = open_node(NULL, false, ring);
-    struct stream stream = {.messages = load->messages};
+    struct stream stream = {.messages = load->messages, .sink_core = sink_lane - 1};
     sem_init(&stream.over, 0, 0);
     stream.sink = spawn(node, &sink_type, "sink", &stream, sink_lane);
     spawn(node, &source_type, "source", &stream, 1);
@@ -193,8 +203,16 @@ static enum status on_echo(struct echo *self, const LogEntry *message, struct tu
     return STATUS_OK;
 }
 
+/* options: &the core of its lane, or NULL. */
+static enum status echo_open(void *actor, const void *options, struct turn *turn) {
+    (void)actor;
+    (void)turn;
+    if (options) measure_pin(*(const int *)options);
+    return STATUS_OK;
+}
+
 static const struct actor_type echo_type = {
-    .kind = "echo", .size = sizeof(struct echo), .handlers = echo_handlers};
+    .kind = "echo", .size = sizeof(struct echo), .handlers = echo_handlers, .open = echo_open};
 
 struct trips {
     const char *address; /* of the echo's process; NULL: this one */
@@ -243,6 +261,7 @@ static void on_found(void *actor, void *context, const struct outcome *outcome, 
 static enum status caller_open(void *actor, const void *options, struct turn *turn) {
     struct caller *self = actor;
     self->trips = (struct trips *)options;
+    measure_pin(0);
     turn_lookup(
         turn, &(struct lookup){.address = self->trips->address, .name = "echo", .done = on_found});
     return STATUS_OK;
@@ -267,8 +286,9 @@ static double run_trips(struct node *node, const struct load *load, const char *
 }
 
 double ours_rtt(const struct load *load) {
+    static const int second = 1;
     struct node *node = open_node(NULL, load->spin, 0);
-    spawn(node, &echo_type, "echo", NULL, 2);
+    spawn(node, &echo_type, "echo", &second, 2);
     return run_trips(node, load, NULL);
 }
 

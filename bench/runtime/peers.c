@@ -84,6 +84,7 @@ struct receiving {
 
 static void *receive_all(void *context) {
     struct receiving *receiving = context;
+    measure_pin(1);
     uint64_t cpu = measure_cpu_ns();
     for (uint64_t i = 0; i < receiving->messages; i++)
         receive_message(receiving->socket);
@@ -98,10 +99,12 @@ double zmq_cross_thread(const struct load *load) {
     struct receiving receiving = {.socket = pair.far, .messages = load->messages};
     uint64_t began = measure_now_ns();
     pthread_create(&thread, NULL, receive_all, &receiving);
+    measure_pin(0);
     uint64_t cpu = measure_cpu_ns();
     for (uint64_t i = 0; i < load->messages; i++)
         send_message(pair.near);
     cpu = measure_cpu_ns() - cpu;
+    measure_pin(-1);
     pthread_join(thread, NULL);
     uint64_t ns = measure_now_ns() - began;
     fprintf(stderr, "zmq-inproc: CPU a message %.0f ns on the sender, %.0f ns on the receiver\n",
@@ -131,6 +134,7 @@ double zmq_same_thread(const struct load *load) {
 
 static void *echo_all(void *context) {
     const struct receiving *receiving = context;
+    measure_pin(1);
     for (uint64_t i = 0; i < receiving->messages; i++) {
         receive_message(receiving->socket);
         send_message(receiving->socket);
@@ -158,7 +162,9 @@ double zmq_rtt(const struct load *load) {
     open_pair(&pair, ZMQ_PAIR, ZMQ_PAIR);
     struct receiving receiving = {.socket = pair.far, .messages = load->messages};
     pthread_create(&thread, NULL, echo_all, &receiving);
+    measure_pin(0);
     double p50 = run_trips(pair.near, load->messages);
+    measure_pin(-1);
     pthread_join(thread, NULL);
     close_pair(&pair);
     return p50;

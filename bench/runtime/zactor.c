@@ -21,6 +21,7 @@ static void send_message(void *pipe) {
 static void sink(zsock_t *pipe, void *context) {
     uint64_t left = *(const uint64_t *)context;
     bool echo = left == 0;
+    measure_pin(1);
     zsock_signal(pipe, 0);
     for (;;) {
         zmsg_t *message = zmsg_recv(pipe);
@@ -39,11 +40,13 @@ static void sink(zsock_t *pipe, void *context) {
 double zactor_pipe(const struct load *load) {
     uint64_t messages = load->messages;
     zactor_t *actor = zactor_new(sink, &messages);
+    measure_pin(0);
     uint64_t began = measure_now_ns();
     for (uint64_t i = 0; i < messages; i++)
         send_message(actor);
     zsock_wait(actor);
     uint64_t ns = measure_now_ns() - began;
+    measure_pin(-1);
     zactor_destroy(&actor);
     return (double)messages * 1e9 / (double)ns;
 }
@@ -53,6 +56,7 @@ double zactor_rtt(const struct load *load) {
     uint64_t *ns = mem_zero(load->messages, sizeof *ns);
     assert(ns);
     zactor_t *actor = zactor_new(sink, &none);
+    measure_pin(0);
     for (uint64_t i = 0; i < load->messages; i++) {
         uint64_t began = measure_now_ns();
         send_message(actor);
@@ -60,6 +64,7 @@ double zactor_rtt(const struct load *load) {
         zmsg_destroy(&message);
         ns[i] = measure_now_ns() - began;
     }
+    measure_pin(-1);
     zactor_destroy(&actor);
     double p50 = measure_p50_us(ns, load->messages);
     mem_free(ns);
