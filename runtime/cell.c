@@ -35,6 +35,7 @@ static void free_cell(struct cell *cell) {
     passive_forget(cell);
     mem_free(cell->passive);
     mem_free(cell->shed);
+    forwards_free(&cell->forwards);
     mem_free(cell->name);
     mem_free(cell->words);
     mem_free(cell);

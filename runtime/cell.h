@@ -11,6 +11,7 @@
 
 #include "runtime/budget.h"
 #include "runtime/core.h"
+#include "runtime/forward.h"
 #include "runtime/mailbox.h"
 
 enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING, CELL_HELD, CELL_ASLEEP };
@@ -77,6 +78,7 @@ struct cell {
     struct cell *previous;
     struct mailbox mailbox;
     struct wait *waits;       /* owned by the lane's slab */
+    struct forwards forwards; /* actors it hands requests on to */
     struct watcher *watchers; /* owned list */
     struct child *children;   /* owned list */
     struct supervision supervision;

@@ -150,13 +150,10 @@ static void cancel(struct lane *lane, struct cell *cell, struct parcel *parcel) 
         return;
     }
     struct wait *wait = wait_served(&lane->waits, cell, asked->from, asked->correlation);
-    if (wait && wait->kind == WAIT_FORWARD) {
-        parcel->envelope.to = wait->forwarded;
-        cell_end_wait(cell, wait);
-        core_send(lane->core, lane, parcel);
-        return;
-    }
-    if (wait) cell_cancelled(cell, wait);
+    if (wait)
+        cell_cancelled(cell, wait);
+    else
+        forwards_cancel(&cell->forwards, cell, asked);
     parcel_free(parcel);
 }
 
@@ -307,8 +304,7 @@ static void fire(struct lane *lane, struct wait *wait) {
         cell_stop_late(cell);
         break;
     default:
-        assert(wait->kind == WAIT_FORWARD);
-        wait_free(&lane->waits, wait);
+        assert(!"only waits with an end have a timer");
     }
 }
 

@@ -402,15 +402,7 @@ void turn_forward(struct turn *turn, actor_handle to) {
     }
     turn->settled = true;
     turn->outcome = SPAN_FORWARDED;
-    if (owes(turn)) {
-        const struct envelope *asked = &parcel->envelope;
-        struct wait *wait = wait_new(&lane->waits, turn->cell, WAIT_FORWARD);
-        wait_serve(&lane->waits, wait, asked->from, asked->correlation);
-        wait->forwarded = to;
-        uint64_t last = lane->now_us + CALL_MAX_US;
-        timers_add(&lane->timers, &wait->timer,
-                   asked->deadline_us < last ? asked->deadline_us : last);
-    }
+    if (owes(turn)) forwards_note(&turn->cell->forwards, to);
     /* The rest of the turn may still look at its request, so the turn keeps a header of its own. */
     turn->parcel = parcel_new(0);
     assert(turn->parcel);

@@ -70,7 +70,7 @@ static void unserve(struct waits *waits, struct wait *wait) {
 
 void wait_free(struct waits *waits, struct wait *wait) {
     assert(wait->kind != WAIT_FREE && wait->timer.place == 0);
-    if (wait->kind == WAIT_SERVE || wait->kind == WAIT_FORWARD) unserve(waits, wait);
+    if (wait->kind == WAIT_SERVE) unserve(waits, wait);
     if (wait->previous)
         wait->previous->next = wait->next;
     else

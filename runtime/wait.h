@@ -18,7 +18,6 @@ enum wait_kind {
     WAIT_OPEN,    /* a child's first open */
     WAIT_WATCH,   /* a descriptor */
     WAIT_SERVE,   /* a deferred answer of this actor */
-    WAIT_FORWARD, /* a request handed on: where a cancel has to follow; until its deadline */
     WAIT_RESTART, /* the backoff of the actor itself */
     WAIT_GROUP,   /* the backoff of its group of children */
     WAIT_IDLE,    /* when it may have been idle for long enough */
@@ -39,11 +38,10 @@ struct wait {
     };
     void *context;
     const ProtobufCMessageDescriptor *reply; /* of a call */
-    actor_handle peer;      /* called, monitored, forwarded to; caller of a served request */
-    uint64_t correlation;   /* of a served request */
-    uint64_t behalf;        /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
-    bool asks;              /* of a served request: calls are made on its behalf */
-    actor_handle forwarded; /* to whom */
+    actor_handle peer;                       /* called, monitored; caller of a served request */
+    uint64_t correlation;                    /* of a served request */
+    uint64_t behalf; /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
+    bool asks;       /* of a served request: calls are made on its behalf */
     struct wait *next_served;
     int fd;
     bool cancelled;
@@ -61,8 +59,7 @@ struct waits {
     struct wait *free;
     uint32_t alive;
     uint32_t calls; /* of kind WAIT_CALL: a lane may spin while there are some */
-    struct wait
-        *served[WAIT_SERVED_BUCKETS]; /* WAIT_SERVE and WAIT_FORWARD by caller and correlation */
+    struct wait *served[WAIT_SERVED_BUCKETS]; /* WAIT_SERVE by caller and correlation */
 };
 
 void waits_init(struct waits *waits);
@@ -74,7 +71,7 @@ struct wait *wait_new(struct waits *waits, struct cell *cell, enum wait_kind kin
 void wait_free(struct waits *waits, struct wait *wait);
 /* The cell's record of this id; NULL: over, another's, or never was. */
 struct wait *wait_find(const struct waits *waits, const struct cell *cell, uint64_t id);
-/* Makes a WAIT_SERVE or WAIT_FORWARD findable by its peer and correlation. */
+/* Makes a WAIT_SERVE findable by its peer and correlation. */
 void wait_serve(struct waits *waits, struct wait *wait, actor_handle caller, uint64_t correlation);
 struct wait *wait_served(const struct waits *waits,
                          const struct cell *cell,

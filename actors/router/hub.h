@@ -61,6 +61,8 @@ struct ask {
     struct target *target;
     const ProtobufCMessage *message; /* the request's, valid until done */
     uint64_t *epoch;                 /* in the message, set anew at each try; NULL: it has none */
+    const struct promise *behalf; /* of the request it is asked for, while that is owed: ends with
+                                     it when its caller cancels; NULL: it does not */
     uint64_t deadline_us;
     uint64_t patience_us; /* no try begins later than this (absolute) */
     uint64_t try_us;      /* an answer that takes longer counts as lost; 0 = the deadline only */

@@ -359,6 +359,7 @@ static void ask_all(struct query *query, const RouterSearch *msg, struct turn *t
         part->open = true;
         part->ask.message = &part->message.base;
         part->ask.epoch = &part->message.epoch;
+        part->ask.behalf = &query->base.promise;
         part->ask.deadline_us = budget;
         part->ask.patience_us = now + PATIENCE_US;
         part->ask.done = part_done;

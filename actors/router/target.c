@@ -107,9 +107,13 @@ static void no_route(void *actor, void *context, struct turn *turn) {
 
 static void try_again(void *actor, void *context, struct turn *turn) {
     struct ask *ask = context;
-    (void)actor;
     ask->timer = 0;
-    try_now(ask, turn);
+    if (ask->behalf && !turn_wanted(turn, ask->behalf))
+        finish(actor, ask,
+               &(struct outcome){.status = STATUS_CANCELLED, .text = status_text(STATUS_CANCELLED)},
+               turn);
+    else
+        try_now(ask, turn);
 }
 
 /* The address of the PD that is next in the list. */
@@ -181,7 +185,8 @@ static void call_now(struct ask *ask, struct turn *turn) {
                                                .message = ask->message,
                                                .done = on_answer,
                                                .context = ask,
-                                               .deadline_us = deadline});
+                                               .deadline_us = deadline,
+                                               .behalf = ask->behalf});
 }
 
 /* A lookup ends for everybody who waits for it. */
@@ -242,6 +247,7 @@ bool ask_stop(struct hub *self, struct ask *ask, struct turn *turn) {
     if (!target) return true;
     if (ask->call) {
         turn_cancel(turn, ask->call);
+        ask->patience_us = 0; /* whatever it ends in, it is not tried again */
         return false;
     }
     if (ask->timer) turn_timer_cancel(turn, ask->timer);

@@ -222,6 +222,29 @@ def test_deadline_and_compression_and_tokens():
     assert ids(reply) == ['p']
 
 
+def searches_given_up():
+    """Searches that ended in the searchers without an answer."""
+    return sum(int(actor.get('failed', 0)) for actor in server.stats()['actors'] if actor['name'].startswith('searcher/'))
+
+
+def test_a_cancel_reaches_the_searchers():
+    name = fresh('cancel', 1024, shards=2)
+    client.upsert(name, [(f'p{i}', [i % 7] * 1024) for i in range(4000)])
+    request = client.message('Search', collection=name, vector=[0] * 1024, top_k=10, exact=True)
+    for cut in ('cancel', 'connection'):
+        before = searches_given_up()
+        other = server.client()
+        flying = [other.future('Search', request, timeout=60) for _ in range(200)]
+        vectron.wait_for(lambda: any(future.done() for future in flying), 60, 0.001)
+        if cut == 'cancel':
+            for future in flying:
+                future.cancel()
+        other.close()
+        vectron.wait_for(lambda: searches_given_up() - before >= 20, 20)
+    assert len(client.call('Search', request, timeout=60).results) == 10
+    client.DeleteCollection(name=name)
+
+
 def test_health_is_serving():
     assert client.health() == vectron.health_pb2.HealthCheckResponse.SERVING
     assert client.health('vectron.v1.VectronService') == vectron.health_pb2.HealthCheckResponse.SERVING

@@ -149,6 +149,12 @@ class Up:
     def client(self, **options):
         return Client(self.target, **options)
 
+    def stats(self):
+        """What `vectron stats --json` says."""
+        run = subprocess.run([BINARY, 'stats', '--json'], env={**clean_environment(), 'VECTRON_DATA_DIR': self.env['VECTRON_DATA_DIR']},
+                             capture_output=True, text=True, check=True)
+        return json.loads(run.stdout)
+
     def __enter__(self):
         return self.start()
 

@@ -116,6 +116,85 @@ Test(gateway, a_stream_sends_the_best_so_far_as_each_shard_answers) {
     world_close(&world);
 }
 
+/* Asks, and loses interest after some turns of the others. */
+struct quitter {
+    uint64_t call;
+    uint32_t left;
+};
+static struct {
+    uint32_t patience;
+    uint32_t outcomes;
+    enum status status;
+} quit;
+
+static void on_quit(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)turn;
+    if (outcome->more) return;
+    quit.outcomes++;
+    quit.status = outcome->status;
+}
+
+static void quit_later(void *actor, void *context, struct turn *turn) {
+    struct quitter *self = actor;
+    (void)context;
+    if (self->left-- > 0)
+        turn_later(turn, quit_later, NULL);
+    else
+        turn_cancel(turn, self->call);
+}
+
+static enum status quitter_open(void *actor, const void *options, struct turn *turn) {
+    struct quitter *self = actor;
+    self->left = quit.patience;
+    self->call = turn_call(turn, &(struct call){.to = turn_find(turn, "router"),
+                                                .message = options,
+                                                .done = on_quit,
+                                                .deadline_us = turn_now_us(turn) + 60 * SECOND});
+    turn_later(turn, quit_later, NULL);
+    return STATUS_OK;
+}
+
+static const struct actor_type quitter_type = {.kind = "quitter",
+                                               .size = sizeof(struct quitter),
+                                               .handlers = nothing,
+                                               .open = quitter_open,
+                                               .lane = LANE_IO};
+
+static uint32_t count(const char *trace, const char *word) {
+    uint32_t n = 0;
+    for (; (trace = strstr(trace, word)); trace += strlen(word))
+        n++;
+    return n;
+}
+
+/* Whenever the cancel comes: one outcome, and who still works on the search stops. */
+Test(gateway, a_cancelled_search_stops_at_its_shards) {
+    enum { DIMENSION = 20000, POINTS = 60, PATIENCE = 30 }; /* 80 KB each, so there are pages */
+    world_open(&world, &(struct world_options){.workers = 0});
+    fill(DIMENSION, 2, POINTS);
+    static float query[DIMENSION];
+    uint32_t cancelled = 0, answered = 0, stopped = 0;
+    for (quit.patience = 0; quit.patience < PATIENCE; quit.patience++) {
+        quit.outcomes = 0;
+        sim_spawn(world.sim, "quitter", &quitter_type,
+                  MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = DIMENSION,
+                          .vector = query, .top_k = 50, .include_vectors = true));
+        sim_run(world.sim, 1000);
+        cr_assert_eq(quit.outcomes, 1, "after %u turns", quit.patience);
+        cancelled += quit.status == STATUS_CANCELLED;
+        answered += quit.status == STATUS_OK;
+        uint32_t n = count(sim_trace(world.sim), "! CANCELLED search on shard");
+        cr_expect_leq(n, 2);
+        stopped += n;
+        sim_stop(world.sim, "quitter");
+        sim_trace_clear(world.sim);
+    }
+    cr_expect_eq(cancelled + answered, PATIENCE);
+    cr_expect_geq(answered, 1, "the test waits long enough to see an answer");
+    cr_expect_geq(stopped, 5, "%u searches stopped, %u cancelled", stopped, cancelled);
+    world_close(&world);
+}
+
 Test(gateway, a_session_token_covers_what_was_written) {
     world_open(&world, &(struct world_options){.workers = 1});
     cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);

@@ -181,6 +181,11 @@ static enum status pass_on(struct puppet *self, uint64_t what, struct turn *turn
     turn_forward(turn, turn_find(turn, "b"));
     return STATUS_OK;
 }
+static enum status pass_to_either(struct puppet *self, uint64_t what, struct turn *turn) {
+    (void)what;
+    turn_forward(turn, turn_find(turn, self->count++ % 2 ? "c" : "b"));
+    return STATUS_OK;
+}
 static enum status ask_passer(struct puppet *self, uint64_t what, struct turn *turn) {
     if (what >= 100)
         turn_cancel(turn, self->call);
@@ -188,6 +193,7 @@ static enum status ask_passer(struct puppet *self, uint64_t what, struct turn *t
         self->call = puppet_ask(turn, turn_find(turn, "passer"), what, 5 * US);
     return STATUS_OK;
 }
+static const struct strings passing_to_either = {.act = pass_to_either};
 static const struct strings passing = {.act = pass_on}, asking_passer = {.act = ask_passer};
 
 Test(calls, that_are_forwarded_are_answered_by_the_last_one) {
@@ -209,6 +215,21 @@ Test(calls, that_are_forwarded_are_answered_by_the_last_one) {
                     "asker   call: CANCELLED cancelled by the caller\n"
                     "b < LogDrop store=9\n"
                     "b   wanted: no\n");
+}
+
+/* The actor that handed it on knows nothing of it any more: the cancel finds it all the same. */
+Test(calls, that_were_forwarded_to_several_are_cancelled_where_they_are) {
+    sim_spawn(sim, "passer", &puppet_type, &passing_to_either);
+    sim_spawn(sim, "c", &puppet_type, &answering);
+    sim_spawn(sim, "asker", &puppet_type, &asking_passer);
+    for (int i = 0; i < 3; i++) {
+        sim_tell(sim, "asker", DO(DEFER));
+        sim_tell(sim, "asker", DO(100));
+        sim_trace_clear(sim);
+        sim_tell(sim, i % 2 ? "c" : "b", DO(WANTED));
+        sim_expect(sim, i % 2 ? "c < LogDrop store=9\nc   wanted: no\n"
+                              : "b < LogDrop store=9\nb   wanted: no\n");
+    }
 }
 
 Test(calls, to_nobody_are_lost_and_unknown_messages_refused) {
