@@ -80,6 +80,9 @@ enum status cell_new(struct core *core,
     cell->supervisor = supervisor;
     cell->supervision.opened_wait = opened_wait;
     enum status s = table_take(&core->table, (uint8_t)cell->lane->index, cell, &cell->handle);
+    if (s == STATUS_OK)
+        atomic_store_explicit(&table_slot(&core->table, handle_slot(cell->handle))->kind,
+                              spawn->type->kind, memory_order_release);
     if (s == STATUS_OK && cell->name) {
         s = registry_add(&core->registry, cell->name, cell->handle);
         if (s != STATUS_OK) table_give(&core->table, cell->handle);

@@ -167,6 +167,13 @@ void core_stop(struct core *core, struct lane *from) {
     core_send(core, from, parcel);
 }
 
+void core_actor_name(struct core *core, uint32_t slot, char *text) {
+    const struct slot *at = table_slot(&core->table, slot);
+    const char *kind = at ? atomic_load_explicit(&at->kind, memory_order_acquire) : NULL;
+    if (!registry_name(&core->registry, slot, text, CELL_NAME_MAX))
+        snprintf(text, CELL_NAME_MAX, "%s/%u", kind ? kind : "actor", slot);
+}
+
 /* --- open and close
  * ------------------------------------------------------------------------------- */
 
@@ -207,6 +214,9 @@ enum status core_open(struct core *core, const struct core_options *options) {
     core->seed = options->seed;
     core->tracing = options->tracing;
     core->ring_records = options->ring_records;
+    core->collecting = options->collecting;
+    core->sample_below =
+        options->sample_ratio >= 1 ? UINT64_MAX : (uint64_t)(options->sample_ratio * 0x1p64);
     core->started_us = core->driver->now_us(core);
     core->n_io = options->io_lanes;
     core->n_lanes = options->io_lanes + options->compute_lanes;

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "runtime/collector.h"
 #include "runtime/kind.h"
 #include "runtime/lane.h"
 #include "runtime/parcel.h"
@@ -21,6 +22,7 @@ struct driver {
     uint64_t (*now_us)(const struct core *core); /* any thread */
     bool lane_clocks; /* a lane may read the time by a struct clock of its own */
     uint64_t (*wall_ms)(const struct core *core);
+    uint64_t (*wall_us)(const struct core *core); /* any thread */
     /* Takes the parcel for another lane. from: the calling lane, or NULL on any other thread.
      * False: too much is on its way there already and the parcel (of the data band) stays the
      * caller's. */
@@ -67,8 +69,11 @@ struct core {
     bool tracing;
     uint64_t seed;
     uint64_t started_us;
-    uint32_t ring_records; /* a lane */
-    struct lane *lanes;    /* owned; I/O lanes first */
+    uint32_t ring_records;               /* a lane */
+    struct collector_options collecting; /* period_min 0: there is no collector */
+    uint64_t sample_below;               /* a new trace is sampled when its hash is below */
+    struct collector_counts collected;
+    struct lane *lanes; /* owned; I/O lanes first */
     uint32_t n_lanes;
     uint32_t n_io;
     _Atomic uint32_t next_lane[2]; /* round robin a kind */
@@ -89,6 +94,8 @@ struct core_options {
     uint32_t compute_lanes;
     bool tracing;
     uint32_t ring_records; /* a lane; 0: none */
+    struct collector_options collecting;
+    double sample_ratio; /* of new traces */
     const struct driver *driver;
     void *host;
 };
@@ -122,6 +129,9 @@ void core_lost(struct core *core, struct lane *from, uint16_t peer);
 void core_order(struct core *core, struct lane *from, turn_fn run, void *context);
 /* The root stops its children, last first, then itself; `stopped` follows. Any thread. */
 void core_stop(struct core *core, struct lane *from);
+/* Name of the actor in this slot, or kind/slot of one without, or of the last one that was there;
+ * text has CELL_NAME_MAX bytes. Any thread. */
+void core_actor_name(struct core *core, uint32_t slot, char *text);
 /* Copies the newest dead letters, newest first; returns how many there were in all. */
 uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n);
 

@@ -29,7 +29,9 @@ enum {
     LANES_MAX = 128,
     CORES_PER_IO_LANE = 4,
     SOCKETS_MAX = 65000,
-    FILES_UNKNOWN = 1024
+    FILES_UNKNOWN = 1024,
+    COLLECT_MIN_US = 20 * 1000, /* 16,384 spans a lane: 800,000 a second are not lost */
+    COLLECT_MAX_US = 250 * 1000,
 };
 
 static _Thread_local char error_words[512];
@@ -59,6 +61,13 @@ static uint64_t wall_ms(const struct core *core) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t wall_us(const struct core *core) {
+    (void)core;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 bool node_post_outside(struct node *node, struct lane *to, struct parcel *parcel) {
@@ -138,6 +147,7 @@ static const struct driver real_driver = {
     .now_us = now_us,
     .lane_clocks = true,
     .wall_ms = wall_ms,
+    .wall_us = wall_us,
     .post = post,
     .remote = remote,
     .block = block,
@@ -201,6 +211,10 @@ static enum status open_core(struct node *node, const struct node_options *optio
                                    .driver = &real_driver,
                                    .tracing = log_on(LOG_TRACE),
                                    .ring_records = ring_records(options->ring),
+                                   .sample_ratio = options->sample_ratio,
+                                   .collecting = {.slow_us = options->slow_us,
+                                                  .period_min = COLLECT_MIN_US,
+                                                  .period_max = COLLECT_MAX_US},
                                    .host = node,
                                });
     return s == STATUS_OK ? s : explain(s, "actor table");

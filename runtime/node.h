@@ -25,6 +25,8 @@ struct node_options {
     int32_t ring;            /* spans that a lane remembers; 0 = RING_DEFAULT, < 0 = none */
     uint32_t stall_limit_ms; /* a turn that takes longer ends the process (SIGABRT, on the lane's
                                 thread); 0 = 60,000 */
+    double sample_ratio;     /* 0 to 1: of traces that begin here */
+    uint64_t slow_us;        /* traces of requests that took longer are kept; 0: above the p99 */
     bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
 };
 /* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */

@@ -1,9 +1,11 @@
 /* registry: a chained hash map under one lock; actors cache the handles they look up. */
 #include "runtime/registry.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/handle.h"
 #include "runtime/memory.h"
 
 enum { REGISTRY_BUCKETS_MIN = 64 };
@@ -108,6 +110,18 @@ void registry_remove(struct registry *registry, const char *name) {
     registry->count--;
     pthread_mutex_unlock(&registry->lock);
     mem_free(entry);
+}
+
+bool registry_name(struct registry *registry, uint32_t slot, char *text, size_t size) {
+    bool found = false;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->n_buckets && !found; i++)
+        for (const struct registry_entry *at = registry->buckets[i]; at && !found; at = at->next) {
+            found = handle_slot(at->handle) == slot;
+            if (found) snprintf(text, size, "%s", at->name);
+        }
+    pthread_mutex_unlock(&registry->lock);
+    return found;
 }
 
 actor_handle registry_find(struct registry *registry, const char *name) {

@@ -3,6 +3,7 @@
 #define RUNTIME_REGISTRY_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "runtime/actor.h"
@@ -23,6 +24,9 @@ MUST_USE enum status registry_add(struct registry *registry, const char *name, a
 /* Points a known name at its actor's new incarnation. */
 void registry_renew(struct registry *registry, const char *name, actor_handle handle);
 void registry_remove(struct registry *registry, const char *name);
+/* The name of whoever is in this slot, cut to size; false: nobody there has a name. Looks at all
+ * names. */
+bool registry_name(struct registry *registry, uint32_t slot, char *text, size_t size);
 /* 0: nobody has this name. */
 actor_handle registry_find(struct registry *registry, const char *name);
 

@@ -240,3 +240,50 @@ void span_refused(struct lane *lane, const struct parcel *parcel, enum status re
     span_pack(&record, words);
     ring_put(&lane->ring, words);
 }
+
+/* --- requests from outside
+ * ------------------------------------------------------------------------ */
+
+void turn_root_begin(struct turn *turn, struct root_span *root) {
+    struct lane *lane = turn->lane;
+    root->span = span_new(lane);
+    root->began_us = lane_time(lane);
+    if (root->trace[0] | root->trace[1]) return;
+    root->parent = 0;
+    root->trace[0] = rng_mix(root->span);
+    root->trace[1] = rng_mix(root->trace[0] ^ turn->core->seed);
+    root->sampled = rng_mix(root->trace[1]) < turn->core->sample_below;
+}
+
+void turn_root_enter(struct turn *turn, const struct root_span *root) {
+    static const struct root_span nobody;
+    if (!root) root = &nobody;
+    turn->trace[0] = root->trace[0];
+    turn->trace[1] = root->trace[1];
+    turn->span = root->span;
+    turn->flags = root->sampled ? PARCEL_TRACED : 0;
+}
+
+void turn_root_end(struct turn *turn,
+                   const struct root_span *root,
+                   const char *name,
+                   enum status outcome) {
+    struct lane *lane = turn->lane;
+    if (!lane->ring.records) return;
+    uint64_t words[RING_WORDS];
+    uint64_t now = lane_time(lane);
+    struct span_record record = {
+        .trace = {root->trace[0], root->trace[1]},
+        .span = root->span,
+        .parent = root->parent,
+        .began_us = root->began_us,
+        .ran_us = now > root->began_us ? now - root->began_us : 0,
+        .slot = handle_slot(turn->cell->handle),
+        .op = span_name(name),
+        .kind = SPAN_EDGE,
+        .outcome = (uint8_t)outcome,
+        .sampled = root->sampled,
+    };
+    span_pack(&record, words);
+    ring_put(&lane->ring, words);
+}

@@ -49,12 +49,9 @@ static SysHistogram *histogram_row(struct turn *turn, const struct histogram *hi
 }
 
 static const char *const state_names[] = {
-    [CELL_NEW] = "opening",
-    [CELL_OPEN] = "",
-    [CELL_STOPPING] = "stopping",
-    [CELL_WAITING] = "waiting to restart",
-    [CELL_ASLEEP] = "asleep",
-    [CELL_HELD] = "held by its supervisor",
+    [CELL_NEW] = "opening",       [CELL_OPEN] = "",
+    [CELL_STOPPING] = "stopping", [CELL_WAITING] = "waiting to restart",
+    [CELL_ASLEEP] = "asleep",     [CELL_HELD] = "held by its supervisor",
 };
 
 static SysActor *actor_row(struct turn *turn, const struct cell *cell) {
@@ -257,6 +254,15 @@ static void add_lanes(struct turn *turn, const struct gathering *gathering, SysR
     }
 }
 
+static void add_spans(const struct core *core, SysReport *report) {
+    const struct collector_counts *counts = &core->collected;
+    for (uint32_t i = 0; i < core->n_lanes; i++)
+        report->spans += ring_head(&core->lanes[i].ring);
+    report->spans_lost = atomic_load(&counts->spans_lost);
+    report->exported = atomic_load(&counts->exported);
+    report->export_lost = atomic_load(&counts->export_lost);
+}
+
 static void finish(struct gathering *gathering, struct turn *turn) {
     struct core *core = turn->core;
     SysReport *report = turn_new(turn, SysReport, sys_report);
@@ -271,6 +277,7 @@ static void finish(struct gathering *gathering, struct turn *turn) {
     add_lanes(turn, gathering, report);
     add_links(turn, report);
     add_letters(turn, report);
+    add_spans(core, report);
     turn_resolve(turn, &gathering->promise, &report->base);
     free_gathering(gathering);
 }
@@ -341,5 +348,10 @@ void sys_spawn(struct core *core, struct turn *turn) {
     }
     struct spawn spawn = {.type = &sys_type, .name = "sys", .lane = 1, .intensity = 10};
     enum status s = turn_spawn(turn, &spawn, &handle);
+    assert(s == STATUS_OK);
+    if (core->collecting.period_min == 0 || core->ring_records == 0) return;
+    spawn = (struct spawn){
+        .type = &collector_type, .name = "traces", .options = &core->collecting, .lane = 1};
+    s = turn_spawn(turn, &spawn, &handle);
     assert(s == STATUS_OK);
 }

@@ -23,7 +23,8 @@ enum {
 struct slot {
     _Atomic uint32_t word; /* (lane + 1) << 24 | incarnation; lane part 0: nobody */
     uint32_t next_free;
-    struct cell *cell; /* borrowed */
+    struct cell *cell;          /* borrowed */
+    _Atomic(const char *) kind; /* of the actor here, or the last one; static words. Any thread */
 };
 
 struct table_chunk {

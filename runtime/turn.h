@@ -155,6 +155,27 @@ MUST_USE enum status
 turn_watch(struct turn *turn, int fd, uint32_t events, watch_fn run, void *context);
 void turn_unwatch(struct turn *turn, int fd);
 
+/* --- traces
+ * --------------------------------------------------------------------------------------- */
+/* A request from outside: the root of what this process does for it. Plain data, the actor's. */
+struct root_span {
+    uint64_t trace[2]; /* as its 16 bytes lie in memory; both 0: none, or one is made */
+    uint64_t span;
+    uint64_t parent; /* of whoever sent the request; 0: nobody traced before */
+    uint64_t began_us;
+    bool sampled;
+};
+/* Begins a span now. In: trace, parent and sampled when the request came with them; without a
+ * trace it gets one, sampled by the node's ratio. */
+void turn_root_begin(struct turn *turn, struct root_span *root);
+/* What this turn sends, waits for and puts off from now on is done for it; NULL: for nobody. */
+void turn_root_enter(struct turn *turn, const struct root_span *root);
+/* It is over. name: static words, as the route. Once a root. */
+void turn_root_end(struct turn *turn,
+                   const struct root_span *root,
+                   const char *name,
+                   enum status outcome);
+
 /* --- others
  * --------------------------------------------------------------------------------------- */
 /* A named actor of this process; 0 when there is none. */

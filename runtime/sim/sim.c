@@ -104,6 +104,10 @@ static void failed(struct core *core) {
     ((struct sim_node *)core->host)->failed = true;
 }
 
+static uint64_t wall_us(const struct core *core) {
+    return SIM_WALL_STARTS_MS * 1000 + (sim_of(core)->now_us - SIM_STARTS_US);
+}
+
 static bool peer(struct core *core, size_t nth, struct link_peer *out) {
     (void)core, (void)nth, (void)out;
     return false;
@@ -112,6 +116,7 @@ static bool peer(struct core *core, size_t nth, struct link_peer *out) {
 static const struct driver sim_driver = {
     .now_us = now_us,
     .wall_ms = wall_ms,
+    .wall_us = wall_us,
     .post = post,
     .remote = network_send,
     .block = block,
