@@ -105,13 +105,17 @@ void network_send(struct core *core, struct lane *from, struct parcel *parcel) {
         return;
     }
     struct sim_node *b = &sim->nodes[peer->node - 1];
+    if (sim_full(sim, parcel)) {
+        core_refuse(core, from, parcel, STATUS_BUSY, "the link to its process is full");
+        return;
+    }
     if (sim->cut[pair(sim, a, b)] || rng_below(&sim->rng, PPM) < sim->options.drop_ppm) {
         parcel_free(parcel);
         return;
     }
     uint64_t at = sim->now_us + delay(sim);
     uint64_t *last = &sim->last_at[pair(sim, a, b)];
-    if (at < *last) at = *last;
+    if (at < *last && !sim->options.reorder) at = *last;
     *last = at;
     struct event event = {
         .kind = EVENT_ARRIVAL, .from = a, .to = b, .parcel = parcel, .peer = peer->number_there};

@@ -2,8 +2,9 @@
  *
  *   ready actors and blocking work ──nothing left──▶ the next timer or event moves the clock ──▶ …
  *
- * A node is a core with one lane. Blocking work is run where the scheduler picks it; the network
- * between nodes is runtime/sim/network.c. Everything random comes from one seeded generator. */
+ * A node is a core with one or more lanes; between them runtime/sim/trunks.c. Blocking work is run
+ * where the scheduler picks it; the network between nodes is runtime/sim/network.c. Everything
+ * random comes from one seeded generator. */
 #include "runtime/sim/world.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "runtime/turn_state.h"
 
 enum {
+    PPM = 1000000,
     SIM_STARTS_US = 1000000,          /* time 0 stays free to mean "none" */
     SIM_RING = 4096,                  /* spans of a node */
     SIM_TURNS_MAX = 20 * 1000 * 1000, /* without the clock moving: an actor that never rests */
@@ -37,10 +39,21 @@ static uint64_t wall_ms(const struct core *core) {
     return SIM_WALL_STARTS_MS + (sim_of(core)->now_us - SIM_STARTS_US) / 1000;
 }
 
-/* One lane a node and one thread: whoever is not on the lane may just as well deliver. */
+bool sim_full(struct sim *sim, const struct parcel *parcel) {
+    uint8_t kind = parcel->envelope.kind;
+    if (kind != PARCEL_CALL && kind != PARCEL_CAST) return false;
+    return sim->options.full_ppm > 0 && rng_below(&sim->rng, PPM) < sim->options.full_ppm;
+}
+
+/* One thread: with one lane, whoever is not on it may just as well deliver. */
 static bool post(struct core *core, struct lane *from, struct lane *to, struct parcel *parcel) {
-    (void)core, (void)from;
-    lane_deliver(to, parcel);
+    struct sim_node *node = core->host;
+    if (core->n_lanes == 1) {
+        lane_deliver(to, parcel);
+        return true;
+    }
+    if (sim_full(node->sim, parcel)) return false;
+    trunks_put(node, from, to, parcel);
     return true;
 }
 
@@ -141,7 +154,7 @@ void sim_work(struct sim_node *node, struct parcel *parcel) {
     memcpy(&work, parcel->room, sizeof work);
     work.status = work.block.work(work.block.context);
     memcpy(parcel->room, &work, sizeof work);
-    core_send(&node->core, node->core.lanes, parcel);
+    core_send(&node->core, NULL, parcel);
 }
 
 static void run_job(struct sim *sim) {
@@ -153,56 +166,73 @@ static void run_job(struct sim *sim) {
     mem_free(job);
 }
 
-static uint32_t count_ready(const struct sim *sim) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
-        n += sim->nodes[i].core.lanes[0].n_ready;
+/* Actors that are ready, trunks that hold something. */
+static uint32_t count_choices(const struct sim_node *node) {
+    uint32_t n = node->n_waiting;
+    for (uint32_t i = 0; i < node->core.n_lanes; i++)
+        n += node->core.lanes[i].n_ready;
     return n;
 }
 
-/* The nth ready actor of all nodes runs a batch. */
-static void run_nth(struct sim *sim, uint32_t nth) {
-    for (uint32_t i = 0; i < sim->n_nodes; i++) {
-        struct lane *lane = &sim->nodes[i].core.lanes[0];
-        if (nth < lane->n_ready) {
-            lane_run(lane, nth);
-            return;
-        }
-        nth -= lane->n_ready;
+/* The nth of them moves: a message, or an actor by a batch. */
+static void run_nth(struct sim_node *node, uint32_t nth) {
+    if (nth < node->n_waiting) {
+        trunks_move(node, nth);
+        return;
     }
+    nth -= node->n_waiting;
+    struct lane *lane = node->core.lanes;
+    for (; nth >= lane->n_ready; lane++)
+        nth -= lane->n_ready;
+    lane_run(lane, nth);
 }
 
 /* First ready, first run; nodes take turns, and disks are slower than actors. */
 static void run_in_order(struct sim *sim) {
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         sim->next_node = (sim->next_node + 1) % sim->n_nodes;
-        struct lane *lane = &sim->nodes[sim->next_node].core.lanes[0];
-        if (lane->n_ready == 0) continue;
-        lane_run(lane, 0);
+        struct sim_node *node = &sim->nodes[sim->next_node];
+        if (count_choices(node) == 0) continue;
+        run_nth(node, 0);
         return;
     }
     run_job(sim);
 }
 
-static bool run_one(struct sim *sim) {
-    uint32_t ready = count_ready(sim);
-    uint32_t choices = ready + (sim->jobs ? 1 : 0);
-    if (choices == 0) return false;
-    if (!sim->options.shuffle) {
-        run_in_order(sim);
-        return true;
+/* Any of what could happen next on any node. */
+static void run_by_chance(struct sim *sim, uint32_t choices) {
+    uint32_t nth = (uint32_t)rng_below(&sim->rng, choices);
+    struct sim_node *node = sim->nodes;
+    for (; node < sim->nodes + sim->n_nodes; node++) {
+        uint32_t n = count_choices(node);
+        if (nth < n) break;
+        nth -= n;
     }
-    uint32_t choice = (uint32_t)rng_below(&sim->rng, choices);
-    if (choice < ready)
-        run_nth(sim, choice);
-    else
+    if (node == sim->nodes + sim->n_nodes) {
         run_job(sim);
+        return;
+    }
+    if (node->core.n_lanes > 1)
+        atomic_store(&node->core.next_lane[1], (uint32_t)rng_next(&sim->rng));
+    run_nth(node, nth);
+}
+
+static bool run_one(struct sim *sim) {
+    uint32_t choices = sim->jobs ? 1 : 0;
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        choices += count_choices(&sim->nodes[i]);
+    if (choices == 0) return false;
+    if (sim->options.shuffle)
+        run_by_chance(sim, choices);
+    else
+        run_in_order(sim);
     return true;
 }
 
 static void fire_due(struct sim *sim) {
     for (uint32_t i = 0; i < sim->n_nodes; i++)
-        lane_fire(&sim->nodes[i].core.lanes[0]);
+        for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++)
+            lane_fire(&sim->nodes[i].core.lanes[j]);
     network_fire(sim);
 }
 
@@ -219,10 +249,11 @@ static void settle(struct sim *sim) {
 static uint64_t next_us(const struct sim *sim) {
     struct timer *event = timers_first(&sim->events);
     uint64_t next = event ? event->at_us : UINT64_MAX;
-    for (uint32_t i = 0; i < sim->n_nodes; i++) {
-        uint64_t at = lane_next_us(&sim->nodes[i].core.lanes[0]);
-        if (at < next) next = at;
-    }
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++) {
+            uint64_t at = lane_next_us(&sim->nodes[i].core.lanes[j]);
+            if (at < next) next = at;
+        }
     return next;
 }
 
@@ -280,13 +311,14 @@ struct sim *sim_open(const struct sim_options *options) {
         enum status s = core_open(&node->core, &(struct core_options){
                                                    .name = name,
                                                    .seed = rng_next(&sim->rng),
-                                                   .io_lanes = 1,
+                                                   .io_lanes = options->lanes ? options->lanes : 1,
                                                    .tracing = true,
                                                    .ring_records = SIM_RING,
                                                    .driver = &sim_driver,
                                                    .host = node,
                                                });
         assert(s == STATUS_OK);
+        trunks_make(node);
     }
     settle(sim);
     return sim;
@@ -306,8 +338,10 @@ void sim_close(struct sim **taken) {
     }
     settle(sim);
     network_close(sim);
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        trunks_free(&sim->nodes[i]);
         core_close(&sim->nodes[i].core);
+    }
     assert(parcel_alive() == sim->parcels_before);
     timers_free(&sim->events);
     buffer_free(&sim->trace);

@@ -23,6 +23,10 @@ struct sim_options {
     uint32_t delay_us_min; /* of the network between nodes */
     uint32_t delay_us_max;
     uint32_t drop_ppm; /* messages lost between nodes */
+    bool reorder;      /* messages between nodes overtake each other (ZeroMQ's do not) */
+    uint32_t full_ppm; /* sends between lanes and nodes that meet a full way: calls and casts end in
+                          BUSY there, the rest waits */
+    uint32_t lanes;    /* I/O lanes of a node; 0 = 1. With shuffle actors get lanes by the seed */
     uint32_t block_us; /* virtual time that a piece of blocking work takes; 0: it runs when
                           nothing else is ready */
     bool shuffle;      /* pick the next ready actor by the seed (else first ready, first run) */

@@ -23,6 +23,8 @@ struct sim_node {
     bool failed;
     struct sim_peer *peers; /* owned */
     uint32_t n_peers;
+    struct sim_trunk *trunks; /* owned; n_lanes of each lane and of the outside */
+    uint32_t n_waiting;       /* trunks that hold something */
 };
 
 struct sim_job {
@@ -52,6 +54,17 @@ struct sim {
     struct buffer reply_body;
     int64_t parcels_before;
 };
+
+/* The ways between lanes. */
+void trunks_make(struct sim_node *node);
+void trunks_free(struct sim_node *node);
+/* from NULL: from outside. */
+void trunks_put(struct sim_node *node, struct lane *from, struct lane *to, struct parcel *parcel);
+/* Delivers the head of the nth trunk that holds something. */
+void trunks_move(struct sim_node *node, uint32_t nth);
+
+/* Whether this send is to meet a full way. */
+bool sim_full(struct sim *sim, const struct parcel *parcel);
 
 /* Runs blocking work and sends its outcome home. */
 void sim_work(struct sim_node *node, struct parcel *parcel);
