@@ -73,6 +73,9 @@ struct actor_type {
     void (*stop)(void *self, struct turn *turn);
     /* Releases everything, also after a half-done open. Must not wait. NULL: nothing to do. */
     void (*close)(void *self);
+    /* The actor is on another lane (turn_move): turn_self and its mailbox's endpoint are others.
+     * NULL: nothing to do. */
+    void (*moved)(void *self, struct turn *turn);
     enum lane_kind lane;
     bool light;                /* no ZeroMQ mailbox of its own: children in thousands */
     uint32_t mailbox_messages; /* 0 = MAILBOX_MESSAGES */

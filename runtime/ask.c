@@ -258,7 +258,7 @@ enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handl
         mem_free(child);
         return s;
     }
-    child->handle = cell->handle;
+    child->handle = child->at = cell->handle;
     child->grouped = cell->supervision.grouped = self->group != NULL;
     child->next = self->children;
     self->children = child;
@@ -272,12 +272,10 @@ enum status turn_supervise(struct turn *turn, const struct policy *policy) {
 }
 
 void turn_stop(struct turn *turn, actor_handle handle) {
-    struct child *child = turn->cell->children;
-    while (child && handle_slot(child->handle) != handle_slot(handle))
-        child = child->next;
+    struct child *child = cell_child(turn->cell, handle);
     if (!child || child->told) return;
     child->told = true;
-    core_send(turn->core, turn->lane, cell_order(PARCEL_STOP, child->handle, turn->cell));
+    core_send(turn->core, turn->lane, cell_order(PARCEL_STOP, child->at, turn->cell));
 }
 
 void turn_exit(struct turn *turn, enum status reason, const char *format, ...) {

@@ -9,6 +9,7 @@
 #include "runtime/bond.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/move.h"
 #include "runtime/passive.h"
 #include "runtime/raw.h"
 #include "runtime/shed.h"
@@ -20,13 +21,18 @@
 /* --- making
  * --------------------------------------------------------------------------------------- */
 
-static struct lane *choose_lane(struct core *core, const struct spawn *spawn) {
-    bool io = spawn->type->lane == LANE_IO || core->n_lanes == core->n_io;
+struct lane *cell_choose_lane(struct core *core, const struct actor_type *type, int nth) {
+    bool io = type->lane == LANE_IO || core->n_lanes == core->n_io;
     uint32_t n = io ? core->n_io : core->n_lanes - core->n_io;
-    uint32_t nth = spawn->lane > 0
-                       ? (uint32_t)spawn->lane - 1
-                       : atomic_fetch_add_explicit(&core->next_lane[io], 1, memory_order_relaxed);
-    return &core->lanes[(io ? 0 : core->n_io) + nth % n];
+    uint32_t at = nth > 0
+                      ? (uint32_t)nth - 1
+                      : atomic_fetch_add_explicit(&core->next_lane[io], 1, memory_order_relaxed);
+    return &core->lanes[(io ? 0 : core->n_io) + at % n];
+}
+
+void cell_move(struct cell *cell, int lane) {
+    cell->move_to = lane > 0 ? lane : MOVE_ANYWHERE;
+    lane_ready(cell->lane, cell);
 }
 
 static void free_cell(struct cell *cell) {
@@ -58,7 +64,7 @@ static struct cell *build(struct core *core, const struct spawn *spawn) {
     if (!cell) return NULL;
     cell->core = core;
     cell->kind = kind;
-    cell->lane = choose_lane(core, spawn);
+    cell->lane = cell_choose_lane(core, spawn->type, spawn->lane);
     cell->options = spawn->options;
     cell->supervision.restart = spawn->restart;
     cell->supervision.stop_ms = spawn->stop_ms ? spawn->stop_ms : CELL_STOP_DEFAULT_MS;
@@ -91,6 +97,7 @@ enum status cell_new(struct core *core,
         free_cell(cell);
         return s;
     }
+    cell->born = cell->handle;
     *out = cell;
     return STATUS_OK;
 }
@@ -107,15 +114,22 @@ void cell_arrive(struct cell *cell) {
     lane->n_cells++;
 }
 
-void cell_free(struct cell *cell) {
+void cell_leave_lane(struct cell *cell) {
     struct lane *lane = cell->lane;
-    assert(!cell->ready && !cell->waits && !cell->children && cell->mailbox.depth == 0);
+    assert(!cell->ready && !cell->waits);
     if (cell->previous)
         cell->previous->next = cell->next;
     else
         lane->cells = cell->next;
     if (cell->next) cell->next->previous = cell->previous;
+    cell->next = cell->previous = NULL;
+    cell->arrived = false;
     lane->n_cells--;
+}
+
+void cell_free(struct cell *cell) {
+    assert(!cell->children && cell->mailbox.depth == 0);
+    cell_leave_lane(cell);
     free_cell(cell);
 }
 
@@ -270,7 +284,8 @@ static void answer_turn(struct cell *cell, struct parcel *parcel) {
         parcel_free(parcel);
         return;
     }
-    struct outcome outcome = {.text = "", .call = wait->id, .more = envelope->kind == PARCEL_PART};
+    struct outcome outcome = {
+        .text = "", .call = wait_name(wait), .more = envelope->kind == PARCEL_PART};
     if (envelope->kind == PARCEL_FOUND) {
         struct found found;
         memcpy(&found, parcel->room, sizeof found);
@@ -389,6 +404,8 @@ void cell_run(struct cell *cell) {
         cell_stop_begin(cell);
         return;
     }
+    if (cell->moved) move_turn(cell);
+    if (cell->move_to && cell->now == CELL_OPEN && !cell_leaves(cell) && move_leave(cell)) return;
     bool wakes = cell->now == CELL_ASLEEP && cell->mailbox.depth > 0;
     if (cell->now == CELL_NEW || wakes) open_turn(cell);
     if (cell->now == CELL_OPEN && !cell_leaves(cell)) run_batch(cell);

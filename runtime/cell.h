@@ -26,7 +26,9 @@ struct watcher {
 
 struct child {
     struct child *next;  /* owned; newest first */
-    actor_handle handle; /* as spawned: only its slot counts */
+    actor_handle handle; /* as spawned: what it is known by */
+    actor_handle at;     /* where it is now: only the slot counts */
+    uint32_t moves;      /* how often it had moved by then */
     bool told;           /* to stop */
     bool grouped;        /* restarts as its supervisor's group decides; below: runtime/group.h */
     bool wanted, held, asked;
@@ -60,10 +62,15 @@ struct cell {
     struct lane *lane;
     const struct kind *kind;
     actor_handle handle;
+    actor_handle born;       /* its first handle: what its supervisor knows it by */
     actor_handle supervisor; /* any incarnation; 0 = the root has none */
-    char *name;              /* owned; NULL: kind/slot */
-    const void *options;     /* borrowed from the spawner */
-    void *state;             /* owned; NULL while closed */
+    uint32_t supervisor_moves;
+    uint32_t moves;      /* how often it went to another lane */
+    int move_to;         /* lane to go to, from 1, or MOVE_ANYWHERE; 0 = none */
+    bool moved;          /* it arrived on a lane: its turn about that comes first */
+    char *name;          /* owned; NULL: kind/slot */
+    const void *options; /* borrowed from the spawner */
+    void *state;         /* owned; NULL while closed */
     enum cell_state now;
     bool arrived;    /* in the lane's list */
     bool ready;      /* in the lane's queue */
@@ -122,6 +129,12 @@ void cell_run_outcome(struct cell *cell,
 void cell_run_event(struct cell *cell, struct wait *wait, uint32_t events);
 /* Joins the lane's list with the first parcel that reaches it. */
 void cell_arrive(struct cell *cell);
+/* Leaves it, alive. */
+void cell_leave_lane(struct cell *cell);
+/* The nth lane of the type's kind (1-based, wraps); 0: the next one. */
+struct lane *cell_choose_lane(struct core *core, const struct actor_type *type, int nth);
+/* Asks it to go to that lane when it is next run. */
+void cell_move(struct cell *cell, int lane);
 /* The name, written to text unless it is stored. */
 const char *cell_name(const struct cell *cell, char text[CELL_NAME_MAX]);
 /* Asks it to stop when it is next run; the first reason stays. words may be NULL. */
@@ -139,6 +152,15 @@ void cell_stop_late(struct cell *cell);
 void cell_opened(struct cell *cell);
 /* A parcel between supervisor and child: whatever their incarnations are by then. */
 struct parcel *cell_order(enum parcel_kind kind, actor_handle to, const struct cell *from);
+struct moved;
+struct parcel *cell_order_with(enum parcel_kind kind,
+                               actor_handle to,
+                               const struct cell *from,
+                               const struct moved *moved);
+/* The same slot, whatever incarnation it has by then. */
+actor_handle cell_any_life(actor_handle handle);
+/* The child that is, or was born, in the slot of this handle; NULL: none. */
+struct child *cell_child(struct cell *cell, actor_handle handle);
 /* Who wants to know when it stops. */
 void cell_add_watcher(struct cell *cell, actor_handle handle, uint64_t correlation);
 void cell_remove_watcher(struct cell *cell, actor_handle handle, uint64_t correlation);

@@ -38,7 +38,7 @@ static void mark(struct cell *cell, struct child *fallen) {
 
 static void ask(struct cell *cell, struct child *child, enum parcel_kind kind) {
     child->asked = true;
-    core_send(cell->core, cell->lane, cell_order(kind, child->handle, cell));
+    core_send(cell->core, cell->lane, cell_order(kind, child->at, cell));
 }
 
 /* The last spawned that is to be held and is not; NULL: all are. */
@@ -85,13 +85,6 @@ void group_step(struct cell *cell) {
     ask(cell, child, PARCEL_RESUME);
 }
 
-static struct child *child_of(struct cell *cell, actor_handle handle) {
-    struct child *child = cell->children;
-    while (child && handle_slot(child->handle) != handle_slot(handle))
-        child = child->next;
-    return child;
-}
-
 /* False: that was one too many; the supervisor ends. */
 static bool spend(struct cell *cell, const struct group_event *event) {
     struct group *group = cell->group;
@@ -108,7 +101,9 @@ static bool spend(struct cell *cell, const struct group_event *event) {
 }
 
 void group_tell(struct cell *cell, const struct group_event *event) {
-    struct child *child = child_of(cell, event->child);
+    struct child *child = cell->children;
+    while (child && child->handle != event->child)
+        child = child->next;
     if (!child || !cell->group) return;
     child->asked = false;
     child->held = event->news != GROUP_RESUMED;

@@ -28,7 +28,7 @@ void group_close(struct cell *cell);
 enum group_news { GROUP_FELL, GROUP_HELD, GROUP_RESUMED };
 struct group_event {
     enum group_news news;
-    actor_handle child;
+    actor_handle child; /* as it was spawned */
     enum status reason;
     const char *words;
 };

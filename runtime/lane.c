@@ -11,6 +11,7 @@
 #include "runtime/group.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
+#include "runtime/move.h"
 #include "runtime/passive.h"
 #include "runtime/span.h"
 #include "runtime/trace.h"
@@ -21,7 +22,7 @@ enum { PARTS_FACTOR = 4 }; /* parts of answers may fill this many times the mail
 void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind) {
     *lane = (struct lane){.core = core, .index = index, .kind = kind};
     timers_init(&lane->timers);
-    waits_init(&lane->waits);
+    waits_init(&lane->waits, index);
     arena_init(&lane->arena, LANE_ARENA_MAX);
     rng_init(&lane->rng, core->seed + index * UINT64_C(0x9e3779b97f4a7c15));
     lane->last_span = rng_mix(rng_mix(core->seed) + index);
@@ -30,6 +31,7 @@ void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_k
 }
 
 void lane_free(struct lane *lane) {
+    move_forget_all(lane);
     assert(!lane->cells && lane->waits.alive == 0);
     for (uint32_t i = 0; i < lane->n_light; i++)
         mem_free(lane->light[i]);
@@ -191,6 +193,10 @@ void lane_deliver(struct lane *lane, struct parcel *parcel) {
         parcel_free(parcel);
         return;
     }
+    if (parcel->envelope.kind == PARCEL_ARRIVE) {
+        move_arrive(lane, parcel);
+        return;
+    }
     uint32_t index = 0;
     const struct slot *slot = table_find(&lane->core->table, parcel->envelope.to, &index);
     if (!slot) {
@@ -252,7 +258,7 @@ static void end_if_lost(struct wait *wait, void *context) {
     if (handle_peer(wait->peer) != loss->peer) return;
     struct parcel *parcel = parcel_local(PARCEL_REPLY, wait->cell->handle, NULL, 0);
     parcel->envelope.from = wait->peer;
-    parcel->envelope.correlation = wait->id;
+    parcel->envelope.correlation = wait_name(wait);
     parcel_fail(parcel, STATUS_LOST_PEER, "the link to its process was lost", 0);
     if (wait->kind == WAIT_MONITOR) parcel->envelope.kind = PARCEL_DOWN;
     lane_deliver(loss->lane, parcel);
@@ -282,7 +288,7 @@ static void fire(struct lane *lane, struct wait *wait) {
         break;
     case WAIT_CALL:
     case WAIT_LOOKUP:
-        late.call = wait->id;
+        late.call = wait_name(wait);
         cell_run_outcome(cell, wait, NULL, &late);
         break;
     case WAIT_RESTART:
@@ -298,6 +304,10 @@ static void fire(struct lane *lane, struct wait *wait) {
     case WAIT_IDLE:
         wait_free(&lane->waits, wait);
         passive_look(cell);
+        break;
+    case WAIT_FORWARDER:
+        wait_free(&lane->waits, wait);
+        move_look(cell);
         break;
     case WAIT_STOP:
         wait_free(&lane->waits, wait);

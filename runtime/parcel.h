@@ -31,13 +31,18 @@ enum parcel_kind {
     PARCEL_HELD,    /* … is held, as it was asked */
     PARCEL_RESUME,  /* supervisor → held child: open again */
     PARCEL_RESUMED, /* … it opened */
-    PARCEL_ORDER_LAST = PARCEL_RESUMED, /* from PARCEL_START on: between supervisor and child */
-    PARCEL_OPENED,                      /* child → supervisor: first open is over; body is Down */
-    PARCEL_FOUND,                       /* answer of a lookup: room holds struct found */
-    PARCEL_LATER,                       /* a turn of its own: room holds struct later */
-    PARCEL_WORKED,                      /* blocking work is over: room holds struct work */
-    PARCEL_LOOKUP,                      /* actor → the link's lane: room holds struct seek */
-    PARCEL_LOST,                        /* link → every lane: peer `correlation` is gone */
+    PARCEL_MOVE,    /* supervisor → child: go to another lane; room holds struct moved */
+    PARCEL_MOVED,   /* child → supervisor: is there; room holds struct moved */
+    PARCEL_ADOPT,   /* supervisor → child: the supervisor moved; room holds struct moved */
+    PARCEL_ORDER_LAST = PARCEL_ADOPT, /* from PARCEL_START on: between supervisor and child */
+    PARCEL_OPENED,                    /* child → supervisor: first open is over; body is Down */
+    PARCEL_FOUND,                     /* answer of a lookup: room holds struct found */
+    PARCEL_LATER,                     /* a turn of its own: room holds struct later */
+    PARCEL_WORKED,                    /* blocking work is over: room holds struct work */
+    PARCEL_LOOKUP,                    /* actor → the link's lane: room holds struct seek */
+    PARCEL_ARRIVE,                    /* lane → lane: an actor that moves (runtime/move.c) */
+    PARCEL_SETTLED,                   /* moved actor → its forwarder: it is there */
+    PARCEL_LOST,                      /* link → every lane: peer `correlation` is gone */
 };
 
 /* Three bands a mailbox: the system band is never dropped and has a reserve of its own. */

@@ -23,16 +23,24 @@
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
 
-/* Whatever incarnation it has by then. */
-static actor_handle any_life(actor_handle handle) {
+actor_handle cell_any_life(actor_handle handle) {
     return handle_make(0, handle_slot(handle), HANDLE_ANY_INCARNATION);
 }
 
-struct parcel *cell_order(enum parcel_kind kind, actor_handle to, const struct cell *from) {
-    struct parcel *parcel = parcel_local(kind, any_life(to), NULL, 0);
+/* A child is known by the handle it was born with, wherever it is now. */
+struct parcel *cell_order_with(enum parcel_kind kind,
+                               actor_handle to,
+                               const struct cell *from,
+                               const struct moved *moved) {
+    struct parcel *parcel = parcel_local(kind, cell_any_life(to), moved, moved ? sizeof *moved : 0);
     parcel->envelope.from = from->handle;
+    parcel->envelope.correlation = from->born;
     parcel->envelope.band = BAND_SYSTEM;
     return parcel;
+}
+
+struct parcel *cell_order(enum parcel_kind kind, actor_handle to, const struct cell *from) {
+    return cell_order_with(kind, to, from, NULL);
 }
 
 /* A notice with reason and words (Down) from this cell. */
@@ -158,13 +166,13 @@ void cell_cancel_call(struct cell *cell, struct wait *call) {
     if (call->cancelled) return;
     call->cancelled = true;
     struct parcel *parcel = parcel_local(PARCEL_CANCEL, call->peer, NULL, 0);
-    parcel->envelope.from = cell->handle;
-    parcel->envelope.correlation = call->id;
+    parcel->envelope.from = call->as ? call->as : cell->handle;
+    parcel->envelope.correlation = wait_name(call);
     parcel->envelope.band = BAND_CONTROL;
     core_send(cell->core, cell->lane, parcel);
     parcel = parcel_local(PARCEL_REPLY, cell->handle, NULL, 0);
     parcel->envelope.from = cell->handle;
-    parcel->envelope.correlation = call->id;
+    parcel->envelope.correlation = wait_name(call);
     parcel_fail(parcel, STATUS_CANCELLED, NULL, 0);
     core_send(cell->core, cell->lane, parcel);
 }
@@ -174,7 +182,8 @@ void cell_cancelled(struct cell *cell, struct wait *served) {
     served->cancelled = true;
     if (!served->asks) return;
     for (struct wait *wait = cell->waits; wait; wait = wait->next)
-        if (wait->kind == WAIT_CALL && wait->behalf == served->id) cell_cancel_call(cell, wait);
+        if (wait->kind == WAIT_CALL && wait->behalf == wait_name(served))
+            cell_cancel_call(cell, wait);
 }
 
 /* --- stopping
@@ -205,8 +214,8 @@ static void abandon_wait(struct cell *cell, struct wait *wait) {
         bool call = wait->kind == WAIT_CALL;
         struct parcel *parcel =
             parcel_local(call ? PARCEL_CANCEL : PARCEL_UNMONITOR, wait->peer, NULL, 0);
-        parcel->envelope.from = cell->handle;
-        parcel->envelope.correlation = wait->id;
+        parcel->envelope.from = wait->as ? wait->as : cell->handle;
+        parcel->envelope.correlation = wait_name(wait);
         parcel->envelope.band = BAND_CONTROL;
         core_send(cell->core, lane, parcel);
     }
@@ -298,7 +307,7 @@ static void hold(struct cell *cell) {
         trace_life(cell, "is held");
         core_send(cell->core, cell->lane, cell_order(PARCEL_HELD, cell->supervisor, cell));
     } else {
-        notify(cell, PARCEL_FELL, any_life(cell->supervisor), 0, reason, words);
+        notify(cell, PARCEL_FELL, cell_any_life(cell->supervisor), cell->born, reason, words);
     }
     mem_free(words);
 }
@@ -336,7 +345,7 @@ static void escalate(struct cell *cell) {
     snprintf(words, sizeof words, "%s failed too often: %s%s%s", cell_name(cell, name),
              status_name(cell->reason), cell->words ? " " : "", cell->words ? cell->words : "");
     enum status reason = cell->reason == STATUS_OK ? STATUS_INTERNAL : cell->reason;
-    notify(cell, PARCEL_ESCALATE, any_life(cell->supervisor), 0, reason, words);
+    notify(cell, PARCEL_ESCALATE, cell_any_life(cell->supervisor), cell->born, reason, words);
 }
 
 /* Monitors fire, and linked actors go along. */
@@ -361,6 +370,8 @@ static void end_life(struct cell *cell) {
     passive_forget(cell);
     cell->trap = (struct trap){NULL, NULL};
     cell->drain = DRAIN_NOT;
+    cell->move_to = 0;
+    cell->moved = false;
     cell->supervision.resuming = false;
     tell_watchers(cell);
     uint64_t now = cell->lane->now_us, pause = 0;
@@ -388,22 +399,59 @@ void cell_stop_step(struct cell *cell) {
         end_life(cell);
     } else if (!child->told) {
         child->told = true;
-        core_send(cell->core, cell->lane, cell_order(PARCEL_STOP, child->handle, cell));
+        core_send(cell->core, cell->lane, cell_order(PARCEL_STOP, child->at, cell));
     }
 }
 
 /* --- orders
  * ------------------------------------------------------------------------------------------- */
 
-static void child_gone(struct cell *cell, actor_handle handle) {
+static struct child **child_born(struct cell *cell, actor_handle born) {
     struct child **at = &cell->children;
-    while (*at && handle_slot((*at)->handle) != handle_slot(handle))
+    while (*at && (*at)->handle != born)
         at = &(*at)->next;
+    return at;
+}
+
+struct child *cell_child(struct cell *cell, actor_handle handle) {
+    uint32_t slot = handle_slot(handle);
+    struct child *child = cell->children;
+    while (child && handle_slot(child->at) != slot && handle_slot(child->handle) != slot)
+        child = child->next;
+    return child;
+}
+
+static void child_gone(struct cell *cell, actor_handle born) {
+    struct child **at = child_born(cell, born);
     struct child *child = *at;
     assert(child);
     *at = child->next;
     mem_free(child);
     group_step(cell);
+}
+
+/* Words about moves may overtake each other: they come from different lanes. */
+static void child_moved(struct cell *cell, const struct parcel *parcel) {
+    struct child *child = *child_born(cell, parcel->envelope.correlation);
+    struct moved moved;
+    memcpy(&moved, parcel->room, sizeof moved);
+    if (!child || moved.moves <= child->moves) return;
+    child->at = moved.at;
+    child->moves = moved.moves;
+}
+
+static void adopt(struct cell *cell, const struct parcel *parcel) {
+    struct moved moved;
+    memcpy(&moved, parcel->room, sizeof moved);
+    if (moved.moves <= cell->supervisor_moves) return;
+    cell->supervisor = moved.at;
+    cell->supervisor_moves = moved.moves;
+}
+
+static void move(struct cell *cell, const struct parcel *parcel) {
+    struct moved moved;
+    memcpy(&moved, parcel->room, sizeof moved);
+    cell_move(cell, (int)moved.at);
 }
 
 /* A child failed: beyond its intensity, or as one of a group. */
@@ -417,7 +465,7 @@ static void child_failed(struct cell *cell, const struct parcel *parcel) {
     const Down *down = (const Down *)message;
     if (parcel->envelope.kind == PARCEL_FELL) {
         group_tell(cell, &(struct group_event){.news = GROUP_FELL,
-                                               .child = parcel->envelope.from,
+                                               .child = parcel->envelope.correlation,
                                                .reason = (enum status)down->status,
                                                .words = down->text});
     } else if (cell == cell->core->root) {
@@ -430,7 +478,7 @@ static void child_failed(struct cell *cell, const struct parcel *parcel) {
 }
 
 void cell_take_order(struct cell *cell, struct parcel *parcel) {
-    struct group_event event = {.child = parcel->envelope.from};
+    struct group_event event = {.child = parcel->envelope.correlation};
     switch (parcel->envelope.kind) {
     case PARCEL_STOP:
         cell->stop_asked = true;
@@ -442,7 +490,7 @@ void cell_take_order(struct cell *cell, struct parcel *parcel) {
         resume(cell);
         break;
     case PARCEL_GONE:
-        child_gone(cell, parcel->envelope.from);
+        child_gone(cell, parcel->envelope.correlation);
         break;
     case PARCEL_ESCALATE:
     case PARCEL_FELL:
@@ -452,6 +500,15 @@ void cell_take_order(struct cell *cell, struct parcel *parcel) {
     case PARCEL_RESUMED:
         event.news = parcel->envelope.kind == PARCEL_HELD ? GROUP_HELD : GROUP_RESUMED;
         group_tell(cell, &event);
+        break;
+    case PARCEL_MOVE:
+        move(cell, parcel);
+        break;
+    case PARCEL_MOVED:
+        child_moved(cell, parcel);
+        break;
+    case PARCEL_ADOPT:
+        adopt(cell, parcel);
         break;
     default:
         assert(parcel->envelope.kind == PARCEL_START);

@@ -52,19 +52,33 @@ static enum status pick(struct table *table, uint32_t *out) {
     return STATUS_OK;
 }
 
-enum status table_take(struct table *table, uint8_t lane, struct cell *cell, actor_handle *out) {
+enum status table_reserve(struct table *table, actor_handle *out) {
     uint32_t number = 0;
     pthread_mutex_lock(&table->lock);
     enum status s = pick(table, &number);
     pthread_mutex_unlock(&table->lock);
     if (s != STATUS_OK) return s;
-    struct slot *slot = table_slot(table, number);
+    const struct slot *slot = table_slot(table, number);
     uint32_t old = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    uint32_t incarnation = next_incarnation(old & HANDLE_INCARNATION_MAX);
-    slot->cell = cell;
-    *out = handle_make(0, number, incarnation);
-    atomic_store_explicit(&slot->word, word_of(lane, incarnation), memory_order_release);
+    *out = handle_make(0, number, next_incarnation(old & HANDLE_INCARNATION_MAX));
     return STATUS_OK;
+}
+
+void table_publish(struct table *table, actor_handle handle, uint8_t lane, struct cell *cell) {
+    struct slot *slot = table_slot(table, handle_slot(handle));
+    slot->cell = cell;
+    atomic_store_explicit(&slot->word, word_of(lane, handle_incarnation(handle)),
+                          memory_order_release);
+}
+
+enum status table_take(struct table *table, uint8_t lane, struct cell *cell, actor_handle *out) {
+    enum status s = table_reserve(table, out);
+    if (s == STATUS_OK) table_publish(table, *out, lane, cell);
+    return s;
+}
+
+void table_replace(struct table *table, actor_handle handle, struct cell *cell) {
+    table_slot(table, handle_slot(handle))->cell = cell;
 }
 
 actor_handle table_renew(struct table *table, actor_handle handle) {

@@ -46,6 +46,12 @@ void table_close(struct table *table);
  * NO_MEMORY. */
 MUST_USE enum status
 table_take(struct table *table, uint8_t lane, struct cell *cell, actor_handle *out);
+/* The same in two steps: nobody finds the slot before it is published (on the cell's lane; before
+ * that, table_give undoes it). */
+MUST_USE enum status table_reserve(struct table *table, actor_handle *out);
+void table_publish(struct table *table, actor_handle handle, uint8_t lane, struct cell *cell);
+/* Puts another cell behind the handle. On the cell's lane. */
+void table_replace(struct table *table, actor_handle handle, struct cell *cell);
 /* Makes the slot's handle stale and returns the handle of its next incarnation. On the cell's lane.
  */
 actor_handle table_renew(struct table *table, actor_handle handle);

@@ -249,6 +249,12 @@ MUST_USE enum status turn_spawn(struct turn *turn, const struct spawn *spawn, ac
 /* Stops a child: by its type's stop, or at once; what is queued then becomes dead letters.
  * Asynchronous; monitor it to know. */
 void turn_stop(struct turn *turn, actor_handle child);
+/* Takes this actor, or a child of it, to the nth lane of its type's kind (as in struct spawn; 0:
+ * the next one), soon, between two of its turns: state, mailbox, open calls, timers and promises go
+ * along, under a new incarnation of the same name. Messages to the old one still reach it, in their
+ * order. What a foreign socket sent to its ZeroMQ mailbox and was not taken in is lost. One that
+ * watches descriptors stays where it is. */
+void turn_move(struct turn *turn, actor_handle actor, int lane);
 /* This actor stops when the turn ends: OK = normal exit, else a failure its supervisor acts on. */
 void turn_exit(struct turn *turn, enum status reason, const char *format, ...) PRINTF(3, 4);
 

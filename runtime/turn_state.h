@@ -55,6 +55,10 @@ struct parcel *
 parcel_local(enum parcel_kind kind, actor_handle to, const void *record, size_t size);
 
 /* Records that travel in the room of local parcels. */
+struct moved {
+    actor_handle at; /* its handle; of PARCEL_MOVE: the lane, as in struct spawn */
+    uint32_t moves;  /* so many times it had moved then: an older word is none */
+};
 struct later {
     turn_fn run;
     void *context;

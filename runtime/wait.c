@@ -1,5 +1,6 @@
 /* wait: chunks of records that never move. id = use << 24 | place; the use number of a place counts
- * up, so an id comes back after 2^40 uses of one place. */
+ * up, so an id comes back after 2^40 uses of one place. It begins at lane << 32, so that a record
+ * which comes along from another lane can keep its id beside those that are made here. */
 #include "runtime/wait.h"
 
 #include <string.h>
@@ -9,22 +10,22 @@
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 
-enum { PLACE_BITS = 24 };
+enum { PLACE_BITS = 24, LANE_SHIFT = 56 };
 static_assert(WAIT_CHUNK * WAIT_CHUNKS_MAX <= 1 << PLACE_BITS, "a place fits its bits");
 
 struct wait_chunk {
     struct wait records[WAIT_CHUNK];
 };
 
-void waits_init(struct waits *waits) {
-    *waits = (struct waits){0};
+void waits_init(struct waits *waits, uint32_t lane) {
+    *waits = (struct waits){.lane = lane};
 }
 
 void waits_free(struct waits *waits) {
     for (uint32_t i = 0; i < waits->n_chunks; i++)
         mem_free(waits->chunks[i]);
     mem_free(waits->chunks);
-    waits_init(waits);
+    waits_init(waits, waits->lane);
 }
 
 static void add_chunk(struct waits *waits) {
@@ -35,7 +36,7 @@ static void add_chunk(struct waits *waits) {
     waits->chunks = chunks;
     struct wait_chunk *chunk = mem_zero(1, sizeof *chunk);
     assert(chunk);
-    uint64_t first = (uint64_t)waits->n_chunks * WAIT_CHUNK;
+    uint64_t first = (uint64_t)waits->lane << LANE_SHIFT | (uint64_t)waits->n_chunks * WAIT_CHUNK;
     for (size_t i = WAIT_CHUNK; i-- > 0;) {
         chunk->records[i].id = first + i;
         chunk->records[i].next = waits->free;
@@ -68,9 +69,50 @@ static void unserve(struct waits *waits, struct wait *wait) {
     *at = wait->next_served;
 }
 
+/* --- records from other lanes
+ * ------------------------------------------------------------------------------------------- */
+
+static struct wait **alias_bucket(struct waits *waits, uint64_t alias) {
+    return &waits->aliases[rng_mix(alias) % WAIT_ALIAS_BUCKETS];
+}
+
+static void forget_alias(struct waits *waits, struct wait *wait) {
+    struct wait **at = alias_bucket(waits, wait->alias);
+    while (*at != wait)
+        at = &(*at)->next_alias;
+    *at = wait->next_alias;
+    waits->n_aliases--;
+}
+
+struct wait *wait_adopt(struct waits *waits, struct cell *cell, const struct wait *was) {
+    struct wait *wait = wait_new(waits, cell, was->kind);
+    struct wait made = *wait;
+    *wait = *was;
+    wait->timer = made.timer;
+    wait->id = made.id;
+    wait->cell = cell;
+    wait->next = made.next;
+    wait->previous = made.previous;
+    wait->alias = wait_name(was);
+    struct wait **bucket = alias_bucket(waits, wait->alias);
+    wait->next_alias = *bucket;
+    *bucket = wait;
+    waits->n_aliases++;
+    if (wait->kind == WAIT_SERVE) wait_serve(waits, wait, was->peer, was->correlation);
+    return wait;
+}
+
+static struct wait *find_alias(const struct waits *waits, const struct cell *cell, uint64_t id) {
+    struct wait *wait = waits->aliases[rng_mix(id) % WAIT_ALIAS_BUCKETS];
+    while (wait && (wait->alias != id || wait->cell != cell))
+        wait = wait->next_alias;
+    return wait;
+}
+
 void wait_free(struct waits *waits, struct wait *wait) {
     assert(wait->kind != WAIT_FREE && wait->timer.place == 0);
     if (wait->kind == WAIT_SERVE) unserve(waits, wait);
+    if (wait->alias) forget_alias(waits, wait);
     if (wait->previous)
         wait->previous->next = wait->next;
     else
@@ -85,9 +127,11 @@ void wait_free(struct waits *waits, struct wait *wait) {
 
 struct wait *wait_find(const struct waits *waits, const struct cell *cell, uint64_t id) {
     uint64_t place = id & (((uint64_t)1 << PLACE_BITS) - 1);
-    if (place >= (uint64_t)waits->n_chunks * WAIT_CHUNK) return NULL;
-    struct wait *wait = &waits->chunks[place / WAIT_CHUNK]->records[place % WAIT_CHUNK];
-    return wait->id == id && wait->kind != WAIT_FREE && wait->cell == cell ? wait : NULL;
+    if (place < (uint64_t)waits->n_chunks * WAIT_CHUNK) {
+        struct wait *wait = &waits->chunks[place / WAIT_CHUNK]->records[place % WAIT_CHUNK];
+        if (wait->id == id && wait->kind != WAIT_FREE && wait->cell == cell) return wait;
+    }
+    return waits->n_aliases > 0 ? find_alias(waits, cell, id) : NULL;
 }
 
 void wait_serve(struct waits *waits, struct wait *wait, actor_handle caller, uint64_t correlation) {

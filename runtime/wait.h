@@ -15,18 +15,20 @@ enum wait_kind {
     WAIT_TIMER,
     WAIT_MONITOR,
     WAIT_LOOKUP,
-    WAIT_OPEN,    /* a child's first open */
-    WAIT_WATCH,   /* a descriptor */
-    WAIT_SERVE,   /* a deferred answer of this actor */
-    WAIT_RESTART, /* the backoff of the actor itself */
-    WAIT_GROUP,   /* the backoff of its group of children */
-    WAIT_IDLE,    /* when it may have been idle for long enough */
-    WAIT_STOP,    /* how long it may take to stop */
+    WAIT_OPEN,      /* a child's first open */
+    WAIT_WATCH,     /* a descriptor */
+    WAIT_SERVE,     /* a deferred answer of this actor */
+    WAIT_RESTART,   /* the backoff of the actor itself */
+    WAIT_GROUP,     /* the backoff of its group of children */
+    WAIT_IDLE,      /* when it may have been idle for long enough */
+    WAIT_FORWARDER, /* when what is left of an actor that moved on may go */
+    WAIT_STOP,      /* how long it may take to stop */
 };
 
 struct wait {
     struct timer timer; /* first: a timer is its wait */
     uint64_t id;
+    uint64_t alias; /* the id that others know: it came from another lane; 0 = they know `id` */
     enum wait_kind kind;
     struct cell *cell; /* borrowed */
     struct wait *next; /* of the cell */
@@ -40,9 +42,11 @@ struct wait {
     const ProtobufCMessageDescriptor *reply; /* of a call */
     actor_handle peer;                       /* called, monitored; caller of a served request */
     uint64_t correlation;                    /* of a served request */
+    actor_handle as; /* who asked, of a call made before its actor moved; 0: as it is now */
     uint64_t behalf; /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
     bool asks;       /* of a served request: calls are made on its behalf */
     struct wait *next_served;
+    struct wait *next_alias;
     int fd;
     bool cancelled;
     uint8_t flags; /* PARCEL_TRACED */
@@ -51,7 +55,17 @@ struct wait {
 };
 
 struct wait_chunk;
-enum { WAIT_CHUNK = 256, WAIT_CHUNKS_MAX = 1 << 16, WAIT_SERVED_BUCKETS = 1024 };
+enum {
+    WAIT_CHUNK = 256,
+    WAIT_CHUNKS_MAX = 1 << 16,
+    WAIT_SERVED_BUCKETS = 1024,
+    WAIT_ALIAS_BUCKETS = 64,
+};
+
+/* The id that the actor and the world know. */
+static inline uint64_t wait_name(const struct wait *wait) {
+    return wait->alias ? wait->alias : wait->id;
+}
 
 struct waits {
     struct wait_chunk **chunks; /* owned */
@@ -60,13 +74,18 @@ struct waits {
     uint32_t alive;
     uint32_t calls; /* of kind WAIT_CALL: a lane may spin while there are some */
     struct wait *served[WAIT_SERVED_BUCKETS]; /* WAIT_SERVE by caller and correlation */
+    struct wait *aliases[WAIT_ALIAS_BUCKETS]; /* those with an alias, by it */
+    uint32_t n_aliases;
+    uint32_t lane; /* ids of different lanes are different */
 };
 
-void waits_init(struct waits *waits);
+void waits_init(struct waits *waits, uint32_t lane);
 void waits_free(struct waits *waits);
 /* A zeroed record on the cell's list. Ends the process without memory: the callers promise an
  * outcome. */
 struct wait *wait_new(struct waits *waits, struct cell *cell, enum wait_kind kind);
+/* The record of an actor that came from another lane, as it was there but for its timer. */
+struct wait *wait_adopt(struct waits *waits, struct cell *cell, const struct wait *was);
 /* Also leaves the cell's list; its timer must be out. */
 void wait_free(struct waits *waits, struct wait *wait);
 /* The cell's record of this id; NULL: over, another's, or never was. */
