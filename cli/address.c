@@ -17,6 +17,18 @@ bool address_loopback(const char *address) {
            strncmp(host, "[::1]:", 6) == 0;
 }
 
+bool address_open_link(const char *list) {
+    for (const char *at = list; *at;) {
+        char one[ADDRESS_MAX];
+        at += strspn(at, ", ");
+        size_t size = strcspn(at, ", ");
+        snprintf(one, sizeof one, "%.*s", (int)size, at);
+        at += size;
+        if (!strchr(one, '@') && !address_loopback(one)) return true;
+    }
+    return false;
+}
+
 void address_listen(const char *text, bool insecure, char out[ADDRESS_MAX]) {
     const char *host = after_scheme(text);
     const char *any = insecure ? "0.0.0.0" : "127.0.0.1";

@@ -6,6 +6,7 @@
 #include "adapters/edge/json.h"
 #include "cli/address.h"
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "cli/table.h"
 #include "runtime/node.h"
 #include "schemas/sys.pb-c.h"
@@ -76,8 +77,9 @@ static void print_lanes(const SysReport *report) {
 }
 
 static void print_links(const SysReport *report) {
-    static const char *const heads[] = {"PEER",    "ADDRESS", "STATE",    ">SENT", ">RECEIVED",
-                                        ">RTT us", ">QUEUED", ">REFUSED", ">BAD",  NULL};
+    static const char *const heads[] = {"PEER",     "ADDRESS",   "STATE",   "SECURITY",
+                                        ">SENT",    ">RECEIVED", ">RTT us", ">QUEUED",
+                                        ">REFUSED", ">BAD",      NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < report->n_links; i++) {
@@ -86,12 +88,34 @@ static void print_links(const SysReport *report) {
         table_cell(&table, 0, "%s", link->name);
         table_cell(&table, 1, "%s", link->address);
         table_cell(&table, 2, "%s", link->connected ? "connected" : "lost");
-        table_cell(&table, 3, "%" PRIu64, link->sent);
-        table_cell(&table, 4, "%" PRIu64, link->received);
-        table_cell(&table, 5, "%" PRIu64, link->rtt_us);
-        table_cell(&table, 6, "%" PRIu64, link->queued_bytes);
-        table_cell(&table, 7, "%" PRIu64, link->refused);
-        table_cell(&table, 8, "%" PRIu64, link->bad_frames);
+        table_cell(&table, 3, "%s%s%s", link->security, *link->key_of ? " " : "", link->key_of);
+        table_cell(&table, 4, "%" PRIu64, link->sent);
+        table_cell(&table, 5, "%" PRIu64, link->received);
+        table_cell(&table, 6, "%" PRIu64, link->rtt_us);
+        table_cell(&table, 7, "%" PRIu64, link->queued_bytes);
+        table_cell(&table, 8, "%" PRIu64, link->refused);
+        table_cell(&table, 9, "%" PRIu64, link->bad_frames);
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static void print_refusals(const SysSecurity *security) {
+    static const char *const heads[] = {"REFUSED", "ADDRESS", "WHY", ">TIMES", "LAST", "KEY", NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < security->n_refusals; i++) {
+        const SysRefusal *refusal = security->refusals[i];
+        char when[32];
+        time_t seconds = (time_t)(refusal->last_ms / 1000);
+        strftime(when, sizeof when, "%H:%M:%S", localtime(&seconds));
+        table_row(&table);
+        table_cell(&table, 0, "%s", refusal->incoming ? "from" : "to");
+        table_cell(&table, 1, "%s", refusal->address);
+        table_cell(&table, 2, "%s", refusal->why);
+        table_cell(&table, 3, "%" PRIu64, refusal->count);
+        table_cell(&table, 4, "%s", when);
+        table_cell(&table, 5, "%s", refusal->key);
     }
     table_print(&table, stdout);
     table_reset(&table);
@@ -109,6 +133,10 @@ static void print_report(const SysReport *report, bool all) {
     print_lanes(report);
     if (report->n_links) putchar('\n');
     if (report->n_links) print_links(report);
+    if (report->security && report->security->n_refusals) {
+        putchar('\n');
+        print_refusals(report->security);
+    }
     if (report->dead_letters)
         printf("\n%" PRIu64 " dead letters, the newest:\n", report->dead_letters);
     for (size_t i = 0; i < report->n_letters; i++) {
@@ -121,11 +149,10 @@ static void print_report(const SysReport *report, bool all) {
     }
 }
 
-static int ask(const char *address, const struct args *args) {
-    struct node_options options = {
-        .name = "tool", .io_lanes = 1, .compute_lanes = 1, .blocking = 1};
+static int ask(const struct config *config, const char *address, const struct args *args) {
     struct node *node;
-    if (node_open(&options, &node) != STATUS_OK) return command_fail("%s", node_error());
+    int code = keys_open_tool(config, &node);
+    if (code != EXIT_OK) return code;
     SysAsk question = SYS_ASK__INIT;
     question.actors = true;
     char text[256] = "";
@@ -137,11 +164,11 @@ static int ask(const char *address, const struct args *args) {
                              .text_size = sizeof text};
     ProtobufCMessage *reply;
     enum status status = node_call(node, &call, &reply);
-    int code = EXIT_OK;
     if (status != STATUS_OK) {
         code = command_fail("%s: %s %s", address, status_name(status), text);
-        fputs("is the process running? --link names its link address, --data-dir its folder\n",
-              stderr);
+        if (status != STATUS_DENIED) /* of that the log has told */
+            fputs("is the process running? --link names its link address, --data-dir its folder\n",
+                  stderr);
     } else {
         if (args_on(args, "json"))
             command_print_json(reply);
@@ -162,7 +189,7 @@ static int run(const struct args *args) {
     if (!*address)
         snprintf(address, sizeof address, "ipc://%s/link.ipc",
                  config_text(config, "VECTRON_DATA_DIR"));
-    int code = ask(address, args);
+    int code = ask(config, address, args);
     config_free(config);
     return code;
 }
@@ -172,7 +199,8 @@ const struct command command_stats = {
     .arguments = "",
     .summary = "actors, lanes and links of a running process",
     .help = "  vectron stats                          the process with this data folder\n"
-            "  vectron stats --link 127.0.0.1:9191    a worker\n",
+            "  vectron stats --link 127.0.0.1:9191    a worker\n"
+            "  vectron stats --link NAME@HOST:PORT    one with keys, known by this name\n",
     .flags = flags,
     .role = ROLE_CLIENT,
     .run = run,

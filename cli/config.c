@@ -94,6 +94,54 @@ static void apply_mapped(struct config *config) {
     }
 }
 
+/* Where other processes' links are, as this role is told. */
+static bool is_link_list(const struct setting *row) {
+    return strcmp(row->name, "PD_ADDRS") == 0 || strcmp(row->name, "PLACEMENT_DRIVER") == 0;
+}
+
+static void judge_link(struct loading *loading, const struct config_value *value, bool insecure) {
+    const char *name = value->setting->name;
+    if (insecure) {
+        buffer_printf(
+            loading->warnings,
+            "%s=%s is a link without keys: anyone on the network can read it and take part "
+            "(VECTRON_INSECURE=1)\n",
+            name, value->text);
+        return;
+    }
+    buffer_printf(
+        loading->errors,
+        "%s: \"%s\" is not loopback and has no keys; `vectron admin keygen` makes them for "
+        "VECTRON_KEY_FILE and VECTRON_ALLOWED_KEYS%s, or set VECTRON_INSECURE=1\n",
+        name, value->text, is_link_list(value->setting) ? ", then write NAME@HOST:PORT" : "");
+    loading->failed = true;
+}
+
+/* Links that leave this machine have keys: those of this process, or one named in the address. */
+static void judge_links(struct loading *loading, bool insecure) {
+    struct config *config = loading->config;
+    const struct config_value *own = value_of(config, "VECTRON_KEY_FILE");
+    const struct config_value *allowed = value_of(config, "VECTRON_ALLOWED_KEYS");
+    bool keys = own && own->text && *own->text;
+    bool list = allowed && allowed->text && *allowed->text;
+    /* A tool's environment may well have the list; most tools need no link. */
+    if (own && allowed && keys != list && (keys || config->role != ROLE_CLIENT)) {
+        buffer_printf(loading->errors, "%s is set, but not %s\n",
+                      keys ? own->setting->name : allowed->setting->name,
+                      keys ? allowed->setting->name : own->setting->name);
+        loading->failed = true;
+    }
+    for (size_t i = 0; i < config->n && config->role != ROLE_CLIENT; i++) {
+        const struct config_value *value = &config->values[i];
+        const struct setting *row = value->setting;
+        if (row->kind != SETTING_EFFECTIVE || !value->text) continue;
+        bool open = row->type == SETTING_LINK ? !keys && !address_loopback(value->text)
+                    : is_link_list(row)       ? address_open_link(value->text)
+                                              : false;
+        if (open) judge_link(loading, value, insecure);
+    }
+}
+
 static void judge_listeners(struct loading *loading) {
     struct config *config = loading->config;
     const struct config_value *switched = value_of(config, "VECTRON_INSECURE");
@@ -101,7 +149,7 @@ static void judge_listeners(struct loading *loading) {
     for (size_t i = 0; i < config->n; i++) {
         const struct config_value *value = &config->values[i];
         const struct setting *row = value->setting;
-        bool listens = row->type == SETTING_LISTEN || row->type == SETTING_LINK;
+        bool listens = row->type == SETTING_LISTEN;
         if (config->role == ROLE_CLIENT || !listens || row->kind != SETTING_EFFECTIVE) continue;
         if (!value->text || address_loopback(value->text)) continue;
         if (insecure) {
@@ -117,6 +165,7 @@ static void judge_listeners(struct loading *loading) {
                       row->name, value->text);
         loading->failed = true;
     }
+    judge_links(loading, insecure);
 }
 
 /* Kubernetes gives every pod VECTRON_…_SERVICE_HOST, _PORT, _PORT_80_TCP … of its services. */

@@ -17,6 +17,7 @@
 
 #include "actors/role.h"
 #include "cli/address.h"
+#include "cli/keys.h"
 #include "cli/process_edge.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
@@ -103,6 +104,9 @@ static void set_memory(const struct process *process) {
 
 static int open_node(struct process *process) {
     const struct config *config = process->config;
+    struct keyring *keyring;
+    int code = keys_load(config, &keyring);
+    if (code != EXIT_OK) return code;
     struct node_options options = {
         .name = process->name,
         .io_lanes = (uint32_t)config_number(config, "VECTRON_IO_LANES"),
@@ -110,6 +114,8 @@ static int open_node(struct process *process) {
         .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),
         .link = *process->link ? process->link : NULL,
         .spin = config_on(config, "VECTRON_SPIN"),
+        .keyring = keyring,
+        .insecure = process->insecure,
     };
     if (node_open(&options, &process->node) == STATUS_OK) return EXIT_OK;
     return command_fail("%s", node_error());
@@ -223,7 +229,10 @@ static int serve(struct process *process, const sigset_t *signals) {
             return command_fail(
                 "an actor failed again and again (see above): the process ends, so that what started it can start it anew");
         }
-        if (number == SIGHUP && process->edge) process_edge_reload(process->edge, process->node);
+        if (number == SIGHUP) {
+            keys_reload(process->config, process->node);
+            if (process->edge) process_edge_reload(process->edge, process->node);
+        }
         if (number != SIGTERM && number != SIGINT) continue;
         fprintf(stderr, "%s: stopping\n", number == SIGTERM ? "SIGTERM" : "SIGINT");
         take_second_signal(signals);
@@ -286,7 +295,7 @@ static int run_gateway(const struct args *args) {
 
 #define SIGNALS \
     "Stops on SIGTERM or Ctrl-C after the calls under way, at once on the second. SIGHUP reads\n" \
-    "certificates again. `vectron config ROLE` shows all settings.\n"
+    "certificates and allowed keys again. `vectron config ROLE` shows all settings.\n"
 
 const struct command process_up = {
     .name = "up",

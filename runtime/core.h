@@ -15,6 +15,8 @@
 #include "runtime/table.h"
 
 struct core;
+struct link_security;
+struct rebuff;
 struct wait;
 
 /* What the core needs from below. Called on the lane given, unless said otherwise. */
@@ -51,6 +53,9 @@ struct driver {
     void (*failed)(struct core *core);
     /* The nth peer of the link, for sys; false beyond the last. On the first lane. */
     bool (*peer)(struct core *core, size_t nth, struct link_peer *out);
+    /* The same of what the link refused (link.h). NULL: there is no such thing here. */
+    void (*security)(struct core *core, struct link_security *out);
+    const struct rebuff *(*rebuff)(struct core *core, size_t nth);
 };
 
 struct dead_letter {

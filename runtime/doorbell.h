@@ -12,12 +12,18 @@
 
 struct peer;
 
-enum doorbell_kind { DOORBELL_ROUTER, DOORBELL_DEALER, DOORBELL_MONITOR };
+enum doorbell_kind {
+    DOORBELL_ROUTER,
+    DOORBELL_DEALER,
+    DOORBELL_MONITOR,  /* of a DEALER */
+    DOORBELL_LISTENER, /* the ROUTER's monitor */
+    DOORBELL_ZAP,
+};
 
 struct doorbell {
     enum doorbell_kind kind;
     void *socket;      /* borrowed; NULL: not watched */
-    struct peer *peer; /* borrowed; NULL: the ROUTER */
+    struct peer *peer; /* borrowed; NULL: one of the link itself */
     unsigned channel;  /* of the peer */
     bool listed;
     struct doorbell *next;

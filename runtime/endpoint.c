@@ -23,6 +23,35 @@ static bool well_formed(const char *address) {
            (starts(address, IPC) || starts(address, TCP));
 }
 
+/* Of a tcp address: behind the scheme and the name. */
+static const char *host_of(const char *address) {
+    const char *host = address + sizeof TCP - 1, *at = strchr(host, '@');
+    return at ? at + 1 : host;
+}
+
+bool endpoint_name(const char *address, char name[KEYRING_NAME_MAX + 1]) {
+    name[0] = 0;
+    if (!starts(address, TCP)) return true;
+    const char *from = address + sizeof TCP - 1, *host = host_of(address);
+    if (host == from) return true;
+    size_t size = (size_t)(host - from) - 1;
+    if (!keyring_name_fits(from, size)) return false;
+    memcpy(name, from, size);
+    name[size] = 0;
+    return true;
+}
+
+bool endpoint_is_tcp(const char *address) {
+    return starts(address, TCP);
+}
+
+bool endpoint_is_open(const char *address) {
+    if (!starts(address, TCP)) return false;
+    const char *host = host_of(address);
+    bool local = starts(host, "127.") || starts(host, "localhost:") || starts(host, "[::1]:");
+    return !local && strchr(host, ':'); /* without a port it is malformed */
+}
+
 /* The socket's path; NULL for tcp, for a wildcard, and for Linux's abstract names, which have no
  * file. */
 static const char *file_of(const char *address) {
@@ -88,5 +117,10 @@ enum status endpoint_connect(void *socket, const char *address) {
     if (!well_formed(address)) return STATUS_INVALID;
     int ipv6 = strchr(address, '[') != NULL;
     zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof ipv6);
-    return zmq_connect(socket, address) == 0 ? STATUS_OK : status_of(zmq_errno());
+    char plain[ENDPOINT_MAX + 1];
+    if (starts(address, TCP))
+        snprintf(plain, sizeof plain, "%s%s", TCP, host_of(address));
+    else
+        snprintf(plain, sizeof plain, "%s", address);
+    return zmq_connect(socket, plain) == 0 ? STATUS_OK : status_of(zmq_errno());
 }

@@ -344,13 +344,17 @@ void link_tick(struct link *link) {
 /* --- life --- */
 
 static enum status open_router(struct link *link, const char *address) {
+    char bound[ENDPOINT_MAX + 1];
     link->router = zmq_socket(link->self.zmq_context, ZMQ_ROUTER);
     if (!link->router) return STATUS_NO_MEMORY;
     peer_configure(link->router);
     int mandatory = 1; /* else what cannot be delivered vanishes */
     zmq_setsockopt(link->router, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
-    enum status s = endpoint_bind(link->router, address, link->address, sizeof link->address);
+    enum status s = guard_listen(&link->guard, link->router, address);
+    if (s == STATUS_OK) s = guard_watch(&link->guard, link->router);
+    if (s == STATUS_OK) s = endpoint_bind(link->router, address, bound, sizeof bound);
     if (s != STATUS_OK) return s;
+    guard_address(&link->guard, bound, link->address);
     link->router_bell = (struct doorbell){.kind = DOORBELL_ROUTER, .socket = link->router};
     return doorbell_add(&link->bells, &link->router_bell);
 }
@@ -358,13 +362,17 @@ static enum status open_router(struct link *link, const char *address) {
 enum status
 link_open(const struct link_options *options, const struct link_host *host, struct link **out) {
     struct link *link = mem_zero(1, sizeof *link);
-    if (!link) return STATUS_NO_MEMORY;
+    if (!link) {
+        keyring_free(options->keyring);
+        return STATUS_NO_MEMORY;
+    }
     link->host = *host;
     size_t size = strnlen(options->name, FRAME_NAME_MAX + 1);
     if (size > FRAME_NAME_MAX) size = text_cut(options->name, FRAME_NAME_MAX);
     memcpy(link->name, options->name, size);
     link->self = (struct peer_self){
         .zmq_context = options->zmq_context,
+        .guard = &link->guard,
         .name = link->name,
         .incarnation = options->incarnation,
         .link = link->address,
@@ -373,10 +381,19 @@ link_open(const struct link_options *options, const struct link_host *host, stru
     link->tick_us = link_now(link);
     enum status s = doorbells_open(&link->bells);
     if (s != STATUS_OK) {
+        keyring_free(options->keyring);
         mem_free(link);
         return s;
     }
-    if (options->address) s = open_router(link, options->address);
+    link->guard = (struct guard){
+        .zmq_context = options->zmq_context,
+        .bells = &link->bells,
+        .insecure = options->insecure,
+        .tell = host->alarm,
+        .node = host->node,
+    };
+    s = guard_open(&link->guard, options->keyring);
+    if (s == STATUS_OK && options->address) s = open_router(link, options->address);
     if (s != STATUS_OK) {
         link_close(link);
         return s;
@@ -398,13 +415,25 @@ void link_close(struct link *link) {
     link_lookups_free(link);
     route_clear(&link->routes);
     doorbell_remove(&link->bells, &link->router_bell);
-    if (link->router) zmq_close(link->router);
+    if (link->router) {
+        zmq_socket_monitor(link->router, NULL, 0); /* as in peer_disconnect */
+        zmq_close(link->router);
+    }
+    guard_close(&link->guard);
     doorbells_close(&link->bells);
     mem_free(link);
 }
 
 const char *link_address(const struct link *link) {
     return link->address;
+}
+
+static void add_failures(const struct rebuffs *rebuffs, struct link_peer *out) {
+    const struct rebuff *last = rebuffs_last(rebuffs, false, out->address);
+    if (!last) return;
+    out->failures = rebuffs_count(rebuffs, false, out->address);
+    out->failed_us = last->last_us;
+    out->failure = rebuff_cause_name(last->cause);
 }
 
 bool link_peer(const struct link *link, size_t nth, struct link_peer *out) {
@@ -425,9 +454,40 @@ bool link_peer(const struct link *link, size_t nth, struct link_peer *out) {
         .refused = peer->refused,
         .bad_frames = peer->bad_frames,
         .connected = peer->state == PEER_OPEN,
+        .curve = peer->key[0] != 0,
         .opened = peer->opened,
     };
     memcpy(out->name, peer->name, sizeof peer->name);
     memcpy(out->address, peer->address, sizeof peer->address);
+    const char *node = peer->key[0] ? keyring_who(link->guard.keyring, peer->key) : NULL;
+    if (node) snprintf(out->node, sizeof out->node, "%s", node);
+    if (peer->opened) add_failures(&link->guard.rebuffs, out);
     return true;
+}
+
+void link_security(const struct link *link, struct link_security *out) {
+    const struct guard *guard = &link->guard;
+    *out = (struct link_security){
+        .listens = link->router,
+        .curve = guard->curve,
+        .allowed_keys = guard->keyring ? keyring_count(guard->keyring) : 0,
+        .refused_incoming = guard->rebuffs.incoming,
+        .refused_outgoing = guard->rebuffs.outgoing,
+    };
+    if (guard->keyring) snprintf(out->node, sizeof out->node, "%s", keyring_name(guard->keyring));
+}
+
+const struct rebuff *link_rebuff(const struct link *link, size_t nth) {
+    const struct rebuffs *rebuffs = &link->guard.rebuffs;
+    return nth < rebuffs->n ? &rebuffs->rows[nth] : NULL;
+}
+
+void link_renew_keys(struct link *link, struct keyring *keyring) {
+    guard_renew(&link->guard, keyring);
+    link_enter(link);
+    for (struct peer *peer = link->peers; peer; peer = peer->next) {
+        if (!guard_allows(&link->guard, peer->key))
+            link_fail(link, peer, "your key is not allowed here any more");
+    }
+    link_leave(link);
 }

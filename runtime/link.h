@@ -33,7 +33,9 @@ enum {
     LINK_LINGER_MS = 200,
 };
 
+struct keyring;
 struct link;
+struct rebuff;
 
 /* What the link needs from its node. Called on the owning lane. */
 struct link_host {
@@ -51,6 +53,9 @@ struct link_host {
     /* Answer of link_lookup: handle with the peer number in it, or a failure. */
     void (*found)(void *node, uint64_t token, enum status status, actor_handle handle);
     uint64_t (*now_us)(void *node);
+    /* A connection was refused, here or there: words for people. Now and then (rebuff.h). May be
+     * NULL. */
+    void (*alarm)(void *node, const char *words);
 };
 
 struct link_options {
@@ -59,16 +64,20 @@ struct link_options {
      * free one), "ipc:///run/vectron/pd.sock" (its folder is made, 0700, when it is not there; the
      * socket is for this user only). */
     const char *address;
-    const char *name;     /* of the node, told in the hello; cut at 63 bytes */
-    uint64_t incarnation; /* random, of this process's life */
+    const char *name;        /* of the node, told in the hello; cut at 63 bytes */
+    uint64_t incarnation;    /* random, of this process's life */
+    struct keyring *keyring; /* taken, also by a failure; NULL: plain links only */
+    bool insecure;           /* plain links may leave this machine */
 };
-/* INVALID: the address is malformed; EXISTS: it is in use; IO: not ours to bind; NO_MEMORY. */
+/* INVALID: the address is malformed; EXISTS: it is in use, or the context has another ZAP handler;
+ * IO: not ours to bind; DENIED: it would be open to the network, without keys; NO_MEMORY. */
 MUST_USE enum status
 link_open(const struct link_options *options, const struct link_host *host, struct link **out);
 /* Says goodbye to the peers; what was flushed has LINK_LINGER_MS to leave. Calls host.refuse for
  * what was not, nothing else. NULL is fine. */
 void link_close(struct link *link);
-/* With the port that was picked; "" when there is none. */
+/* As peers write it: with the port that was picked, and with this node's name when CURVE is
+ * wanted; "" when there is none. */
 const char *link_address(const struct link *link);
 
 /* The one descriptor to watch for reading (level triggered, the same for the link's life): an epoll
@@ -83,7 +92,8 @@ void link_send(struct link *link, struct parcel *parcel);
 void link_flush(struct link *link);
 /* Finds `name` at `address`, connecting when needed; host.found is called once, later, not from
  * within this call (but for NO_MEMORY). NOT_FOUND; LOST_PEER: nobody was there within LINK_REACH_MS
- * or the deadline, or the connection broke; EXPIRED: the peer is there but did not answer in time;
+ * or the deadline, or the connection broke; DENIED: it, or we, refused for want of the right
+ * keys; EXPIRED: the peer is there but did not answer in time;
  * INVALID: address or name; NO_MEMORY; BUSY: too many peers. deadline_us on host.now_us's clock. */
 void link_lookup(
     struct link *link, const char *address, const char *name, uint64_t token, uint64_t deadline_us);
@@ -105,8 +115,28 @@ struct link_peer {
     uint64_t refused, bad_frames;
     bool connected; /* hellos are exchanged */
     bool opened;    /* by us; else by the peer */
+    bool curve;
+    char node[64];       /* whose key it has, "" on a plain connection */
+    uint64_t failures;   /* connections to its address that were refused (of those opened here) */
+    uint64_t failed_us;  /* the last one */
+    const char *failure; /* why; NULL: none */
 };
 /* The nth peer, for sys. False beyond the last. */
 bool link_peer(const struct link *link, size_t nth, struct link_peer *out);
+
+/* The keys that are allowed from now on (taken); peers with another one are cut. The own key stays
+ * as it is. Without effect on a link that was opened without keys. */
+void link_renew_keys(struct link *link, struct keyring *keyring);
+
+struct link_security {
+    bool listens;
+    bool curve;    /* the listener wants it */
+    char node[64]; /* our name; "" without keys */
+    size_t allowed_keys;
+    uint64_t refused_incoming, refused_outgoing; /* connections */
+};
+void link_security(const struct link *link, struct link_security *out);
+/* The nth row of what was refused, for sys; NULL beyond the last. Borrowed until the next call. */
+const struct rebuff *link_rebuff(const struct link *link, size_t nth);
 
 #endif

@@ -32,18 +32,20 @@ static void turn_away(struct link *link, zmq_msg_t *id, const char *text) {
 }
 
 /* The peer whose other connection said hello before. */
-static struct peer *half_of(const struct link *link, const struct frame *hello, unsigned i) {
+static struct peer *
+half_of(const struct link *link, const struct frame *hello, unsigned i, const char *key) {
     struct peer *peer = link->peers;
     for (; peer; peer = peer->next) {
         bool same = !peer->opened && !peer->single && peer->session == hello->session &&
-                    peer->incarnation == hello->incarnation;
+                    peer->incarnation == hello->incarnation && strcmp(peer->key, key) == 0;
         if (same && peer->state == PEER_OPEN && !peer->channels[i].socket) return peer;
     }
     return NULL;
 }
 
-static struct peer *welcome(struct link *link, const struct frame *hello, unsigned i) {
-    struct peer *peer = hello->class == FRAME_BOTH ? NULL : half_of(link, hello, i);
+static struct peer *
+welcome(struct link *link, const struct frame *hello, unsigned i, const char *key) {
+    struct peer *peer = hello->class == FRAME_BOTH ? NULL : half_of(link, hello, i, key);
     if (peer) return peer;
     peer = link_new_peer(link);
     if (!peer) return NULL;
@@ -54,20 +56,27 @@ static struct peer *welcome(struct link *link, const struct frame *hello, unsign
     peer->incarnation = hello->incarnation;
     memcpy(peer->name, hello->text, sizeof peer->name);
     memcpy(peer->address, hello->link, sizeof peer->address);
+    memcpy(peer->key, key, sizeof peer->key);
     for (unsigned c = 0; c < PEER_CHANNELS; c++)
         peer->channels[c].heard_us = link_now(link);
     return peer;
 }
 
 /* The first frame of a connection that somebody opened. */
-static void accept_hello(struct link *link, zmq_msg_t *id, const struct frame *hello) {
+static void
+accept_hello(struct link *link, zmq_msg_t *id, zmq_msg_t *bytes, const struct frame *hello) {
+    char key[KEY_TEXT + 1];
+    if (!guard_admits(&link->guard, bytes, key)) {
+        turn_away(link, id, "hello: your key is not allowed here");
+        return;
+    }
     if (hello->version != FRAME_VERSION) {
         turn_away(link, id, "hello: version 1 is spoken here");
         return;
     }
     struct route *route = route_add(&link->routes, zmq_msg_data(id), zmq_msg_size(id));
     unsigned i = hello->class == FRAME_DATA ? PEER_DATA : PEER_CONTROL;
-    struct peer *peer = route ? welcome(link, hello, i) : NULL;
+    struct peer *peer = route ? welcome(link, hello, i, key) : NULL;
     if (!peer) {
         route_remove(&link->routes, route);
         turn_away(link, id, "hello: too many peers");
@@ -195,7 +204,7 @@ static void on_stranger(struct link *link, zmq_msg_t *id, zmq_msg_t *bytes) {
     if (frame_read(zmq_msg_data(bytes), zmq_msg_size(bytes), &frame, NULL) != STATUS_OK) {
         link->bad_frames++;
     } else if (frame.kind == FRAME_HELLO) {
-        accept_hello(link, id, &frame);
+        accept_hello(link, id, bytes, &frame);
     } else if (frame.kind != FRAME_BYE) {
         turn_away(link, id, "say hello first");
     }
@@ -267,13 +276,20 @@ static bool read_dealer(struct link *link, struct doorbell *bell, unsigned *budg
     return empty || peer->state == PEER_DEAD || peer->broken;
 }
 
+/* A failed handshake comes before the end of its connection: the first that is read counts, of both
+ * channels. */
 static void read_monitor(struct link *link, struct doorbell *bell) {
     struct peer *peer = bell->peer;
-    if (!peer_monitor_read(bell->socket) || peer->state == PEER_DEAD) return;
-    if (peer->state == PEER_CONNECTING)
-        link_attempt_failed(link, peer);
-    else
-        link_fail(link, peer, NULL);
+    struct guard_event event;
+    while (guard_event(bell->socket, &event)) {
+        if (peer->state == PEER_DEAD || peer->broken) continue;
+        struct guard_attempt attempt = {NULL, peer->address, 0, link_now(link)};
+        if (guard_failed(&link->guard, &event, &attempt, peer->key)) peer->denied = true;
+        if (peer->state == PEER_CONNECTING)
+            link_attempt_failed(link, peer);
+        else
+            link_fail(link, peer, NULL);
+    }
 }
 
 bool link_read(struct link *link, struct doorbell *bell, unsigned *budget) {
@@ -285,6 +301,11 @@ bool link_read(struct link *link, struct doorbell *bell, unsigned *budget) {
     case DOORBELL_MONITOR:
         read_monitor(link, bell);
         return true;
+    case DOORBELL_LISTENER:
+        guard_look(&link->guard, link_now(link));
+        return true;
+    case DOORBELL_ZAP:
+        return guard_zap(&link->guard, link_now(link));
     }
     return true;
 }

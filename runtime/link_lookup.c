@@ -66,7 +66,9 @@ static uint64_t last_moment(const struct lookup *lookup, enum status *status) {
         *status = lookup->failure;
         return 0;
     }
-    *status = lookup->asked ? STATUS_EXPIRED : STATUS_LOST_PEER;
+    *status = lookup->asked          ? STATUS_EXPIRED
+              : lookup->peer->denied ? STATUS_DENIED
+                                     : STATUS_LOST_PEER;
     uint64_t patience = lookup->begun_us + (uint64_t)LINK_REACH_MS * 1000;
     bool waits_for_peer = !lookup->asked && patience < lookup->deadline_us;
     return waits_for_peer ? patience : lookup->deadline_us;

@@ -29,6 +29,7 @@ struct link {
     void *router;                   /* owned; NULL: only outgoing */
     struct doorbell router_bell;
     struct doorbells bells;
+    struct guard guard;
     struct route_table routes;
     struct peer *peers; /* owned, all of them */
     size_t n_peers;

@@ -17,6 +17,7 @@
 #include "runtime/assert.h"
 #include "runtime/door.h"
 #include "runtime/host.h"
+#include "runtime/keyring.h"
 #include "runtime/log.h"
 #include "runtime/machine.h"
 #include "runtime/memory.h"
@@ -143,6 +144,14 @@ static bool peer(struct core *core, size_t nth, struct link_peer *out) {
     return relay_peer(node_of(core)->relay, nth, out);
 }
 
+static void security(struct core *core, struct link_security *out) {
+    relay_security(node_of(core)->relay, out);
+}
+
+static const struct rebuff *rebuff(struct core *core, size_t nth) {
+    return relay_rebuff(node_of(core)->relay, nth);
+}
+
 static const struct driver real_driver = {
     .now_us = now_us,
     .lane_clocks = true,
@@ -162,6 +171,8 @@ static const struct driver real_driver = {
     .stopped = stopped,
     .failed = failed,
     .peer = peer,
+    .security = security,
+    .rebuff = rebuff,
 };
 
 /* --- open
@@ -245,9 +256,22 @@ static enum status start_threads(struct node *node) {
     return STATUS_OK;
 }
 
+static void explain_link(enum status status, const struct node_options *options) {
+    explain(status, options->link ? options->link : "link");
+    if (status != STATUS_DENIED) return;
+    snprintf(error_words, sizeof error_words,
+             "%s is open to the network, and has no keys: `vectron admin keygen` makes them for "
+             "VECTRON_KEY_FILE and VECTRON_ALLOWED_KEYS; or VECTRON_INSECURE=1",
+             options->link);
+}
+
 enum status node_open(const struct node_options *options, struct node **out) {
+    struct keyring *keyring = options->keyring; /* owned until the relay has it */
     struct node *node = mem_zero(1, sizeof *node);
-    if (!node) return explain(STATUS_NO_MEMORY, "node");
+    if (!node) {
+        keyring_free(keyring);
+        return explain(STATUS_NO_MEMORY, "node");
+    }
     enum status s = STATUS_NO_MEMORY;
     error_words[0] = '\0';
     sem_init(&node->stop_asked, 0, 0);
@@ -262,12 +286,12 @@ enum status node_open(const struct node_options *options, struct node **out) {
     raise_limits(node);
     s = open_core(node, options);
     if (s == STATUS_OK) s = open_workers(node);
-    if (s != STATUS_OK) goto fail;
-    s = relay_open(node, options->link, &node->relay);
-    if (s != STATUS_OK) {
-        explain(s, options->link ? options->link : "link");
-        goto fail;
+    if (s == STATUS_OK) {
+        s = relay_open(node, options, &node->relay);
+        keyring = NULL; /* taken */
+        if (s != STATUS_OK) explain_link(s, options);
     }
+    if (s != STATUS_OK) goto fail;
     s = blocking_open(&node->blocking, node,
                       options->blocking ? options->blocking : BLOCKING_DEFAULT);
     if (s == STATUS_OK) s = start_threads(node);
@@ -275,6 +299,7 @@ enum status node_open(const struct node_options *options, struct node **out) {
     *out = node;
     return STATUS_OK;
 fail:
+    keyring_free(keyring);
     node_close(node);
     return s;
 }

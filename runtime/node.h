@@ -9,6 +9,7 @@
 
 #include "runtime/turn.h"
 
+struct keyring;
 struct node;
 
 struct node_options {
@@ -27,9 +28,13 @@ struct node_options {
                                 thread); 0 = 60,000 */
     double sample_ratio;     /* 0 to 1: of traces that begin here */
     uint64_t slow_us;        /* traces of requests that took longer are kept; 0: above the p99 */
+    struct keyring *keyring; /* who it is on its links and whom it lets in (keyring.h); taken, also
+                                by a failure. NULL: plain links */
+    bool insecure;           /* plain links may leave this machine */
     bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
 };
-/* INVALID (says what on stderr through node_error), IO (address in use …), NO_MEMORY. */
+/* INVALID, IO, EXISTS (address in use …), DENIED (a link open to the network without keys),
+ * NO_MEMORY: node_error has words. */
 MUST_USE enum status node_open(const struct node_options *options, struct node **out);
 const char *node_error(void);
 /* Stops actors in reverse order of spawning, joins the threads, frees everything. NULL is fine. */
@@ -72,6 +77,9 @@ void node_run(struct node *node, turn_fn run, void *context);
 
 /* The address peers use, with the port that was picked; "" when there is none. */
 const char *node_link(const struct node *node);
+/* The keys that are allowed from now on (taken); peers with another one are cut. The node's own key
+ * stays. Waits until it is so. */
+void node_renew_keys(struct node *node, struct keyring *keyring);
 /* The node's ZeroMQ context: foreign sockets may connect to inproc mailboxes through it. */
 void *node_zmq_context(struct node *node);
 

@@ -9,6 +9,7 @@
 #include "runtime/host.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
+#include "runtime/relay.h"
 #include "runtime/turn_state.h"
 
 enum { WORDS_MAX = 512, CALL_DEFAULT_MS = 10 * 1000 };
@@ -236,4 +237,24 @@ enum status node_call(struct node *node, const struct node_call *call, ProtobufC
     else
         node_reply_free(calling.reply);
     return calling.status;
+}
+
+/* --- keys
+ * ------------------------------------------------------------------------------------------- */
+
+struct renewal {
+    struct relay *relay;
+    struct keyring *keyring; /* the relay's once it ran */
+};
+
+/* The root is on the link's lane. */
+static void renew_now(void *self, void *context, struct turn *turn) {
+    (void)self, (void)turn;
+    const struct renewal *renewal = context;
+    relay_renew_keys(renewal->relay, renewal->keyring);
+}
+
+void node_renew_keys(struct node *node, struct keyring *keyring) {
+    struct renewal renewal = {node->relay, keyring};
+    node_run(node, renew_now, &renewal);
 }

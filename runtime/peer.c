@@ -55,13 +55,7 @@ static void *new_dealer(void *zmq_context) {
 static void *new_monitor(const struct peer *peer, unsigned i, void *zmq_context) {
     char name[64];
     snprintf(name, sizeof name, "inproc://link-monitor-%" PRIx64 "-%u", peer->session, i);
-    if (zmq_socket_monitor(peer->channels[i].socket, name, MONITORED) != 0) return NULL;
-    void *socket = zmq_socket(zmq_context, ZMQ_PAIR);
-    if (!socket) return NULL;
-    set(socket, ZMQ_LINGER, 0);
-    if (zmq_connect(socket, name) == 0) return socket;
-    zmq_close(socket);
-    return NULL;
+    return guard_monitor(zmq_context, peer->channels[i].socket, name, MONITORED);
 }
 
 static enum status connect_channel(struct peer *peer,
@@ -71,11 +65,15 @@ static enum status connect_channel(struct peer *peer,
     struct channel *channel = &peer->channels[i];
     channel->socket = new_dealer(self->zmq_context);
     if (!channel->socket) return STATUS_NO_MEMORY;
+    struct guard_attempt attempt = {channel->socket, peer->address, peer->attempts,
+                                    peer->attempt_us};
+    enum status s = guard_connect(self->guard, &attempt, peer->key);
+    if (s != STATUS_OK) return s;
     void *monitor = new_monitor(peer, i, self->zmq_context);
     if (!monitor) return STATUS_NO_MEMORY;
     peer->monitors[i] = (struct doorbell){DOORBELL_MONITOR, monitor, peer, i, false, NULL};
     peer->dealers[i] = (struct doorbell){DOORBELL_DEALER, channel->socket, peer, i, false, NULL};
-    enum status s = endpoint_connect(channel->socket, peer->address);
+    s = endpoint_connect(channel->socket, peer->address);
     if (s == STATUS_OK) s = doorbell_add(bells, &peer->monitors[i]);
     if (s == STATUS_OK) s = doorbell_add(bells, &peer->dealers[i]);
     if (s != STATUS_OK) return s;
@@ -96,6 +94,7 @@ enum status peer_connect(struct peer *peer,
                          uint64_t now_us) {
     peer->broken = false;
     peer->attempt_us = now_us;
+    peer->attempts++;
     if (getrandom(&peer->session, sizeof peer->session, 0) != sizeof peer->session)
         return STATUS_IO;
     for (unsigned i = 0; i < PEER_CHANNELS; i++) {
@@ -122,16 +121,4 @@ void peer_disconnect(struct peer *peer, struct doorbells *bells, const struct li
         channel->socket = NULL;
         channel->greeted = false;
     }
-}
-
-/* An event is two frames: number and value, then the address. All that we asked for mean the same.
- */
-bool peer_monitor_read(void *monitor) {
-    bool gone = false;
-    zmq_msg_t part;
-    zmq_msg_init(&part);
-    while (zmq_msg_recv(&part, monitor, ZMQ_DONTWAIT) >= 0)
-        gone = true;
-    zmq_msg_close(&part);
-    return gone;
 }

@@ -11,6 +11,7 @@
 #include "runtime/channel.h"
 #include "runtime/doorbell.h"
 #include "runtime/endpoint.h"
+#include "runtime/guard.h"
 
 enum peer_state { PEER_CONNECTING, PEER_OPEN, PEER_DEAD };
 enum { PEER_CONTROL, PEER_DATA, PEER_CHANNELS };
@@ -34,7 +35,10 @@ struct peer {
     bool broken;         /* this attempt failed; its sockets wait to be closed */
     uint64_t attempt_us; /* when the attempt began; when broken: when the next one may */
     uint64_t pause_us;   /* before the next attempt */
-    uint64_t received;   /* messages */
+    unsigned attempts;
+    bool denied;            /* an attempt failed for want of the right keys */
+    char key[KEY_TEXT + 1]; /* the peer's, "" on a plain connection */
+    uint64_t received;      /* messages */
     uint64_t received_bytes;
     uint64_t rtt_us;
     uint64_t refused;
@@ -42,9 +46,10 @@ struct peer {
     uint64_t bad_recent; /* halved every beat */
 };
 
-/* What a hello of ours says. */
+/* What a hello of ours says, and who vouches for it. */
 struct peer_self {
     void *zmq_context;
+    struct guard *guard; /* borrowed */
     const char *name;
     uint64_t incarnation;
     const char *link; /* where peers reach us, "": nobody does */
@@ -53,7 +58,8 @@ struct peer_self {
 /* By band; a single one has but one. */
 struct channel *peer_channel(struct peer *peer, enum parcel_band band);
 size_t peer_queued(const struct peer *peer);
-/* Two DEALERs with their monitors, watched, and a hello queued on each. INVALID: the address. */
+/* Two DEALERs with their monitors, watched, and a hello queued on each. INVALID: the address;
+ * DENIED: the guard does not want it. */
 MUST_USE enum status peer_connect(struct peer *peer,
                                   const struct peer_self *self,
                                   struct doorbells *bells,
@@ -62,7 +68,4 @@ MUST_USE enum status peer_connect(struct peer *peer,
 void peer_disconnect(struct peer *peer, struct doorbells *bells, const struct link_host *host);
 /* The options every socket between processes has, set before it is bound or connected. */
 void peer_configure(void *socket);
-/* A monitor's news. True: the connection is gone or did not come to be. */
-bool peer_monitor_read(void *monitor);
-
 #endif

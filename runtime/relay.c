@@ -6,7 +6,9 @@
 #include <sys/epoll.h>
 
 #include "runtime/host.h"
+#include "runtime/keyring.h"
 #include "runtime/link.h"
+#include "runtime/log.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include "runtime/turn_state.h"
@@ -74,18 +76,28 @@ static uint64_t now_us(void *host) {
     return node->core.driver->now_us(&node->core);
 }
 
+static void alarm_people(void *host, const char *words) {
+    (void)host;
+    log_error("%s", words);
+}
+
 /* --- for the lane
  * ----------------------------------------------------------------------------------- */
 
-enum status relay_open(struct node *node, const char *address, struct relay **out) {
+enum status relay_open(struct node *node, const struct node_options *given, struct relay **out) {
     struct relay *relay = mem_zero(1, sizeof *relay);
-    if (!relay) return STATUS_NO_MEMORY;
+    if (!relay) {
+        keyring_free(given->keyring);
+        return STATUS_NO_MEMORY;
+    }
     relay->node = node;
     struct link_options options = {
         .zmq_context = node->context,
-        .address = address,
+        .address = given->link,
         .name = node->core.name,
         .incarnation = rng_mix(node->core.seed),
+        .keyring = given->keyring,
+        .insecure = given->insecure,
     };
     struct link_host host = {
         .node = node,
@@ -95,6 +107,7 @@ enum status relay_open(struct node *node, const char *address, struct relay **ou
         .lost = lost,
         .found = found,
         .now_us = now_us,
+        .alarm = alarm_people,
     };
     enum status s = link_open(&options, &host, &relay->link);
     if (s == STATUS_OK)
@@ -153,4 +166,16 @@ uint64_t relay_due_us(const struct relay *relay) {
 
 bool relay_peer(const struct relay *relay, size_t nth, struct link_peer *out) {
     return link_peer(relay->link, nth, out);
+}
+
+void relay_security(const struct relay *relay, struct link_security *out) {
+    link_security(relay->link, out);
+}
+
+const struct rebuff *relay_rebuff(const struct relay *relay, size_t nth) {
+    return link_rebuff(relay->link, nth);
+}
+
+void relay_renew_keys(struct relay *relay, struct keyring *keyring) {
+    link_renew_keys(relay->link, keyring);
 }

@@ -14,6 +14,7 @@
 #include "runtime/codec.h"
 #include "runtime/link.h"
 #include "runtime/memory.h"
+#include "runtime/sys_security.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "runtime/watermark.h"
@@ -203,6 +204,11 @@ static void add_links(struct turn *turn, SysReport *report) {
         row->queued_bytes = peer.queued_bytes;
         row->refused = peer.refused;
         row->bad_frames = peer.bad_frames;
+        row->security = peer.curve ? "curve" : "plain";
+        row->key_of = turn_printf(turn, "%s", peer.node);
+        row->failures = peer.failures;
+        row->last_failure = (char *)(peer.failure ? peer.failure : "");
+        if (peer.failure) row->last_failure_ms = sys_unix_ms(turn, peer.failed_us);
         report->links[report->n_links++] = row;
     }
 }
@@ -276,6 +282,7 @@ static void finish(struct gathering *gathering, struct turn *turn) {
     report->memory_used = mark.used;
     add_lanes(turn, gathering, report);
     add_links(turn, report);
+    sys_add_security(turn, report);
     add_letters(turn, report);
     add_spans(core, report);
     turn_resolve(turn, &gathering->promise, &report->base);

@@ -37,12 +37,14 @@ def random_number():
 class Link:
     """One connection to a Vectron process, from a program with one socket."""
 
-    def __init__(self, address, name='script', timeout=5.0):
+    def __init__(self, address, name='script', timeout=5.0, secure=lambda raw: None):
+        """secure(socket) sets CURVE's keys, for a link that wants them."""
         self.timeout = timeout
         self.calls = 0
         self.inbox = []  # messages (envelope, body) that wait to be asked for
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        secure(self.socket)
         self.socket.connect(address)
         session = random_number()
         self.send([HELLO, 'vectron', 1, name, random_number(), session, 0])

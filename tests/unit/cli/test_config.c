@@ -83,7 +83,7 @@ Test(config, files_are_read_in_the_order_of_the_contract) {
     write_file("named", "VECTRON_RACK=named\nVECTRON_ZONE=named\nVECTRON_REGION=named\n");
     write_file(
         "general",
-        "VECTRON_RACK=general\nVECTRON_ZONE=general\nVECTRON_REGION=general\nPD_ADDRS=h:1\n");
+        "VECTRON_RACK=general\nVECTRON_ZONE=general\nVECTRON_REGION=general\nPD_ADDRS=pd@h:1\n");
     char named[128], general[128];
     snprintf(named, sizeof named, "WORKER_ENV_FILE=%s/named", folder);
     snprintf(general, sizeof general, "VECTRON_ENV_FILE=%s/general", folder);
@@ -91,7 +91,7 @@ Test(config, files_are_read_in_the_order_of_the_contract) {
     cr_expect_str_eq(config_text(config, "VECTRON_RACK"), "first");
     cr_expect_str_eq(config_text(config, "VECTRON_ZONE"), "named");
     cr_expect_str_eq(config_text(config, "VECTRON_REGION"), "mine");
-    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "h:1");
+    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "pd@h:1");
 
     cr_assert_eq(LOAD(ROLE_WORKER, named, general, "VECTRON_REGION=mine", "VECTRON_ENV_OVERRIDE=1"),
                  STATUS_OK);
@@ -116,11 +116,11 @@ Test(config, flags_win) {
 }
 
 Test(config, mapped_names_count_unless_the_target_is_set) {
-    cr_assert_eq(LOAD(ROLE_WORKER, "PLACEMENT_DRIVER=a:1", "PEBBLE_CACHE_MB=64"), STATUS_OK);
-    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "a:1");
+    cr_assert_eq(LOAD(ROLE_WORKER, "PLACEMENT_DRIVER=pd@a:1", "PEBBLE_CACHE_MB=64"), STATUS_OK);
+    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "pd@a:1");
     cr_expect_eq(config_number(config, "VECTRON_CACHE_MB"), 64 << 20);
-    cr_assert_eq(LOAD(ROLE_WORKER, "PLACEMENT_DRIVER=a:1", "PD_ADDRS=b:1"), STATUS_OK);
-    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "b:1");
+    cr_assert_eq(LOAD(ROLE_WORKER, "PLACEMENT_DRIVER=pd@a:1", "PD_ADDRS=pd@b:1"), STATUS_OK);
+    cr_expect_str_eq(config_text(config, "PD_ADDRS"), "pd@b:1");
 }
 
 Test(config, what_has_no_effect_is_said_once) {
@@ -155,6 +155,30 @@ Test(config, open_listeners_need_a_word) {
     cr_expect(says(&warnings, "open to the network"));
     cr_assert_eq(LOAD(ROLE_WORKER, "VECTRON_LINK=tcp://10.0.0.1:1"), STATUS_INVALID);
     cr_assert_eq(LOAD(ROLE_CLIENT, "VECTRON_LINK=10.0.0.1:1"), STATUS_OK);
+}
+
+#define KEYS "VECTRON_KEY_FILE=a.key", "VECTRON_ALLOWED_KEYS=allowed"
+Test(config, links_beyond_this_machine_need_keys) {
+    cr_assert_eq(LOAD(ROLE_WORKER, "VECTRON_LINK=tcp://10.0.0.1:1"), STATUS_INVALID);
+    cr_expect(says(&errors, "vectron admin keygen"));
+    cr_expect(says(&errors, "VECTRON_INSECURE=1"));
+    cr_assert_eq(LOAD(ROLE_WORKER, "VECTRON_LINK=tcp://10.0.0.1:1", "VECTRON_INSECURE=1"),
+                 STATUS_OK);
+    cr_expect(says(&warnings, "without keys"));
+    cr_assert_eq(LOAD(ROLE_WORKER, "VECTRON_LINK=tcp://10.0.0.1:1", KEYS), STATUS_OK);
+    cr_expect_not(says(&warnings, "VECTRON_LINK"));
+    cr_assert_eq(LOAD(ROLE_WORKER, "PD_ADDRS=127.0.0.1:1, 10.0.0.1:7001", KEYS), STATUS_INVALID);
+    cr_expect(says(&errors, "NAME@HOST:PORT"));
+    cr_assert_eq(LOAD(ROLE_WORKER, "PD_ADDRS=127.0.0.1:1,pd@10.0.0.1:7001", KEYS), STATUS_OK);
+}
+
+Test(config, keys_come_in_twos) {
+    cr_assert_eq(LOAD(ROLE_PD, "VECTRON_KEY_FILE=a.key"), STATUS_INVALID);
+    cr_expect(says(&errors, "VECTRON_KEY_FILE is set, but not VECTRON_ALLOWED_KEYS"));
+    cr_assert_eq(LOAD(ROLE_CLIENT, "VECTRON_KEY_FILE=a.key"), STATUS_INVALID);
+    cr_assert_eq(LOAD(ROLE_CLIENT, "VECTRON_ALLOWED_KEYS=a"), STATUS_OK);
+    cr_assert_eq(LOAD(ROLE_WORKER, "VECTRON_ALLOWED_KEYS=a"), STATUS_INVALID);
+    cr_expect(says(&errors, "VECTRON_ALLOWED_KEYS is set, but not VECTRON_KEY_FILE"));
 }
 
 Test(config, secrets_are_not_shown) {

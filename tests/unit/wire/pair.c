@@ -70,17 +70,31 @@ static void found(void *node, uint64_t token, enum status status, actor_handle h
     end->found[i].handle = handle;
 }
 
-void end_open(struct end *end, const char *address, const char *name, uint64_t incarnation) {
+static void alarm(void *node, const char *words) {
+    struct end *end = node;
+    end->n_alarms++;
+    size_t size = strlen(end->alarms);
+    snprintf(end->alarms + size, sizeof end->alarms - size, "%s\n", words);
+}
+
+void end_open_with(struct end *end, const struct link_options *given) {
     memset(end, 0, sizeof *end);
-    struct link_host host = {end, deliver, find, refuse, lost, found, end_now_us};
-    struct link_options options = {end_context, address, name,
-                                   incarnation ? incarnation : end_now_us(NULL)};
+    struct link_host host = {end, deliver, find, refuse, lost, found, end_now_us, alarm};
+    struct link_options options = *given;
+    const char *address = options.address;
+    if (!options.zmq_context) options.zmq_context = end_context;
+    if (!options.incarnation) options.incarnation = end_now_us(NULL);
     enum status s = STATUS_EXISTS; /* a socket closed just now is freed a moment later */
     for (unsigned i = 0; s == STATUS_EXISTS && i < 100; i++) {
         s = link_open(&options, &host, &end->link);
         if (s == STATUS_EXISTS) poll(NULL, 0, 10);
     }
     cr_assert_eq(s, STATUS_OK, "%s: %s", address, status_name(s));
+}
+
+void end_open(struct end *end, const char *address, const char *name, uint64_t incarnation) {
+    end_open_with(
+        end, &(struct link_options){.address = address, .name = name, .incarnation = incarnation});
 }
 
 void end_forget(struct end *end) {

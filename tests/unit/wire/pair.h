@@ -22,7 +22,9 @@ struct end {
     size_t n_found;
     uint16_t lost[END_FOUND];
     size_t n_lost;
-    bool discard; /* count what is delivered, do not keep it */
+    size_t n_alarms;
+    char alarms[4096]; /* a line each */
+    bool discard;      /* count what is delivered, do not keep it */
 };
 
 extern void *end_context;       /* ZeroMQ's, of the running test */
@@ -33,6 +35,8 @@ void end_tear_down(void);
 uint64_t end_now_us(void *node);
 /* The names "shard/1" … "shard/9" are actors there. incarnation 0: a random one. */
 void end_open(struct end *end, const char *address, const char *name, uint64_t incarnation);
+/* context and incarnation may be left out. */
+void end_open_with(struct end *end, const struct link_options *options);
 void end_close(struct end *end);
 void end_forget(struct end *end); /* what was delivered */
 /* The handle behind "shard/n", on that process's own scale. */

@@ -169,7 +169,9 @@ static const struct {
 } lookups[] = {
     {"tcp://127.0.0.1:1", "shard/1", 200000, STATUS_LOST_PEER}, /* nobody listens */
     {"ipc:///tmp/vectron-no-such-folder/x", "shard/1", 200000, STATUS_LOST_PEER},
-    {"tcp://10.255.255.1:9", "shard/1", 200000, STATUS_LOST_PEER}, /* nobody answers */
+    {"tcp://10.255.255.1:9", "shard/1", 200000, STATUS_DENIED}, /* a network, without keys */
+    {"tcp://a@127.0.0.1:9", "shard/1", 200000, STATUS_DENIED},  /* a node, without keys */
+    {"tcp://a b@127.0.0.1:9", "shard/1", 200000, STATUS_INVALID},
     {"gopher://x", "shard/1", 200000, STATUS_INVALID},
     {"", "shard/1", 200000, STATUS_INVALID},
     {"tcp://127.0.0.1", "shard/1", 200000, STATUS_INVALID},
@@ -193,6 +195,13 @@ Test(link, fails_lookups_that_cannot_succeed) {
     end_pump(&here, NULL, 100, NULL);
     cr_expect_not(link_peer(here.link, 0, &peer), "peers nobody asks for are forgotten");
     cr_expect_eq(here.n_lost, 0, "they were never there");
+}
+
+Test(link, gives_up_on_an_address_where_nobody_answers) {
+    end_open_with(&here, &(struct link_options){.name = "gateway", .insecure = true});
+    link_lookup(here.link, "tcp://10.255.255.1:9", "shard/1", 1, end_now_us(NULL) + 200000);
+    cr_assert(end_pump(&here, NULL, 2000, here_found));
+    cr_expect_eq(here.found[0].status, STATUS_LOST_PEER);
 }
 
 /* Processes start in any order: a lookup waits for its peer to come up. */
@@ -535,6 +544,7 @@ Test(link, does_not_take_an_address_over) {
     cr_expect_eq(open_status(link_address(here.link)), STATUS_EXISTS);
     cr_expect_eq(open_status("tcp://nonsense"), STATUS_INVALID);
     cr_expect_eq(open_status("http://127.0.0.1:80"), STATUS_INVALID);
+    cr_expect_eq(open_status("tcp://0.0.0.0:*"), STATUS_DENIED);
     cr_expect_eq(open_status("ipc:///proc/none/x.sock"), STATUS_IO);
 }
 
