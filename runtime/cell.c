@@ -335,6 +335,7 @@ static bool sheds(struct cell *cell, const struct parcel *parcel) {
 static void request_turn(struct cell *cell, struct parcel *parcel) {
     struct lane *lane = cell->lane;
     cell->stats->received++;
+    credit_owe(cell->core, lane, cell, parcel);
     if (lane->now_us >= parcel->envelope.deadline_us) { /* NO_DEADLINE is never reached */
         cell->stats->expired++;
         trace_dead(cell, parcel->envelope.op, STATUS_EXPIRED);
@@ -390,6 +391,7 @@ static void run_batch(struct cell *cell) {
         if (lane->now_us >= until) break;
     }
     if (cell->mailbox.depth > 0) lane_ready(lane, cell);
+    if (cell->debts) credit_settle(cell);
     if (cell->passive) cell->passive->used_us = lane->now_us;
 }
 

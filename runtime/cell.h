@@ -54,6 +54,7 @@ struct trap {
 enum drain { DRAIN_NOT, DRAIN_RUNS, DRAIN_OVER };
 
 struct group;
+struct debt;
 struct passive;
 struct shed;
 
@@ -92,6 +93,7 @@ struct cell {
     struct group *group; /* owned; NULL: every child restarts by itself */
     struct trap trap;
     struct passive *passive;   /* owned; NULL: its state is never put away */
+    struct debt *debts;        /* owned; credits it owes to other processes (runtime/credit.h) */
     struct shed *shed;         /* owned; NULL: only a full mailbox refuses */
     struct actor_stats *stats; /* owned unless light */
     void *socket;              /* the driver's mailbox socket, or NULL */

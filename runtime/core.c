@@ -112,6 +112,7 @@ void core_refuse_as(struct core *core,
                     const struct refusal *refusal) {
     struct work work;
     struct seek seek;
+    credit_owe(core, from, NULL, parcel);
     switch (parcel->envelope.kind) {
     case PARCEL_CALL:
         span_refused(from, parcel, refusal->reason);
@@ -244,6 +245,7 @@ void core_close(struct core *core) {
     for (uint32_t i = 0; core->lanes && i < core->n_lanes; i++)
         lane_free(&core->lanes[i]);
     mem_free(core->lanes);
+    credits_free(&core->credits);
     registry_close(&core->registry);
     kinds_close(&core->kinds);
     table_close(&core->table);

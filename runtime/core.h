@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "runtime/collector.h"
+#include "runtime/credit.h"
 #include "runtime/kind.h"
 #include "runtime/lane.h"
 #include "runtime/parcel.h"
@@ -83,6 +84,7 @@ struct core {
     uint32_t n_io;
     _Atomic uint32_t next_lane[2]; /* round robin a kind */
     struct table table;
+    struct credits credits; /* of the link's lane */
     struct registry registry;
     struct kinds kinds;
     struct cell *root; /* borrowed; on the first lane */

@@ -147,6 +147,8 @@ static void cancel(struct lane *lane, struct cell *cell, struct parcel *parcel) 
     struct parcel *waiting = mailbox_take_call(&cell->mailbox, asked->from, asked->correlation);
     if (waiting) {
         span_refused(lane, waiting, STATUS_CANCELLED);
+        credit_owe(lane->core, lane, cell, waiting);
+        if (cell->now != CELL_OPEN) credit_settle(cell); /* no batch will */
         parcel_free(waiting); /* its caller has the outcome CANCELLED already */
         parcel_free(parcel);
         return;

@@ -428,6 +428,11 @@ const char *link_address(const struct link *link) {
     return link->address;
 }
 
+bool link_keeps_ledger(const struct link *link, uint16_t number) {
+    const struct peer *peer = find_peer(link, number);
+    return peer && !peer->single;
+}
+
 static void add_failures(const struct rebuffs *rebuffs, struct link_peer *out) {
     const struct rebuff *last = rebuffs_last(rebuffs, false, out->address);
     if (!last) return;

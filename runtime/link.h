@@ -103,6 +103,10 @@ uint64_t link_due(const struct link *link);
 /* Heartbeats, timeouts, retries. */
 void link_tick(struct link *link);
 
+/* Whether this peer keeps credits (runtime/credit.h): it has two connections, as Vectron processes
+ * do; foreign programs have one. False when it is not open. */
+bool link_keeps_ledger(const struct link *link, uint16_t number);
+
 struct link_peer {
     uint16_t number;
     char name[64];

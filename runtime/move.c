@@ -47,6 +47,7 @@ static const struct actor_type forwarder_types[] = {
 /* Between supervisor and child the incarnation is left open. */
 static void pass_on(struct cell *cell, struct parcel *parcel) {
     const struct forwarder *forwarder = cell->sink_context;
+    credit_owe(cell->core, cell->lane, NULL, parcel); /* the account is of the old handle */
     bool any = handle_incarnation(parcel->envelope.to) == HANDLE_ANY_INCARNATION;
     parcel->envelope.to = any ? cell_any_life(forwarder->to) : forwarder->to;
     core_send(cell->core, cell->lane, parcel);
@@ -198,6 +199,7 @@ bool move_leave(struct cell *cell) {
     }
     trace_life(cell, "moves to lane %u", to->index + 1);
     core->driver->unbind(cell);
+    credit_move(cell);
     take_waits(passage);
     cell_leave_lane(cell);
     forwarder->handle = cell->handle;

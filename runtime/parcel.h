@@ -21,6 +21,7 @@ enum parcel_kind {
     PARCEL_LINK,       /* tie my life to yours */
     PARCEL_UNLINK,     /* no longer */
     PARCEL_EXIT,       /* a linked actor ended: body is Down, or Failed when it was not there */
+    PARCEL_CREDIT,     /* `correlation` more requests may go to `from` (runtime/credit.h) */
     PARCEL_WIRE_COUNT, /* the kinds above travel between processes, the ones below stay in theirs */
     PARCEL_START = PARCEL_WIRE_COUNT, /* the actor may open */
     PARCEL_STOP,                      /* supervisor → child */
@@ -63,6 +64,7 @@ struct envelope {
 };
 enum {
     PARCEL_TRACED = 1,      /* sampled: every process keeps the trace */
+    PARCEL_OWES = 0x40,     /* its sender's process gets a credit for it; never on the wire */
     PARCEL_RESERVED = 0x80, /* in a mailbox: not counted against its bound; never on the wire */
     PARCEL_INLINE = 128,
     PARCEL_PAGE = 4096,

@@ -30,6 +30,11 @@ static struct lane *first_lane(struct node *node) {
 static void deliver(void *host, struct parcel *parcel) {
     struct node *node = host;
     struct envelope *envelope = &parcel->envelope;
+    if (envelope->kind == PARCEL_CREDIT) {
+        credit_take(&node->core, parcel);
+        return;
+    }
+    if (link_keeps_ledger(node->relay->link, handle_peer(envelope->from))) credit_mark(parcel);
     if (envelope->kind == PARCEL_CALL || envelope->kind == PARCEL_CAST)
         if (envelope->band == BAND_SYSTEM) envelope->band = BAND_CONTROL;
     if (handle_peer(envelope->to) != 0 ||
@@ -51,6 +56,7 @@ static void refuse(void *host, struct parcel *parcel, enum status reason) {
 
 static void lost(void *host, uint16_t peer) {
     struct node *node = host;
+    credit_lost(&node->core, peer);
     core_lost(&node->core, first_lane(node), peer);
 }
 
@@ -84,6 +90,11 @@ static void alarm_people(void *host, const char *words) {
 /* --- for the lane
  * ----------------------------------------------------------------------------------- */
 
+static void send_unparked(struct core *core, struct parcel *parcel) {
+    struct node *node = core->host;
+    link_send(node->relay->link, parcel);
+}
+
 enum status relay_open(struct node *node, const struct node_options *given, struct relay **out) {
     struct relay *relay = mem_zero(1, sizeof *relay);
     if (!relay) {
@@ -91,6 +102,7 @@ enum status relay_open(struct node *node, const struct node_options *given, stru
         return STATUS_NO_MEMORY;
     }
     relay->node = node;
+    node->core.credits.go = send_unparked;
     struct link_options options = {
         .zmq_context = node->context,
         .address = given->link,
@@ -136,6 +148,10 @@ const char *relay_address(const struct relay *relay) {
 }
 
 void relay_send(struct relay *relay, struct parcel *parcel) {
+    struct core *core = &relay->node->core;
+    if (parcel->envelope.kind == PARCEL_CANCEL && credit_cancels(core, parcel)) return;
+    bool ledger = link_keeps_ledger(relay->link, handle_peer(parcel->envelope.to));
+    if (ledger && !credit_pays(core, parcel)) return;
     link_send(relay->link, parcel);
 }
 

@@ -146,6 +146,7 @@ static actor_handle link_to_peer(const struct cell *cell, uint16_t peer) {
 
 void cell_forget_peer(struct cell *cell, uint16_t peer) {
     actor_handle linked;
+    credit_forget(cell, peer);
     while ((linked = link_to_peer(cell, peer)))
         bond_lost(cell, linked);
     for (struct watcher **at = &cell->watchers; *at;) {
@@ -368,6 +369,7 @@ static void end_life(struct cell *cell) {
     cell->core->driver->unbind(cell);
     group_close(cell);
     passive_forget(cell);
+    credit_close(cell);
     cell->trap = (struct trap){NULL, NULL};
     cell->drain = DRAIN_NOT;
     cell->move_to = 0;

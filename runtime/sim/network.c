@@ -88,6 +88,7 @@ static void lose(struct sim_node *node, uint32_t other) {
     for (uint32_t i = 0; i < node->n_peers; i++) {
         if (node->peers[i].node != other || !node->peers[i].alive) continue;
         node->peers[i].alive = false;
+        credit_lost(&node->core, (uint16_t)(i + 1));
         core_lost(&node->core, node->core.lanes, (uint16_t)(i + 1));
     }
 }
@@ -95,7 +96,7 @@ static void lose(struct sim_node *node, uint32_t other) {
 /* --- messages
  * -------------------------------------------------------------------------------------- */
 
-void network_send(struct core *core, struct lane *from, struct parcel *parcel) {
+static void transmit(struct core *core, struct lane *from, struct parcel *parcel) {
     struct sim_node *a = core->host;
     struct sim *sim = a->sim;
     uint16_t number = handle_peer(parcel->envelope.to);
@@ -122,6 +123,16 @@ void network_send(struct core *core, struct lane *from, struct parcel *parcel) {
     add_event(sim, &event, at);
 }
 
+/* As the link's lane does it (runtime/relay.c). */
+void network_send(struct core *core, struct lane *from, struct parcel *parcel) {
+    if (parcel->envelope.kind == PARCEL_CANCEL && credit_cancels(core, parcel)) return;
+    if (credit_pays(core, parcel)) transmit(core, from, parcel);
+}
+
+void network_go(struct core *core, struct parcel *parcel) {
+    transmit(core, core->lanes, parcel);
+}
+
 static void arrive(const struct event *event) {
     struct sim_node *b = event->to;
     struct parcel *parcel = event->parcel;
@@ -132,6 +143,11 @@ static void arrive(const struct event *event) {
     actor_handle from = handle_local(parcel->envelope.from);
     parcel->envelope.from = (uint64_t)event->peer << 48 | from;
     parcel->envelope.to = handle_local(parcel->envelope.to);
+    if (parcel->envelope.kind == PARCEL_CREDIT) {
+        credit_take(&b->core, parcel);
+        return;
+    }
+    credit_mark(parcel);
     core_send(&b->core, b->core.lanes, parcel);
 }
 

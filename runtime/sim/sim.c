@@ -319,6 +319,7 @@ struct sim *sim_open(const struct sim_options *options) {
                                                });
         assert(s == STATUS_OK);
         trunks_make(node);
+        node->core.credits.go = network_go;
     }
     settle(sim);
     return sim;

@@ -77,6 +77,8 @@ void network_fire(struct sim *sim);
 void network_work(struct sim *sim, struct sim_node *node, struct parcel *parcel, uint64_t us);
 /* The driver's remote and lookup. */
 void network_send(struct core *core, struct lane *from, struct parcel *parcel);
+/* What was parked for a credit goes. */
+void network_go(struct core *core, struct parcel *parcel);
 void network_lookup(struct core *core, struct lane *from, struct parcel *parcel);
 
 #endif
