@@ -59,6 +59,7 @@ put_number(struct edge_call *call, struct headers *to, const char *name, uint64_
 /* The answer cannot even be begun. */
 static void give_up(struct edge_call *call, struct turn *turn) {
     call->answer.ended = true;
+    tracing_end(call, STATUS_INTERNAL, turn);
     call->carrier->abort(call);
     conn_touch(call->conn, turn);
 }
@@ -77,6 +78,7 @@ static bool begin(struct edge_call *call, int http, const char *type) {
     struct answer *answer = &call->answer;
     answer->status = http;
     answer->started = true;
+    if (!tracing_header(call)) return false;
     if (call->kind == CALL_GRPC) return grpc_headers(call);
     return (!type || put(call, "content-type", type)) && http_answer_headers(call);
 }
@@ -102,6 +104,7 @@ static bool events(const struct edge_call *call) {
 
 /* Tells the session; `fresh`: the headers were made just now. */
 static void pass_on(struct edge_call *call, bool fresh, struct turn *turn) {
+    if (call->answer.ended) tracing_end(call, call->outcome, turn);
     if (answer_pending(call) && call->answer.progress_us == 0)
         call->answer.progress_us = call->hub->now_us;
     if (fresh)
@@ -182,6 +185,7 @@ void answer_fail(struct edge_call *call, const struct failure *failure, struct t
     struct hub_stats *stats = &call->hub->stats;
     if (call->answer.ended) return;
     stats->calls_failed++;
+    if (call->outcome == STATUS_OK) call->outcome = STATUS_INVALID;
     if (failure->grpc == status_grpc(STATUS_BUSY)) stats->calls_refused++;
     if (call->kind == CALL_GRPC)
         grpc_end(call, failure, turn);
@@ -200,6 +204,7 @@ void answer_status(struct edge_call *call,
                    struct turn *turn) {
     struct failure failure = {status_grpc(status), status_http(status), text};
     if (!text || !*text) failure.text = status_text(status);
+    if (!call->answer.ended) call->outcome = status;
     answer_fail(call, &failure, turn);
 }
 
@@ -345,7 +350,9 @@ encode_elsewhere(struct edge_call *call, const ProtobufCMessage *response, struc
     call->job = job;
     call->stage = CALL_ENCODING;
     call->on_cancel = NULL;
+    tracing_enter(call, turn);
     call->hub->hooks->parse(call->hub, call, job, turn);
+    tracing_leave(turn);
     return true;
 }
 

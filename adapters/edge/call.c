@@ -193,6 +193,7 @@ void call_leave(struct edge_call *call, struct turn *turn) {
     bool working = works(call);
     bool answered = call->answer.ended && answer_pending(call) == 0;
     call->conn = NULL;
+    tracing_end(call, STATUS_CANCELLED, turn);
     if (!answered && call->stage != CALL_HEAD) call->hub->stats.calls_cancelled++;
     if (!working) {
         call_free(call);

@@ -128,5 +128,7 @@ void call_run(struct edge_call *call, struct turn *turn) {
         call->deadline_us = call->hub->now_us + ms * (uint64_t)1000;
     }
     call_rearm(call);
+    tracing_enter(call, turn);
     method->run(call->hub->actor, call, turn); /* the call may be freed now */
+    tracing_leave(turn);
 }

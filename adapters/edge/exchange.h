@@ -88,6 +88,10 @@ struct edge_call {
     struct headers metadata; /* of edge_call_set_header */
     const char *details;     /* base64 */
     uint32_t retry_after_ms;
+
+    struct root_span root; /* while traced */
+    bool traced;
+    enum status outcome; /* of the answer */
 };
 
 /* --- call.c: life ------------------------------------------------------------------------- */
@@ -143,6 +147,17 @@ void answer_beat(struct edge_call *call, struct turn *turn);
 /* Bytes waiting for the session, and that so many of them went. */
 size_t answer_pending(const struct edge_call *call);
 void answer_sent(struct edge_call *call, size_t size);
+
+/* --- tracing.c: the call as a span ---------------------------------------------------------- */
+/* Its method is known. Takes the client's trace, or begins one. */
+void tracing_begin(struct edge_call *call, struct turn *turn);
+/* Until tracing_leave the turn works for this call. */
+void tracing_enter(struct edge_call *call, struct turn *turn);
+void tracing_leave(struct turn *turn);
+/* "traceresponse" on the answer; false: no memory. */
+bool tracing_header(struct edge_call *call);
+/* Once; later ones are ignored. */
+void tracing_end(struct edge_call *call, enum status outcome, struct turn *turn);
 
 /* --- http.c: what only HTTP has ----------------------------------------------------------- */
 /* OPTIONS, pages, routes. */

@@ -104,7 +104,9 @@ static void hand_over(struct edge_call *call, struct edge_job *job, struct turn 
     call->job = moved;
     call->stage = CALL_PARSING;
     call_rearm(call);
+    tracing_enter(call, turn);
     call->hub->hooks->parse(call->hub, call, moved, turn);
+    tracing_leave(turn);
 }
 
 /* The message in call->body is whole. */
@@ -194,6 +196,7 @@ static void grpc_data(struct edge_call *call, const void *data, size_t size, str
 void intake_start(struct edge_call *call, struct turn *turn) {
     call->stage = CALL_BODY;
     call->began_us = call->hub->now_us;
+    tracing_begin(call, turn);
     if (call->kind == CALL_HTTP && call->match.route->body) admit_length(call, turn);
     if (call->answer.ended) return;
     if (call->entry.method->both) call->stage = CALL_RUNNING;

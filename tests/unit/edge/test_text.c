@@ -11,6 +11,7 @@
 #include "adapters/edge/proto.h"
 #include "adapters/edge/route.h"
 #include "adapters/edge/timeouts.h"
+#include "adapters/edge/traceparent.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include "runtime/watermark.h"
@@ -314,4 +315,41 @@ Test(proto, refuses_what_protobuf_c_would_bend) {
         if (rows[i].why && status != STATUS_OK) cr_expect_str_eq(why, rows[i].why);
         arena_free(&arena);
     }
+}
+
+/* The examples of the recommendation, and what its conformance tests send. */
+Test(traceparent, is_read_strictly_and_written_back) {
+    static const char good[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    static const struct {
+        const char *text;
+        bool valid, sampled;
+    } rows[] = {
+        {good, true, true},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", true, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff", true, true},
+        {"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true, true},
+        {"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes", true, true},
+        {"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.what", false, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", false, false},
+        {"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false, false},
+        {"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false, false},
+        {"00-00000000000000000000000000000000-00f067aa0ba902b7-01", false, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", false, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x", false, false},
+        {"00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false, false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01", false, false},
+        {"", false, false},
+    };
+    struct root_span root;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_eq(traceparent_read(rows[i].text, &root), rows[i].valid, "%s", rows[i].text);
+        if (rows[i].valid) cr_expect_eq(root.sampled, rows[i].sampled, "%s", rows[i].text);
+    }
+    char text[TRACEPARENT_SIZE + 1];
+    cr_assert(traceparent_read(good, &root));
+    cr_expect_eq(root.parent, 0x00f067aa0ba902b7);
+    root.span = root.parent;
+    traceparent_write(&root, text);
+    cr_expect_str_eq(text, good);
 }
