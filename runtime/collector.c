@@ -33,7 +33,7 @@ enum {
     EXPORTS_MAX = 256,     /* traces that wait for the exporter's answer */
     TELL_US = 2000000,     /* another process has this long to say yes */
     EXPORT_US = 120000000, /* the exporter tries again for this long */
-    BUSY_PART = 16,        /* a drain that took more than a 16th of a ring comes again sooner */
+    DRAIN_MAX = 4096,      /* spans read in one turn: some 100 us. Who writes more loses some */
     NAMES = 64,            /* actors whose names are remembered while a reply is written */
 };
 
@@ -322,17 +322,17 @@ static void end_recordings(struct collector *self, struct turn *turn) {
     }
 }
 
-/* Returns how much of the ring was new, in 1/BUSY_PART. */
-static uint64_t drain_lane(struct collector *self, struct writer *writer, uint32_t lane) {
+/* Reads up to about `max` records; false: there are more. */
+static bool drain_lane(struct collector *self, struct writer *writer, uint32_t lane, uint64_t max) {
     const struct ring *ring = &writer->turn->core->lanes[lane].ring;
     uint64_t words[RING_COPY][RING_WORDS];
-    uint64_t first = self->from[lane], lost = 0;
-    size_t n;
-    /* What comes while it reads is for the next time: it never runs after the writer. */
-    for (uint64_t end = ring_head(ring); self->from[lane] < end;) {
-        n = ring_read(ring, &self->from[lane], words, &lost);
+    uint64_t end = ring_head(ring), read = 0, lost = 0;
+    while (self->from[lane] < end && read < max) {
+        size_t n = ring_read(ring, &self->from[lane], words, &lost);
+        read += n;
         for (size_t i = 0; i < n; i++) {
             struct span_record one;
+            if (!self->recordings && !(words[i][0] | words[i][1])) continue; /* no trace */
             span_unpack(words[i], &one);
             traces_add(self->traces, &one, lane);
             for (struct recording *at = self->recordings; at; at = at->next)
@@ -340,30 +340,29 @@ static uint64_t drain_lane(struct collector *self, struct writer *writer, uint32
         }
     }
     atomic_fetch_add(&writer->turn->core->collected.spans_lost, lost);
-    return (self->from[lane] - first) * BUSY_PART / (ring->mask + 1);
+    return self->from[lane] >= end;
 }
 
-static bool drain(struct collector *self, struct turn *turn) {
+/* Of all lanes, at most `max` each; false: there are more. */
+static bool drain(struct collector *self, struct turn *turn, uint64_t max) {
     struct writer writer = new_writer(turn);
-    uint64_t most = 0;
+    bool all = true;
     self->turn = turn;
-    for (uint32_t i = 0; i < turn->core->n_lanes; i++) {
-        uint64_t part = drain_lane(self, &writer, i);
-        if (part > most) most = part;
-    }
+    for (uint32_t i = 0; i < turn->core->n_lanes; i++)
+        if (!drain_lane(self, &writer, i, max)) all = false;
     traces_judge(self->traces, turn_now_us(turn), false);
     end_recordings(self, turn);
     uint64_t dropped = traces_dropped(self->traces);
     atomic_fetch_add(&turn->core->collected.spans_lost, dropped - self->dropped);
     self->dropped = dropped;
     self->turn = NULL;
-    return most > 0;
+    return all;
 }
 
 static void tick(void *actor, void *context, struct turn *turn) {
     struct collector *self = actor;
-    bool busy = drain(self, turn);
-    self->period = busy ? self->options->period_min : self->period * 2;
+    bool all = drain(self, turn, DRAIN_MAX / turn->core->n_lanes);
+    self->period = all ? self->period * 2 : self->options->period_min;
     if (self->period > self->options->period_max) self->period = self->options->period_max;
     turn_timer(turn, self->period, tick, context);
 }
@@ -401,7 +400,7 @@ static int slower(const void *a, const void *b) {
 
 static enum status
 on_ask_traces(struct collector *self, const SysAskTraces *ask, struct turn *turn) {
-    drain(self, turn);
+    drain(self, turn, UINT64_MAX);
     uint32_t max = ask->max == 0 ? ROWS_DEFAULT : ask->max < ROWS_MAX ? ask->max : ROWS_MAX;
     struct writer writer = new_writer(turn);
     SysTraces *reply = turn_new(turn, SysTraces, sys_traces);
@@ -424,7 +423,7 @@ static enum status on_ask_trace(struct collector *self, const SysAskTrace *ask, 
     uint64_t id[2];
     if (!read_id(&ask->trace, id))
         return turn_fail(turn, STATUS_INVALID, "a trace id has 16 bytes");
-    drain(self, turn);
+    drain(self, turn, UINT64_MAX);
     struct trace *trace = traces_find(self->traces, id);
     SysTrace none = SYS_TRACE__INIT, *reply = &none;
     if (trace) reply = write_trace(turn, trace, false);
@@ -449,7 +448,7 @@ static enum status on_record(struct collector *self, const SysRecord *ask, struc
         return turn_fail(turn, STATUS_INVALID, "seconds are 1 to %d", RECORD_SECONDS_MAX);
     if (self->n_recordings == RECORDINGS_MAX)
         return turn_fail(turn, STATUS_BUSY, "%d recordings are under way", RECORDINGS_MAX);
-    drain(self, turn);
+    drain(self, turn, UINT64_MAX);
     struct recording *recording = mem_zero(1, sizeof *recording);
     if (!recording) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for a recording");
     recording->promise = turn_defer(turn);

@@ -267,7 +267,11 @@ const struct trace_span *traces_root(const struct trace *trace) {
 
 uint64_t trace_took_us(const struct trace *trace) {
     if (trace->root) return span_took_us(trace->root);
-    return trace->last_us - trace->first_us;
+    uint64_t end = trace->first_us;
+    for (const struct trace_span *span = trace->spans; span; span = span->next)
+        if (span->begun && span->queued_us + span_took_us(span) > end)
+            end = span->queued_us + span_took_us(span);
+    return end - trace->first_us;
 }
 
 static bool failed(uint8_t outcome) {
