@@ -100,6 +100,9 @@ static uint32_t written(const struct write *write) {
 static void reject(struct write *write, const struct lot *first, struct turn *turn) {
     struct buffer text;
     buffer_init(&text);
+    RouterUpserted some = ROUTER_UPSERTED__INIT;
+    some.points = written(write);
+    if (some.points > 0) turn_resolve_part(turn, &write->base.promise, &some.base);
     if (write->n_lots == 1) {
         buffer_printf(&text, "%s", first->words);
     } else {

@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #include "adapters/edge/payload.h"
-#include "adapters/edge/utf8.h"
 #include "runtime/poison.h"
+#include "runtime/text.h"
 
 enum { SHOWN_MAX = 64, CONSISTENCY_MAX = VECTRON__V1__CONSISTENCY__CONSISTENCY_EVENTUAL };
 
@@ -25,7 +25,8 @@ static enum status fail(struct check *check, enum status status, const char *for
 
 /* How much of a client's text an error repeats. */
 static int shown(const char *text) {
-    return (int)utf8_cut(text, strnlen(text, SHOWN_MAX + 1), SHOWN_MAX);
+    size_t size = strnlen(text, SHOWN_MAX + 1);
+    return (int)(size > SHOWN_MAX ? text_cut(text, SHOWN_MAX) : size);
 }
 
 /* --- names ----------------------------------------------------------------------------------- */

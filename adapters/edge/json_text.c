@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "adapters/edge/json_number.h"
-#include "adapters/edge/utf8.h"
 #include "runtime/poison.h"
+#include "runtime/text.h"
 
 enum { KEY_SHOWN_MAX = 32 };
 
@@ -61,7 +61,7 @@ void json_text_in_index(struct json_text *json, size_t index) {
 
 void json_text_in_key(struct json_text *json, const struct json_slice *key) {
     char step[KEY_SHOWN_MAX + 16];
-    size_t shown = utf8_cut(key->text, key->size, KEY_SHOWN_MAX);
+    size_t shown = key->size > KEY_SHOWN_MAX ? text_cut(key->text, KEY_SHOWN_MAX) : key->size;
     int n = snprintf(step, sizeof step, "[\"%.*s%s\"]%s", (int)shown, key->text,
                      shown < key->size ? "…" : "", joint(json));
     prepend(json, step, (size_t)n);
@@ -75,7 +75,7 @@ void json_text_error(const struct json_text *json, struct json_error *out) {
                  json->reason);
     else
         snprintf(out->text, sizeof out->text, "JSON: %s at byte %zu", json->reason, out->offset);
-    size_t valid = utf8_prefix(out->text, strlen(out->text));
+    size_t valid = text_prefix(out->text, strlen(out->text));
     out->text[valid] = '\0';
 }
 
@@ -157,7 +157,7 @@ static enum status pass_plain(struct json_text *json) {
         if (c == '"' || c == '\\') return STATUS_OK;
         if (c == 0) return json_text_fail(json, "strings must not contain NUL");
         if (c < 0x20) return json_text_fail(json, "control character 0x%02x in a string", c);
-        size_t length = utf8_character(json->at, (size_t)(json->end - json->at));
+        size_t length = text_character(json->at, (size_t)(json->end - json->at));
         if (length == 0) return json_text_fail(json, "string is not valid UTF-8");
         json->at += length;
     }
@@ -211,7 +211,7 @@ static enum status take_escape(struct json_text *json, char *out, size_t *size) 
     }
     uint32_t code;
     enum status s = take_unicode(json, &code);
-    if (s == STATUS_OK) *size += utf8_put(out + *size, code);
+    if (s == STATUS_OK) *size += text_put(out + *size, code);
     return s;
 }
 

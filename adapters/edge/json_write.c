@@ -11,7 +11,7 @@
 #include "adapters/edge/json_name.h"
 #include "adapters/edge/json_number.h"
 #include "adapters/edge/json_value.h"
-#include "adapters/edge/utf8.h"
+#include "runtime/text.h"
 #include "runtime/poison.h"
 
 static void put(struct buffer *out, char c) {
@@ -43,7 +43,7 @@ static size_t plain_prefix(const char *text, size_t size) {
     while (i < size) {
         unsigned char c = (unsigned char)text[i];
         if (c == '"' || c == '\\' || c < 0x20) break;
-        size_t length = c < 0x80 ? 1 : utf8_character(text + i, size - i);
+        size_t length = c < 0x80 ? 1 : text_character(text + i, size - i);
         if (length == 0) break;
         i += length;
     }

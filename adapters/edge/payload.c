@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "adapters/edge/utf8.h"
 #include "runtime/assert.h"
 #include "runtime/pack.h"
+#include "runtime/text.h"
 #include "runtime/poison.h"
 
 /* Quadratic, but one side never exceeds PAYLOAD_KEYS_MAX. */
@@ -53,7 +53,7 @@ static enum status take_string(struct pack_cursor *cursor, struct arena *arena, 
     struct pack_value value;
     if (!pack_read(cursor, &value) || value.type != PACK_STRING) return STATUS_CORRUPT;
     size_t size = value.number;
-    if (memchr(value.bytes, 0, size) || utf8_prefix(value.bytes, size) != size)
+    if (memchr(value.bytes, 0, size) || text_prefix(value.bytes, size) != size)
         return STATUS_CORRUPT;
     char *text = arena_alloc(arena, size + 1);
     if (!text) return STATUS_NO_MEMORY;

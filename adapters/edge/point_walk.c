@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "adapters/edge/proto.h"
-#include "adapters/edge/utf8.h"
+#include "runtime/text.h"
 #include "runtime/poison.h"
 
 enum { FIELD_COLLECTION = 1, FIELD_POINTS = 2 };
@@ -104,7 +104,7 @@ static enum status keep_collection(struct point_walk *points,
                                    struct arena *arena,
                                    char **collection) {
     if (memchr(field->bytes, 0, field->size) ||
-        utf8_prefix(field->bytes, field->size) != field->size)
+        text_prefix(field->bytes, field->size) != field->size)
         return refuse(points, "collection: name is not valid UTF-8 or contains NUL");
     char *name = arena_alloc(arena, field->size + 1);
     if (!name) return STATUS_NO_MEMORY;

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "adapters/edge/utf8.h"
 #include "adapters/edge/wire.h"
+#include "runtime/text.h"
 
 static enum status invalid(const char **why, const char *words) {
     *why = words;
@@ -27,7 +27,7 @@ static enum status check_field(const ProtobufCFieldDescriptor *known,
     }
     if (known->type != PROTOBUF_C_TYPE_STRING || field->size == 0) return STATUS_OK;
     if (memchr(field->bytes, 0, field->size)) return invalid(why, "a string holds a NUL byte");
-    if (utf8_prefix(field->bytes, field->size) != field->size)
+    if (text_prefix(field->bytes, field->size) != field->size)
         return invalid(why, "a string is not valid UTF-8");
     return STATUS_OK;
 }

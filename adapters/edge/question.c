@@ -12,6 +12,8 @@ on_outcome(void *self, void *context, const struct outcome *outcome, struct turn
 }
 
 bool question_send(struct question *question, const ProtobufCMessage *message, struct turn *turn) {
+    uint64_t deadline_us = question->deadline_us;
+    if (!deadline_us) deadline_us = edge_call_deadline_us(question->call);
     actor_handle router = turn_find(turn, edge_call_router(question->call));
     if (!router) return false;
     question->under_way = turn_call(turn, &(struct call){
@@ -19,7 +21,7 @@ bool question_send(struct question *question, const ProtobufCMessage *message, s
                                               .message = message,
                                               .done = on_outcome,
                                               .context = question,
-                                              .deadline_us = edge_call_deadline_us(question->call),
+                                              .deadline_us = deadline_us,
                                           });
     return true;
 }

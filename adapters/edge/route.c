@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "adapters/edge/utf8.h"
 #include "runtime/assert.h"
+#include "runtime/text.h"
 
 enum { SEGMENTS_MAX = 16 };
 
@@ -42,7 +42,7 @@ static bool decode(const char *from, size_t size, char *to, size_t *out_size) {
     }
     to[n] = 0;
     *out_size = n;
-    return utf8_prefix(to, n) == n;
+    return text_prefix(to, n) == n;
 }
 
 /* NOT_FOUND: more segments than any pattern has. */

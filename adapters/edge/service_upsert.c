@@ -5,7 +5,9 @@
  * SCAN finds the collection's name, CHECK judges every point before anything is written, SEND cuts
  * them into pages. One page is on its way at a time, so that of equal ids the later wins; the next
  * is built meanwhile. The passes run in slices between which the lane serves others. A page the
- * router is too busy for is sent again after a while.
+ * router is too busy for is sent again after a while. An index that takes points more slowly than
+ * the deadline allows is told a little before it, while the client still listens: BUSY, and how
+ * many are acknowledged.
  *
  * A call may end only when no slice, timer or question of it is pending: over says that it wants
  * to. */
@@ -19,10 +21,10 @@
 #include "adapters/edge/point_walk.h"
 #include "adapters/edge/question.h"
 #include "adapters/edge/service_vectron.h"
-#include "adapters/edge/utf8.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/poison.h"
+#include "runtime/text.h"
 #include "schemas/router.pb-c.h"
 
 enum {
@@ -36,6 +38,9 @@ enum {
     ARENA_MAX = 16 * 1024 * 1024, /* of a page: its points, and one that is not judged yet */
     BACKOFF_US_MIN = 10 * 1000,
     BACKOFF_US_MAX = 1000 * 1000,
+    MARGIN_SHARE = 20,           /* of the time left: so much is kept to answer in … */
+    MARGIN_US_MAX = 1000 * 1000, /* … at most */
+    LATE_RETRY_MS = 1000,        /* told with it: linking goes on meanwhile */
     WORDS_MAX = 1024,
     WORDS_TAIL = 160, /* of them, for what is added at the end */
 };
@@ -63,6 +68,8 @@ struct upsert {
     uint32_t dimension;
     size_t total;          /* points of the request, known after CHECK */
     size_t acknowledged;   /* … and how many of them are written */
+    size_t partly;         /* … of the page on its way, on some of its shards */
+    uint64_t pages_end_us; /* pages are answered before it, or given up */
     struct buffer session; /* of the last page, with its NUL; empty without one */
 
     struct page pages[2];
@@ -94,15 +101,15 @@ static void fail(struct upsert *upsert, enum status s, const char *words) {
 /* Words and details of an upsert that stopped between two pages. */
 static void tell_progress(struct upsert *upsert) {
     static const char safe[] = "repeating the request is safe";
+    size_t n = upsert->acknowledged + upsert->partly;
     size_t used = strlen(upsert->words);
-    if (used > WORDS_MAX - WORDS_TAIL) used = WORDS_MAX - WORDS_TAIL;
-    used = utf8_cut(upsert->words, strlen(upsert->words), used);
+    if (used > WORDS_MAX - WORDS_TAIL) used = text_cut(upsert->words, WORDS_MAX - WORDS_TAIL);
     bool said = strstr(upsert->words, safe) != NULL;
     snprintf(upsert->words + used, sizeof upsert->words - used,
-             "; %zu of %zu points are acknowledged%s%s", upsert->acknowledged, upsert->total,
-             said ? "" : ", ", said ? "" : safe);
+             "; %zu of %zu points are acknowledged%s%s", n, upsert->total, said ? "" : ", ",
+             said ? "" : safe);
     char acknowledged[24], total[24];
-    snprintf(acknowledged, sizeof acknowledged, "%zu", upsert->acknowledged);
+    snprintf(acknowledged, sizeof acknowledged, "%zu", n);
     snprintf(total, sizeof total, "%zu", upsert->total);
     struct buffer details;
     buffer_init(&details);
@@ -235,6 +242,8 @@ static void send_page(struct upsert *upsert, struct turn *turn) {
     message.collection = upsert->collection;
     message.points = page->points;
     message.n_points = page->n;
+    upsert->question.deadline_us = upsert->pages_end_us;
+    upsert->partly = 0;
     if (!question_send(&upsert->question, &message.base, turn))
         fail(upsert, STATUS_NOT_READY, QUESTION_NO_ROUTER);
 }
@@ -321,8 +330,24 @@ static void wait_or_fail(struct upsert *upsert, const struct outcome *outcome, s
     upsert->timer = turn_timer(turn, delay, on_timer, upsert);
 }
 
-static void on_written(struct upsert *upsert, const struct outcome *outcome) {
+/* The index takes points more slowly than they come: the client is to come back with the rest. */
+static void too_slow(struct upsert *upsert) {
+    char words[WORDS_MAX];
+    snprintf(words, sizeof words,
+             "collection '%s' takes points more slowly than this deadline allows: send fewer at "
+             "once, or give them more time",
+             upsert->collection);
+    upsert->retry_after_ms = LATE_RETRY_MS;
+    fail(upsert, STATUS_BUSY, words);
+}
+
+static void on_written(struct upsert *upsert, const struct outcome *outcome, struct turn *turn) {
     const RouterUpserted *written = outcome_as(outcome, RouterUpserted, router_upserted);
+    bool late = outcome->status == STATUS_EXPIRED;
+    if (late && turn_now_us(turn) < edge_call_deadline_us(upsert->question.call)) {
+        too_slow(upsert);
+        return;
+    }
     if (!written) {
         refused(upsert, outcome);
         return;
@@ -337,12 +362,17 @@ static void on_written(struct upsert *upsert, const struct outcome *outcome) {
 static void
 on_outcome(struct question *question, const struct outcome *outcome, struct turn *turn) {
     struct upsert *upsert = (struct upsert *)question;
+    if (outcome->more) { /* a failure follows: so much is written all the same */
+        const RouterUpserted *some = outcome_as(outcome, RouterUpserted, router_upserted);
+        if (some) upsert->partly = some->points;
+        return;
+    }
     if (outcome->status == STATUS_BUSY && !upsert->over)
         wait_or_fail(upsert, outcome, turn);
     else if (upsert->stage == DESCRIBE)
         on_described(upsert, outcome);
     else
-        on_written(upsert, outcome);
+        on_written(upsert, outcome, turn);
     advance(upsert, turn);
 }
 
@@ -411,6 +441,14 @@ static void on_free(void *context) {
     arena_free(&upsert->pages[1].arena);
 }
 
+static uint64_t pages_end_us(const struct edge_call *call, struct turn *turn) {
+    uint64_t now = turn_now_us(turn);
+    uint64_t deadline = edge_call_deadline_us(call);
+    if (deadline == NO_DEADLINE || deadline <= now) return deadline;
+    uint64_t margin = (deadline - now) / MARGIN_SHARE;
+    return deadline - (margin < MARGIN_US_MAX ? margin : MARGIN_US_MAX);
+}
+
 void service_upsert(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     size_t size;
@@ -424,5 +462,6 @@ void service_upsert(void *self, struct edge_call *call, struct turn *turn) {
     point_walk_init(&upsert->points, edge_call_format(call), body, size);
     edge_call_on_free(call, on_free, upsert);
     edge_call_on_cancel(call, on_cancel, upsert);
+    upsert->pages_end_us = pages_end_us(call, turn);
     advance(upsert, turn);
 }

@@ -253,6 +253,9 @@ Test(gateway, a_partly_failed_upsert_says_what_was_written) {
     enum status s = sim_call(w->sim, "router", upsert, 8 * SECOND, &reply);
     cr_expect_eq(status_grpc(s), 14, "%s", status_name(s));
     cr_expect(strstr(world_words(w), " of 40 points written; shard 1: "), "%s", world_words(w));
+    const char *part = strstr(sim_trace(w->sim), "router > RouterUpserted points=");
+    cr_assert(part, "a part says how many");
+    cr_expect_eq(atoi(strchr(part, '=') + 1), atoi(world_words(w)), "%.60s", part);
     world_worker_start(w, 1);
     cr_expect_eq(sim_call(w->sim, "router", upsert, 60 * SECOND, &reply), STATUS_OK,
                  "repeating is safe: %s", world_words(w));

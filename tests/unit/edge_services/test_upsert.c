@@ -277,6 +277,49 @@ Test(upsert, tells_how_far_it_came) {
     fake_close();
 }
 
+Test(upsert, counts_what_a_failed_page_wrote_on_some_shards) {
+    static const struct answer script[] = {DOCS,
+                                           WRITTEN(1000),
+                                           PART(router_upserted, "{\"points\":300}"),
+                                           FAILURE(STATUS_LOST_PEER, "shard 3 is unreachable"),
+                                           {0}};
+    fake_open();
+    fake_script(script);
+    cr_expect_str_eq(serve_encoded("docs", 2500, 0),
+                     "fail LOST_PEER shard 3 is unreachable; 1300 of 2500 " SAFE);
+    fake_close();
+}
+
+Test(upsert, forgets_what_a_page_wrote_that_is_sent_again) {
+    static const struct answer script[] = {DOCS,
+                                           PART(router_upserted, "{\"points\":300}"),
+                                           {.status = STATUS_BUSY, .words = "", .retry_ms = 1},
+                                           WRITTEN(1000),
+                                           FAILURE(STATUS_IO, "disk 3 is gone"),
+                                           {0}};
+    fake_open();
+    fake_script(script);
+    cr_expect_str_eq(serve_encoded("docs", 2500, 0), "fail IO disk 3 is gone; 1000 of 2500 " SAFE);
+    fake_close();
+}
+
+/* The page on its way is given up a little before the client stops listening. */
+Test(upsert, an_index_too_slow_for_the_deadline_is_told_before_it) {
+    static const struct answer script[] = {
+        DOCS,
+        WRITTEN(1000),
+        {.type = &router_upserted__descriptor, .json = "{}", .delay_us = 20000000},
+        {0}};
+    fake_open();
+    fake_script(script);
+    const char *answer = serve_encoded("docs", 2500, 0);
+    cr_expect_str_eq(answer,
+                     "retry 1000\n"
+                     "fail BUSY collection 'docs' takes points more slowly than this deadline "
+                     "allows: send fewer at once, or give them more time; 1000 of 2500 " SAFE);
+    fake_close();
+}
+
 Test(upsert, a_lost_client_ends_it_at_any_point) {
     static const struct {
         struct answer script[3];
