@@ -30,9 +30,10 @@ static uint64_t percentile(const SysHistogram *histogram, double share) {
 }
 
 static void print_actors(const SysReport *report, bool all) {
-    static const char *const heads[] = {
-        "ACTOR", ">LANE",        ">RECEIVED",   ">SENT",    ">FAILED", ">DROPPED", ">DEPTH",
-        ">MAX",  ">WAIT p99 us", ">RUN p99 us", ">BUSY ms", "DOING",   NULL};
+    static const char *const heads[] = {"ACTOR",      ">LANE",        ">RECEIVED",   ">SENT",
+                                        ">FAILED",    ">DROPPED",     ">DEPTH",      ">MAX",
+                                        ">OLDEST ms", ">WAIT p99 us", ">RUN p99 us", ">BUSY ms",
+                                        ">RESTARTS",  "DOING",        NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < report->n_actors; i++) {
@@ -47,10 +48,16 @@ static void print_actors(const SysReport *report, bool all) {
         table_cell(&table, 5, "%" PRIu64, actor->dropped + actor->expired);
         table_cell(&table, 6, "%u", actor->depth);
         table_cell(&table, 7, "%u", actor->depth_max);
-        table_cell(&table, 8, "%" PRIu64, percentile(actor->mailbox, 0.99));
-        table_cell(&table, 9, "%" PRIu64, percentile(actor->handler, 0.99));
-        table_cell(&table, 10, "%" PRIu64, actor->busy_us / 1000);
-        table_cell(&table, 11, "%s", actor->doing);
+        table_cell(&table, 8, "%" PRIu64, actor->oldest_us / 1000);
+        table_cell(&table, 9, "%" PRIu64, percentile(actor->mailbox, 0.99));
+        table_cell(&table, 10, "%" PRIu64, percentile(actor->handler, 0.99));
+        table_cell(&table, 11, "%" PRIu64, actor->busy_us / 1000);
+        table_cell(&table, 12, "%u", actor->restarts);
+        if (*actor->doing || !*actor->operation)
+            table_cell(&table, 13, "%s", actor->doing);
+        else
+            table_cell(&table, 13, "%s for %" PRIu64 " ms", actor->operation,
+                       actor->operation_us / 1000);
     }
     table_print(&table, stdout);
     table_reset(&table);
@@ -58,7 +65,8 @@ static void print_actors(const SysReport *report, bool all) {
 
 static void print_lanes(const SysReport *report) {
     static const char *const heads[] = {">LANE",  "KIND",        ">TURNS", ">BUSY ms",
-                                        ">WAKES", ">LONGEST us", ">READY", NULL};
+                                        ">WAKES", ">LONGEST us", ">READY", ">ACTORS",
+                                        ">FULL",  "DOING",       NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < report->n_lanes; i++) {
@@ -71,6 +79,11 @@ static void print_lanes(const SysReport *report) {
         table_cell(&table, 4, "%" PRIu64, lane->wakes);
         table_cell(&table, 5, "%" PRIu64, lane->stall_max_us);
         table_cell(&table, 6, "%u", lane->ready);
+        table_cell(&table, 7, "%u", lane->actors);
+        table_cell(&table, 8, "%" PRIu64, lane->trunk_full);
+        if (lane->silent)
+            table_cell(&table, 9, "no answer; in %s for %" PRIu64 " ms",
+                       *lane->doing ? lane->doing : "nothing", lane->doing_us / 1000);
     }
     table_print(&table, stdout);
     table_reset(&table);
@@ -121,12 +134,29 @@ static void print_refusals(const SysSecurity *security) {
     table_reset(&table);
 }
 
+static void clock_text(uint64_t unix_ms, char out[16]) {
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm local;
+    strftime(out, 16, "%H:%M:%S", localtime_r(&seconds, &local));
+}
+
+static void print_alarms(const SysReport *report) {
+    char when[16];
+    for (size_t i = 0; i < report->n_alarms; i++) {
+        const SysAlarm *alarm = report->alarms[i];
+        clock_text(alarm->since_ms, when);
+        printf("%s %s%s%s since %s: %s\n", alarm->over ? "over: " : "ALARM", alarm->name,
+               *alarm->subject ? " " : "", alarm->subject, when, alarm->text);
+    }
+}
+
 static void print_report(const SysReport *report, bool all) {
     printf("%s, version %s, up %.1f s, memory %.1f MB, %u threads\n", report->node, report->version,
            (double)report->uptime_ms / 1000, (double)report->rss_bytes / 1048576, report->threads);
     if (report->memory_limit)
         printf("%.1f MB in use of the limit of %.1f MB (VECTRON_MEMORY_LIMIT)\n",
                (double)report->memory_used / 1048576, (double)report->memory_limit / 1048576);
+    print_alarms(report);
     putchar('\n');
     print_actors(report, all);
     putchar('\n');
@@ -141,9 +171,8 @@ static void print_report(const SysReport *report, bool all) {
         printf("\n%" PRIu64 " dead letters, the newest:\n", report->dead_letters);
     for (size_t i = 0; i < report->n_letters; i++) {
         const SysDeadLetter *letter = report->letters[i];
-        char when[32];
-        time_t seconds = (time_t)(letter->at_ms / 1000);
-        strftime(when, sizeof when, "%H:%M:%S", localtime(&seconds));
+        char when[16];
+        clock_text(letter->at_ms, when);
         printf("  %s %s to %s from %s: %s\n", when, letter->message, letter->to, letter->from,
                letter->reason);
     }

@@ -109,6 +109,7 @@ static int open_node(struct process *process) {
     if (code != EXIT_OK) return code;
     struct node_options options = {
         .name = process->name,
+        .role = process->name,
         .io_lanes = (uint32_t)config_number(config, "VECTRON_IO_LANES"),
         .compute_lanes = (uint32_t)config_number(config, "VECTRON_COMPUTE_LANES"),
         .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),

@@ -87,6 +87,7 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
     wait->peer = call->to;
     wait->reply = call->reply;
     if (call->behalf) ask_on_behalf(turn, wait, call->behalf);
+    wait->op = lane_op(lane, call->message->descriptor);
     uint64_t deadline = call_deadline(turn, call->deadline_us);
     timers_add(&lane->timers, &wait->timer, deadline);
     turn->cell->stats->sent++;

@@ -38,3 +38,10 @@ bool budget_spend(struct budget *budget, uint64_t now_us, struct rng *rng, uint6
     *pause_us = pause_after(kept, rng);
     return true;
 }
+
+uint32_t budget_spent(const struct budget *budget, uint64_t now_us) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < budget->n_times; i++)
+        n += now_us - budget->times[i] < budget->period_us;
+    return n;
+}

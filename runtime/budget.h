@@ -31,4 +31,7 @@ void budget_free(struct budget *budget);
  * count it). *pause_us: how long to wait before it. */
 bool budget_spend(struct budget *budget, uint64_t now_us, struct rng *rng, uint64_t *pause_us);
 
+/* Restarts within the period that ends now. */
+uint32_t budget_spent(const struct budget *budget, uint64_t now_us);
+
 #endif

@@ -108,9 +108,10 @@ void cell_arrive(struct cell *cell) {
     cell->arrived = true;
     if (cell->kind->type->light) cell->stats = lane_light_stats(lane, cell->kind->number);
     assert(cell->stats);
-    cell->next = lane->cells;
+    struct cell **cells = &lane->cells[cell->kind->type->light];
+    cell->next = *cells;
     if (cell->next) cell->next->previous = cell;
-    lane->cells = cell;
+    *cells = cell;
     lane->n_cells++;
 }
 
@@ -120,7 +121,7 @@ void cell_leave_lane(struct cell *cell) {
     if (cell->previous)
         cell->previous->next = cell->next;
     else
-        lane->cells = cell->next;
+        lane->cells[cell->kind->type->light] = cell->next;
     if (cell->next) cell->next->previous = cell->previous;
     cell->next = cell->previous = NULL;
     cell->arrived = false;

@@ -87,6 +87,7 @@ struct cell {
     struct mailbox mailbox;
     struct wait *waits;       /* owned by the lane's slab */
     struct forwards forwards; /* actors it hands requests on to */
+    uint32_t calls;           /* of these, open calls */
     struct watcher *watchers; /* owned list */
     struct child *children;   /* owned list */
     struct supervision supervision;

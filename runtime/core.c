@@ -2,12 +2,14 @@
 #include "runtime/core.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/assert.h"
 #include "runtime/cell.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
+#include "runtime/rng.h"
 #include "runtime/span.h"
 #include "runtime/sys.h"
 #include "runtime/turn_state.h"
@@ -175,6 +177,25 @@ void core_actor_name(struct core *core, uint32_t slot, char *text) {
         snprintf(text, CELL_NAME_MAX, "%s/%u", kind ? kind : "actor", slot);
 }
 
+bool core_name(struct core *core, actor_handle handle, char out[CORE_NAME_MAX]) {
+    uint32_t lane = 0;
+    actor_handle any = handle_make(0, handle_slot(handle), HANDLE_ANY_INCARNATION);
+    if (handle_peer(handle) != 0 || !table_find(&core->table, any, &lane)) return false;
+    core_actor_name(core, handle_slot(handle), out);
+    return true;
+}
+
+actor_handle core_find(struct core *core, const char *name) {
+    actor_handle handle = registry_find(&core->registry, name);
+    const char *number = strrchr(name, '/');
+    if (handle || !number) return handle;
+    char *end = NULL, found[CORE_NAME_MAX];
+    unsigned long slot = strtoul(number + 1, &end, 10);
+    if (end == number + 1 || *end || slot >= TABLE_SLOTS) return 0;
+    handle = handle_make(0, (uint32_t)slot, HANDLE_ANY_INCARNATION);
+    return core_name(core, handle, found) && strcmp(found, name) == 0 ? handle : 0;
+}
+
 /* --- open and close
  * ------------------------------------------------------------------------------- */
 
@@ -212,17 +233,22 @@ enum status core_open(struct core *core, const struct core_options *options) {
     core->driver = options->driver;
     core->host = options->host;
     snprintf(core->name, sizeof core->name, "%s", options->name ? options->name : "node");
+    snprintf(core->role, sizeof core->role, "%s", options->role ? options->role : "");
     core->seed = options->seed;
+    core->incarnation = rng_mix(options->seed);
     core->tracing = options->tracing;
     core->ring_records = options->ring_records;
     core->collecting = options->collecting;
     core->sample_below =
         options->sample_ratio >= 1 ? UINT64_MAX : (uint64_t)(options->sample_ratio * 0x1p64);
+    core->bodies = options->bodies;
+    core->actions = options->actions;
     core->started_us = core->driver->now_us(core);
     core->n_io = options->io_lanes;
     core->n_lanes = options->io_lanes + options->compute_lanes;
     table_open(&core->table);
     kinds_open(&core->kinds);
+    alarms_open(&core->alarms);
     pthread_mutex_init(&core->letters_lock, NULL);
     enum status s = registry_open(&core->registry);
     if (s != STATUS_OK) return s;
@@ -249,6 +275,7 @@ void core_close(struct core *core) {
     registry_close(&core->registry);
     kinds_close(&core->kinds);
     table_close(&core->table);
+    alarms_close(&core->alarms);
     pthread_mutex_destroy(&core->letters_lock);
     memset(core, 0, sizeof *core);
 }

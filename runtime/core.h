@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "runtime/alarm.h"
 #include "runtime/collector.h"
 #include "runtime/credit.h"
 #include "runtime/kind.h"
@@ -57,6 +58,8 @@ struct driver {
     /* The same of what the link refused (link.h). NULL: there is no such thing here. */
     void (*security)(struct core *core, struct link_security *out);
     const struct rebuff *(*rebuff)(struct core *core, size_t nth);
+    /* Where peers reach this process, "": nobody does. Any thread. */
+    const char *(*link)(const struct core *core);
 };
 
 struct dead_letter {
@@ -72,8 +75,12 @@ struct core {
     const struct driver *driver;
     void *host; /* the driver's own */
     char name[64];
+    char role[16];
     bool tracing;
+    bool bodies;  /* sys may show bodies of messages */
+    bool actions; /* sys may act on actors */
     uint64_t seed;
+    uint64_t incarnation; /* random, of the process's life */
     uint64_t started_us;
     uint32_t ring_records;               /* a lane */
     struct collector_options collecting; /* period_min 0: there is no collector */
@@ -89,6 +96,7 @@ struct core {
     struct kinds kinds;
     struct cell *root; /* borrowed; on the first lane */
     actor_handle root_handle;
+    struct alarms alarms;
     pthread_mutex_t letters_lock; /* of what follows */
     uint64_t n_letters;
     struct dead_letter letters[DEAD_LETTERS_KEPT];
@@ -96,6 +104,7 @@ struct core {
 
 struct core_options {
     const char *name;
+    const char *role; /* NULL: none */
     uint64_t seed;
     uint32_t io_lanes; /* >= 1 */
     uint32_t compute_lanes;
@@ -103,6 +112,8 @@ struct core_options {
     uint32_t ring_records; /* a lane; 0: none */
     struct collector_options collecting;
     double sample_ratio; /* of new traces */
+    bool bodies;         /* sys may show bodies of messages, redacted */
+    bool actions;        /* sys may act on actors */
     const struct driver *driver;
     void *host;
 };
@@ -139,6 +150,12 @@ void core_stop(struct core *core, struct lane *from);
 /* Name of the actor in this slot, or kind/slot of one without, or of the last one that was there;
  * text has CELL_NAME_MAX bytes. Any thread. */
 void core_actor_name(struct core *core, uint32_t slot, char *text);
+/* An actor of this process by what sys calls it: its name, or kind/slot when it has none. 0: none.
+ * Any thread. */
+actor_handle core_find(struct core *core, const char *name);
+enum { CORE_NAME_MAX = 192 };
+/* The name of a local actor that is there now, in any incarnation; false: nobody is. Any thread. */
+bool core_name(struct core *core, actor_handle handle, char out[CORE_NAME_MAX]);
 /* Copies the newest dead letters, newest first; returns how many there were in all. */
 uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n);
 

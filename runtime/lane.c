@@ -31,8 +31,9 @@ void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_k
 }
 
 void lane_free(struct lane *lane) {
+    if (!lane->core) return;
     move_forget_all(lane);
-    assert(!lane->cells && lane->waits.alive == 0);
+    assert(!lane->cells[0] && !lane->cells[1] && lane->waits.alive == 0);
     for (uint32_t i = 0; i < lane->n_light; i++)
         mem_free(lane->light[i]);
     mem_free(lane->light);
@@ -269,8 +270,9 @@ static void end_if_lost(struct wait *wait, void *context) {
 void lane_lost(struct lane *lane, uint16_t peer) {
     struct loss loss = {lane, peer};
     waits_each(&lane->waits, end_if_lost, &loss);
-    for (struct cell *cell = lane->cells; cell; cell = cell->next)
-        cell_forget_peer(cell, peer);
+    for (int light = 0; light < 2; light++)
+        for (struct cell *cell = lane->cells[light]; cell; cell = cell->next)
+            cell_forget_peer(cell, peer);
 }
 
 /* --- timers and descriptors

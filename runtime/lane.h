@@ -53,7 +53,7 @@ struct lane {
     struct cell *first_ready;
     struct cell *last_ready;
     uint32_t n_ready;
-    struct cell *cells; /* owned list of all */
+    struct cell *cells[2]; /* owned lists: component actors, light ones; newest first */
     uint32_t n_cells;
     struct timers timers;
     struct waits waits;
@@ -74,11 +74,13 @@ struct lane {
     struct turn *turn;  /* running, or NULL */
     struct lane_now doing;
     uint64_t turns, busy_us, wakes, stall_max_us;
-    uint64_t stall_told_us; /* when a stall was reported last */
-    void *driver;           /* the driver's own */
+    uint64_t trunk_full, spins; /* counted by the driver */
+    uint64_t stall_told_us;     /* when a stall was reported last */
+    void *driver;               /* the driver's own */
 };
 
 void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind);
+/* Fine on a zeroed lane. */
 void lane_free(struct lane *lane);
 /* Takes a parcel for an actor of this lane into its mailbox, or acts on it. On the lane's thread.
  */

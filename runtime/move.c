@@ -143,10 +143,11 @@ void move_look(struct cell *cell) {
 }
 
 void move_forget_all(struct lane *lane) {
-    for (struct cell *cell = lane->cells, *next; cell; cell = next) {
-        next = cell->next;
-        if (cell->sink == forward) bury(cell);
-    }
+    for (int light = 0; light < 2; light++)
+        for (struct cell *cell = lane->cells[light], *next; cell; cell = next) {
+            next = cell->next;
+            if (cell->sink == forward) bury(cell);
+        }
 }
 
 /* --- leaving

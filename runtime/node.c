@@ -152,6 +152,10 @@ static const struct rebuff *rebuff(struct core *core, size_t nth) {
     return relay_rebuff(node_of(core)->relay, nth);
 }
 
+static const char *own_link(const struct core *core) {
+    return node_link(core->host);
+}
+
 static const struct driver real_driver = {
     .now_us = now_us,
     .lane_clocks = true,
@@ -173,6 +177,7 @@ static const struct driver real_driver = {
     .peer = peer,
     .security = security,
     .rebuff = rebuff,
+    .link = own_link,
 };
 
 /* --- open
@@ -216,6 +221,9 @@ static enum status open_core(struct node *node, const struct node_options *optio
     enum status s =
         core_open(&node->core, &(struct core_options){
                                    .name = options->name,
+                                   .role = options->role,
+                                   .bodies = options->bodies,
+                                   .actions = options->actions,
                                    .seed = options->seed ? options->seed : system_seed(),
                                    .io_lanes = io,
                                    .compute_lanes = compute,

@@ -14,6 +14,7 @@ struct node;
 
 struct node_options {
     const char *name;        /* "gateway", for sys and traces */
+    const char *role;        /* what it is for: up, pd, worker, gateway, tool; NULL: not told */
     uint32_t io_lanes;       /* 0 = max(1, cores / 4) */
     uint32_t compute_lanes;  /* 0 = cores */
     uint32_t blocking;       /* threads of the blocking pool; 0 = 4 */
@@ -32,6 +33,8 @@ struct node_options {
                                 by a failure. NULL: plain links */
     bool insecure;           /* plain links may leave this machine */
     bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
+    bool bodies;             /* sys may show the bodies of messages, redacted */
+    bool actions;            /* sys may act on actors: restart, pause … */
 };
 /* INVALID, IO, EXISTS (address in use …), DENIED (a link open to the network without keys),
  * NO_MEMORY: node_error has words. */

@@ -100,9 +100,8 @@ struct reply {
 static pthread_mutex_t replies_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reply *replies;
 
-static enum status read_reply(struct reply *reply,
-                              const ProtobufCMessageDescriptor *type,
-                              const struct raw *from) {
+static enum status
+read_reply(struct reply *reply, const ProtobufCMessageDescriptor *type, const struct raw *from) {
     if (type != &raw__descriptor)
         return codec_decode(type, reply->body, from->size, &reply->arena, &reply->message, NULL);
     struct raw *raw = arena_alloc(&reply->arena, sizeof *raw);
@@ -112,9 +111,8 @@ static enum status read_reply(struct reply *reply,
     return STATUS_OK;
 }
 
-static enum status keep_reply(const struct raw *from,
-                              const ProtobufCMessageDescriptor *type,
-                              ProtobufCMessage **out) {
+static enum status
+keep_reply(const struct raw *from, const ProtobufCMessageDescriptor *type, ProtobufCMessage **out) {
     struct reply *reply = mem_zero(1, sizeof *reply);
     if (!reply) return STATUS_NO_MEMORY;
     arena_init(&reply->arena, 0);

@@ -1,4 +1,5 @@
-/* registry: a chained hash map under one lock; actors cache the handles they look up. */
+/* registry: two chained hash maps of the same entries, by name and by slot, under one lock; actors
+ * cache the handles they look up. */
 #include "runtime/registry.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@
 enum { REGISTRY_BUCKETS_MIN = 64 };
 
 struct registry_entry {
-    struct registry_entry *next; /* owned */
+    struct registry_entry *next;      /* owned; of the same bucket of names */
+    struct registry_entry *next_slot; /* of the same bucket of slots */
     uint64_t hash;
     actor_handle handle;
     char name[];
@@ -28,7 +30,13 @@ enum status registry_open(struct registry *registry) {
     registry->n_buckets = REGISTRY_BUCKETS_MIN;
     registry->count = 0;
     registry->buckets = mem_zero(registry->n_buckets, sizeof(struct registry_entry *));
-    if (!registry->buckets) return STATUS_NO_MEMORY;
+    registry->slots = mem_zero(registry->n_buckets, sizeof(struct registry_entry *));
+    if (!registry->buckets || !registry->slots) {
+        mem_free(registry->buckets);
+        mem_free(registry->slots);
+        registry->buckets = registry->slots = NULL;
+        return STATUS_NO_MEMORY;
+    }
     pthread_mutex_init(&registry->lock, NULL);
     return STATUS_OK;
 }
@@ -42,7 +50,8 @@ void registry_close(struct registry *registry) {
             mem_free(entry);
         }
     mem_free(registry->buckets);
-    registry->buckets = NULL;
+    mem_free(registry->slots);
+    registry->buckets = registry->slots = NULL;
     pthread_mutex_destroy(&registry->lock);
 }
 
@@ -54,11 +63,37 @@ static struct registry_entry **find(struct registry *registry, const char *name,
     return at;
 }
 
+/* The link that ends the chain of this slot, or points at the entry. */
+static struct registry_entry **find_slot(struct registry *registry, uint32_t slot) {
+    struct registry_entry **at = &registry->slots[slot & (registry->n_buckets - 1)];
+    while (*at && handle_slot((*at)->handle) != slot)
+        at = &(*at)->next_slot;
+    return at;
+}
+
+static void add_slot(struct registry *registry, struct registry_entry *entry) {
+    struct registry_entry **bucket =
+        &registry->slots[handle_slot(entry->handle) & (registry->n_buckets - 1)];
+    entry->next_slot = *bucket;
+    *bucket = entry;
+}
+
+static void remove_slot(struct registry *registry, const struct registry_entry *entry) {
+    struct registry_entry **at = find_slot(registry, handle_slot(entry->handle));
+    assert(*at == entry);
+    *at = entry->next_slot;
+}
+
 /* Doubles the buckets; without memory the chains just grow longer. */
 static void grow(struct registry *registry) {
     size_t n = registry->n_buckets * 2;
     struct registry_entry **buckets = mem_zero(n, sizeof(struct registry_entry *));
-    if (!buckets) return;
+    struct registry_entry **slots = mem_zero(n, sizeof(struct registry_entry *));
+    if (!buckets || !slots) {
+        mem_free(buckets);
+        mem_free(slots);
+        return;
+    }
     for (size_t i = 0; i < registry->n_buckets; i++)
         while (registry->buckets[i]) {
             struct registry_entry *entry = registry->buckets[i];
@@ -67,8 +102,13 @@ static void grow(struct registry *registry) {
             buckets[entry->hash & (n - 1)] = entry;
         }
     mem_free(registry->buckets);
+    mem_free(registry->slots);
     registry->buckets = buckets;
+    registry->slots = slots;
     registry->n_buckets = n;
+    for (size_t i = 0; i < n; i++)
+        for (struct registry_entry *entry = buckets[i]; entry; entry = entry->next)
+            add_slot(registry, entry);
 }
 
 enum status registry_add(struct registry *registry, const char *name, actor_handle handle) {
@@ -85,6 +125,7 @@ enum status registry_add(struct registry *registry, const char *name, actor_hand
     if (!taken) {
         entry->next = NULL;
         *at = entry;
+        add_slot(registry, entry);
         registry->count++;
     }
     pthread_mutex_unlock(&registry->lock);
@@ -97,7 +138,9 @@ void registry_renew(struct registry *registry, const char *name, actor_handle ha
     pthread_mutex_lock(&registry->lock);
     struct registry_entry *entry = *find(registry, name, hash_of(name));
     assert(entry);
+    remove_slot(registry, entry);
     entry->handle = handle;
+    add_slot(registry, entry);
     pthread_mutex_unlock(&registry->lock);
 }
 
@@ -107,21 +150,10 @@ void registry_remove(struct registry *registry, const char *name) {
     struct registry_entry *entry = *at;
     assert(entry);
     *at = entry->next;
+    remove_slot(registry, entry);
     registry->count--;
     pthread_mutex_unlock(&registry->lock);
     mem_free(entry);
-}
-
-bool registry_name(struct registry *registry, uint32_t slot, char *text, size_t size) {
-    bool found = false;
-    pthread_mutex_lock(&registry->lock);
-    for (size_t i = 0; i < registry->n_buckets && !found; i++)
-        for (const struct registry_entry *at = registry->buckets[i]; at && !found; at = at->next) {
-            found = handle_slot(at->handle) == slot;
-            if (found) snprintf(text, size, "%s", at->name);
-        }
-    pthread_mutex_unlock(&registry->lock);
-    return found;
 }
 
 actor_handle registry_find(struct registry *registry, const char *name) {
@@ -130,4 +162,12 @@ actor_handle registry_find(struct registry *registry, const char *name) {
     actor_handle handle = entry ? entry->handle : 0;
     pthread_mutex_unlock(&registry->lock);
     return handle;
+}
+
+bool registry_name(struct registry *registry, uint32_t slot, char *text, size_t size) {
+    pthread_mutex_lock(&registry->lock);
+    const struct registry_entry *entry = *find_slot(registry, slot);
+    if (entry) snprintf(text, size, "%s", entry->name);
+    pthread_mutex_unlock(&registry->lock);
+    return entry != NULL;
 }

@@ -12,7 +12,8 @@ struct registry_entry;
 
 struct registry {
     pthread_mutex_t lock;
-    struct registry_entry **buckets; /* owned, chained */
+    struct registry_entry **buckets; /* owned, chained by name */
+    struct registry_entry **slots;   /* owned, chained by the handle's slot */
     size_t n_buckets;                /* power of two */
     size_t count;
 };
@@ -24,8 +25,7 @@ MUST_USE enum status registry_add(struct registry *registry, const char *name, a
 /* Points a known name at its actor's new incarnation. */
 void registry_renew(struct registry *registry, const char *name, actor_handle handle);
 void registry_remove(struct registry *registry, const char *name);
-/* The name of whoever is in this slot, cut to size; false: nobody there has a name. Looks at all
- * names. */
+/* The name of whoever is in this slot, cut to size; false: nobody there has a name. */
 bool registry_name(struct registry *registry, uint32_t slot, char *text, size_t size);
 /* 0: nobody has this name. */
 actor_handle registry_find(struct registry *registry, const char *name);

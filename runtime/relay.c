@@ -10,7 +10,6 @@
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
-#include "runtime/rng.h"
 #include "runtime/turn_state.h"
 
 struct relay {
@@ -107,7 +106,7 @@ enum status relay_open(struct node *node, const struct node_options *given, stru
         .zmq_context = node->context,
         .address = given->link,
         .name = node->core.name,
-        .incarnation = rng_mix(node->core.seed),
+        .incarnation = node->core.incarnation,
         .keyring = given->keyring,
         .insecure = given->insecure,
     };

@@ -35,6 +35,13 @@ static void copy(const struct ring *ring, uint64_t number, uint64_t out[RING_WOR
         out[i] = atomic_load_explicit(&record->words[i], memory_order_acquire);
 }
 
+bool ring_back(const struct ring *ring, uint64_t nth, uint64_t out[RING_WORDS]) {
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    if (!ring->records || nth >= head || nth > ring->mask) return false;
+    copy(ring, head - 1 - nth, out);
+    return true;
+}
+
 /* The oldest record that no write under way can touch. */
 static uint64_t oldest(const struct ring *ring) {
     uint64_t head = ring_head(ring);

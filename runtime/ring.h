@@ -5,6 +5,7 @@
 #define RUNTIME_RING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,9 @@ size_t ring_read(const struct ring *ring,
                  uint64_t *from,
                  uint64_t out[RING_COPY][RING_WORDS],
                  uint64_t *lost);
+/* The nth newest record, from 0; false: overwritten, or there never were so many. On the writer's
+ * thread. */
+bool ring_back(const struct ring *ring, uint64_t nth, uint64_t out[RING_WORDS]);
 /* Records written so far. Any thread. */
 static inline uint64_t ring_head(const struct ring *ring) {
     return atomic_load_explicit(&ring->head, memory_order_acquire);

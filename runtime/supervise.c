@@ -257,7 +257,9 @@ static void give_up(struct cell *cell) {
     struct lane *lane = cell->lane;
     actor_handle supervisor = cell->supervisor;
     bool root = core->root == cell;
+    char name[CELL_NAME_MAX];
     cell_tell_opened(cell, STATUS_LOST_PEER, "stopped before it opened");
+    alarm_forget(core, cell_name(cell, name));
     if (cell->name) registry_remove(&core->registry, cell->name);
     if (supervisor) core_send(core, lane, cell_order(PARCEL_GONE, supervisor, cell));
     table_give(&core->table, cell->handle);

@@ -1,336 +1,229 @@
-/* sys: every lane has a reporter, a quiet light actor that describes its lane's actors; "sys" asks
- * them all and adds what the process shares. So no lane reads another lane's counters.
+/* sys: answers what console, command line and metrics ask about this process. What is known to a
+ * lane only, the lane's reporter tells:
  *
- *     SysAsk ─▶ sys ── SysAsk ─▶ reporter of lane 1 … n ── SysReport ─▶ sys ── SysReport ─▶ asker
- */
+ *     SysAsk ─▶ sys ── SysAsk ─▶ reporters of lanes 1 … n ── SysReport ─▶ sys ── SysReport ─▶ asker
+ *     SysAskActor ─▶ sys ── SysAskActor ─▶ reporter of its lane ── SysActorView ─▶ sys ─▶ asker
+ *
+ * So no lane reads another lane's counters. A lane that does not answer in time does not hold up
+ * the rest. sys is on the first lane: there the link is, which knows the names of peers. */
 #include "runtime/sys.h"
 
-#include <dirent.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/assert.h"
 #include "runtime/codec.h"
-#include "runtime/link.h"
 #include "runtime/memory.h"
-#include "runtime/sys_security.h"
-#include "runtime/trace.h"
-#include "runtime/turn_state.h"
-#include "runtime/watermark.h"
-#include "schemas/sys.pb-c.h"
+#include "runtime/sys_state.h"
 
-enum {
-    ROWS_MAX = 2048, /* actors in one report: some 1 KiB each at worst, 4 MiB a message */
-    PEERS_ROWS_MAX = 256,
-    ASK_US = 2 * 1000 * 1000, /* a lane that does not answer by then is left out */
-};
+enum { SYS_GATHERINGS_MAX = 64 };
 
-/* --- a lane's reporter
- * ----------------------------------------------------------------------------- */
-
-struct reporter {
-    struct core *core; /* borrowed */
-};
-
-#define REPORTER_ACCEPTS(X) X(struct reporter, SysAsk, sys_ask, on_lane_ask)
-ACTOR_HANDLERS(reporter_handlers, REPORTER_ACCEPTS);
-
-static SysHistogram *histogram_row(struct turn *turn, const struct histogram *histogram) {
-    SysHistogram *row = turn_new(turn, SysHistogram, sys_histogram);
-    row->n_counts = HISTOGRAM_BUCKETS;
-    while (row->n_counts > 0 && histogram->counts[row->n_counts - 1] == 0)
-        row->n_counts--;
-    row->counts = turn_alloc(turn, row->n_counts * sizeof *row->counts);
-    if (!row->counts)
-        row->n_counts = 0;
-    else
-        memcpy(row->counts, histogram->counts, row->n_counts * sizeof *row->counts);
-    return row;
-}
-
-static const char *const state_names[] = {
-    [CELL_NEW] = "opening",       [CELL_OPEN] = "",
-    [CELL_STOPPING] = "stopping", [CELL_WAITING] = "waiting to restart",
-    [CELL_ASLEEP] = "asleep",     [CELL_HELD] = "held by its supervisor",
-};
-
-static SysActor *actor_row(struct turn *turn, const struct cell *cell) {
-    char name[CELL_NAME_MAX];
-    const struct mailbox *mailbox = &cell->mailbox;
-    const struct actor_stats *stats = cell->stats;
-    SysActor *row = turn_new(turn, SysActor, sys_actor);
-    uint64_t oldest = mailbox_oldest_us(mailbox);
-    uint64_t now = turn->lane->now_us;
-    row->name = turn_printf(turn, "%s", cell_name(cell, name));
-    row->kind = (char *)cell->kind->type->kind;
-    row->handle = cell->handle;
-    row->lane = cell->lane->index + 1;
-    row->received = stats->received;
-    row->sent = stats->sent;
-    row->dropped = stats->dropped;
-    row->expired = stats->expired;
-    row->failed = stats->failed;
-    row->restarts = cell->supervision.restarts;
-    row->depth = mailbox->depth;
-    row->depth_max = mailbox->depth_max;
-    row->bytes = mailbox->bytes;
-    row->oldest_us = oldest && now > oldest ? now - oldest : 0;
-    row->busy_us = stats->busy_us;
-    row->mailbox = histogram_row(turn, &stats->mailbox);
-    row->handler = histogram_row(turn, &stats->handler);
-    row->doing = (char *)state_names[cell->now];
-    row->endpoint = (char *)cell->core->driver->endpoint(cell);
-    return row;
-}
-
-/* Rows of this lane's actors, at most ROWS_MAX shared by all lanes; the newest actors first. */
-static void add_actors(struct turn *turn, SysReport *report) {
-    struct lane *lane = turn->lane;
-    uint32_t max = ROWS_MAX / turn->core->n_lanes;
-    uint32_t n = lane->n_cells < max ? lane->n_cells : max;
-    report->actors = turn_alloc(turn, n * sizeof(SysActor *));
-    if (!report->actors) return;
-    for (struct cell *cell = lane->cells; cell && report->n_actors < n; cell = cell->next)
-        report->actors[report->n_actors++] = actor_row(turn, cell);
-}
-
-static enum status on_lane_ask(struct reporter *self, const SysAsk *ask, struct turn *turn) {
-    (void)self;
-    const struct lane *lane = turn->lane;
-    SysReport *report = turn_new(turn, SysReport, sys_report);
-    SysLane *row = turn_new(turn, SysLane, sys_lane);
-    row->lane = lane->index + 1;
-    row->kind = lane->kind == LANE_IO ? "io" : "compute";
-    row->turns = lane->turns;
-    row->busy_us = lane->busy_us;
-    row->wakes = lane->wakes;
-    row->stall_max_us = lane->stall_max_us;
-    row->ready = lane->n_ready;
-    row->actors = lane->n_cells;
-    report->lanes = turn_alloc(turn, sizeof(SysLane *));
-    if (!report->lanes) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the report");
-    report->lanes[0] = row;
-    report->n_lanes = 1;
-    if (ask->actors) add_actors(turn, report);
-    turn_reply(turn, &report->base);
-    return STATUS_OK;
-}
-
-static const struct actor_type reporter_types[] = {
-    {.kind = "lane",
-     .size = sizeof(struct reporter),
-     .handlers = reporter_handlers,
-     .lane = LANE_IO,
-     .light = true,
-     .quiet = true},
-    {.kind = "lane",
-     .size = sizeof(struct reporter),
-     .handlers = reporter_handlers,
-     .lane = LANE_COMPUTE,
-     .light = true,
-     .quiet = true},
-};
-
-/* --- sys
- * ------------------------------------------------------------------------------------------ */
-
-struct lane_answer {
-    void *body; /* owned, encoded SysReport; NULL: none came */
-    size_t size;
-};
-
-/* One SysAsk in work. */
-struct gathering {
-    struct gathering *next; /* owned */
-    struct sys *sys;
+/* One question about one actor, in work at its lane. */
+struct viewing {
+    struct viewing *next; /* owned */
     struct promise promise;
-    uint32_t open; /* lanes that did not answer yet */
-    uint32_t n;
-    struct lane_answer answers[];
 };
 
 struct sys {
     struct gathering *gatherings; /* owned */
+    uint32_t n_gatherings;
+    struct viewing *viewings; /* owned */
+    uint32_t n_viewings;
 };
 
-#define SYS_ACCEPTS(X) X(struct sys, SysAsk, sys_ask, on_ask)
+#define SYS_ACCEPTS(X) \
+    X(struct sys, SysAsk, sys_ask, on_ask) \
+    X(struct sys, SysAskActor, sys_ask_actor, on_ask_actor) \
+    X(struct sys, SysAskWaits, sys_ask_waits, on_ask_waits)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
+
+/* --- asking all lanes
+ * ----------------------------------------------------------------------------- */
 
 static void free_gathering(struct gathering *gathering) {
     struct gathering **at = &gathering->sys->gatherings;
     while (*at != gathering)
         at = &(*at)->next;
     *at = gathering->next;
+    gathering->sys->n_gatherings--;
     for (uint32_t i = 0; i < gathering->n; i++)
         mem_free(gathering->answers[i].body);
     mem_free(gathering);
 }
 
-static uint64_t resident_bytes(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file) return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint32_t thread_count(void) {
-    uint32_t n = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    if (!tasks) return 0;
-    for (struct dirent *entry; (entry = readdir(tasks));)
-        n += entry->d_name[0] != '.';
-    closedir(tasks);
-    return n;
-}
-
-static void add_links(struct turn *turn, SysReport *report) {
-    struct link_peer peer;
-    report->links = turn_alloc(turn, PEERS_ROWS_MAX * sizeof(SysLink *));
-    if (!report->links) return;
-    while (report->n_links < PEERS_ROWS_MAX &&
-           turn->core->driver->peer(turn->core, report->n_links, &peer)) {
-        SysLink *row = turn_new(turn, SysLink, sys_link);
-        row->name = turn_printf(turn, "%s", peer.name);
-        row->address = turn_printf(turn, "%s", peer.address);
-        row->connected = peer.connected;
-        row->sent = peer.sent;
-        row->received = peer.received;
-        row->sent_bytes = peer.sent_bytes;
-        row->received_bytes = peer.received_bytes;
-        row->rtt_us = peer.rtt_us;
-        row->queued_bytes = peer.queued_bytes;
-        row->refused = peer.refused;
-        row->bad_frames = peer.bad_frames;
-        row->security = peer.curve ? "curve" : "plain";
-        row->key_of = turn_printf(turn, "%s", peer.node);
-        row->failures = peer.failures;
-        row->last_failure = (char *)(peer.failure ? peer.failure : "");
-        if (peer.failure) row->last_failure_ms = sys_unix_ms(turn, peer.failed_us);
-        report->links[report->n_links++] = row;
-    }
-}
-
-/* A handle as sys shows it: the name of a reporter's row is not at hand, slot and incarnation are.
- */
-static char *handle_text(struct turn *turn, actor_handle handle) {
-    if (handle == 0) return "nobody";
-    return turn_printf(turn, "%s%u#%u", handle_peer(handle) ? "remote " : "", handle_slot(handle),
-                       handle_incarnation(handle));
-}
-
-static void add_letters(struct turn *turn, SysReport *report) {
-    struct dead_letter letters[DEAD_LETTERS_KEPT];
-    size_t n = 0;
-    report->dead_letters = core_letters(turn->core, letters, &n);
-    report->letters = turn_alloc(turn, n * sizeof(SysDeadLetter *));
-    if (!report->letters) return;
-    for (size_t i = 0; i < n; i++) {
-        const ProtobufCMessageDescriptor *type = codec_find(letters[i].op);
-        SysDeadLetter *row = turn_new(turn, SysDeadLetter, sys_dead_letter);
-        row->at_ms = letters[i].at_ms;
-        row->to = handle_text(turn, letters[i].to);
-        row->from = handle_text(turn, letters[i].from);
-        row->message = type ? (char *)type->name : "unknown";
-        row->reason = (char *)status_name(letters[i].reason);
-        report->letters[report->n_letters++] = row;
-    }
-}
-
-/* Joins the lanes' reports; their decoded rows live in the turn's arena. */
-static void add_lanes(struct turn *turn, const struct gathering *gathering, SysReport *report) {
-    report->lanes = turn_alloc(turn, gathering->n * sizeof(SysLane *));
-    report->actors = turn_alloc(turn, ROWS_MAX * sizeof(SysActor *));
-    if (!report->lanes || !report->actors) return;
-    for (uint32_t i = 0; i < gathering->n; i++) {
-        const struct lane_answer *answer = &gathering->answers[i];
-        ProtobufCMessage *message = NULL;
-        if (!answer->body || codec_decode(&sys_report__descriptor, answer->body, answer->size,
-                                          &turn->lane->arena, &message, NULL) != STATUS_OK)
-            continue;
-        const SysReport *part = (const SysReport *)message;
-        if (part->n_lanes == 1) {
-            report->lanes[report->n_lanes++] = part->lanes[0];
-            report->actors_total += part->lanes[0]->actors;
-        }
-        for (size_t j = 0; j < part->n_actors && report->n_actors < ROWS_MAX; j++)
-            report->actors[report->n_actors++] = part->actors[j];
-    }
-}
-
-static void add_spans(const struct core *core, SysReport *report) {
-    const struct collector_counts *counts = &core->collected;
-    for (uint32_t i = 0; i < core->n_lanes; i++)
-        report->spans += ring_head(&core->lanes[i].ring);
-    report->spans_lost = atomic_load(&counts->spans_lost);
-    report->exported = atomic_load(&counts->exported);
-    report->export_lost = atomic_load(&counts->export_lost);
-}
-
-static void finish(struct gathering *gathering, struct turn *turn) {
-    struct core *core = turn->core;
-    SysReport *report = turn_new(turn, SysReport, sys_report);
-    report->node = core->name;
-    report->version = VECTRON_VERSION;
-    report->uptime_ms = (turn_now_us(turn) - core->started_us) / 1000;
-    report->rss_bytes = resident_bytes();
-    report->threads = thread_count();
-    const struct watermark mark = watermark_now();
-    report->memory_limit = mark.limit;
-    report->memory_used = mark.used;
-    add_lanes(turn, gathering, report);
-    add_links(turn, report);
-    sys_add_security(turn, report);
-    add_letters(turn, report);
-    add_spans(core, report);
-    turn_resolve(turn, &gathering->promise, &report->base);
-    free_gathering(gathering);
-}
-
 static void
-on_lane_report(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+on_lane_answer(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
     (void)self;
-    struct gathering *gathering = context;
-    if (outcome_as(outcome, SysReport, sys_report)) {
+    struct lane_answer *answer = context;
+    struct gathering *gathering = answer->gathering;
+    if (outcome->message) {
         const struct parcel *parcel = turn->parcel;
-        struct lane_answer *answer = &gathering->answers[gathering->open - 1];
         answer->body = mem_copy(parcel->body, parcel->size);
         answer->size = answer->body ? parcel->size : 0;
     }
-    if (--gathering->open == 0) finish(gathering, turn);
+    if (--gathering->open > 0) return;
+    gathering->finish(gathering, turn);
+    free_gathering(gathering);
 }
 
-static const char *reporter_name(struct turn *turn, uint32_t lane) {
-    return turn_printf(turn, "lane/%u", lane + 1);
+ProtobufCMessage *sys_answer(struct turn *turn,
+                             const struct gathering *gathering,
+                             uint32_t lane,
+                             const ProtobufCMessageDescriptor *type) {
+    const struct lane_answer *answer = &gathering->answers[lane];
+    ProtobufCMessage *message = NULL;
+    if (!answer->body || codec_decode(type, answer->body, answer->size, &turn->lane->arena,
+                                      &message, NULL) != STATUS_OK)
+        return NULL;
+    return message;
 }
 
-static enum status on_ask(struct sys *self, const SysAsk *ask, struct turn *turn) {
+static actor_handle reporter(struct turn *turn, uint32_t lane) {
+    return turn_find(turn, sys_reporter_name(turn, lane));
+}
+
+enum status sys_gather(struct sys *self,
+                       struct turn *turn,
+                       const ProtobufCMessage *question,
+                       void (*finish)(struct gathering *, struct turn *)) {
     uint32_t n = turn->core->n_lanes;
+    if (self->n_gatherings >= SYS_GATHERINGS_MAX)
+        return turn_fail(turn, STATUS_BUSY, "%d questions are in work", SYS_GATHERINGS_MAX);
     struct gathering *gathering = mem_zero(1, sizeof *gathering + n * sizeof(struct lane_answer));
-    if (!gathering) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the report");
+    if (!gathering) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the answer");
     gathering->sys = self;
+    gathering->finish = finish;
     gathering->n = gathering->open = n;
     gathering->next = self->gatherings;
     self->gatherings = gathering;
-    gathering->promise = turn_defer(turn);
-    for (uint32_t i = 0; i < n; i++)
+    self->n_gatherings++;
+    if (turn->request) gathering->promise = turn_defer(turn);
+    for (uint32_t i = 0; i < n; i++) {
+        gathering->answers[i].gathering = gathering;
         turn_call(turn, &(struct call){
-                            .to = turn_find(turn, reporter_name(turn, i)),
-                            .message = &ask->base,
-                            .done = on_lane_report,
-                            .context = gathering,
-                            .deadline_us = turn_now_us(turn) + ASK_US,
+                            .to = reporter(turn, i),
+                            .message = question,
+                            .done = on_lane_answer,
+                            .context = &gathering->answers[i],
+                            .deadline_us = turn_now_us(turn) + SYS_ASK_US,
                             .control = true,
                         });
+    }
     return STATUS_OK;
 }
+
+/* --- the process
+ * ---------------------------------------------------------------------------------- */
+
+static enum status on_ask(struct sys *self, const SysAsk *ask, struct turn *turn) {
+    return sys_gather(self, turn, &ask->base, sys_report_finish);
+}
+
+static int by_age(const void *a, const void *b) {
+    uint64_t x = (*(SysEdge *const *)a)->since_us, y = (*(SysEdge *const *)b)->since_us;
+    return (x < y) - (x > y);
+}
+
+static void finish_waits(struct gathering *gathering, struct turn *turn) {
+    SysWaits *waits = turn_new(turn, SysWaits, sys_waits);
+    waits->edges = SYS_LIST(turn, gathering->n * SYS_EDGES_MAX, SysEdge);
+    for (uint32_t i = 0; waits->edges && i < gathering->n; i++) {
+        const SysWaits *part = (SysWaits *)sys_answer(turn, gathering, i, &sys_waits__descriptor);
+        if (!part) continue;
+        waits->edges_total += part->edges_total;
+        for (size_t j = 0; j < part->n_edges; j++)
+            waits->edges[waits->n_edges++] = part->edges[j];
+    }
+    if (waits->n_edges) qsort(waits->edges, waits->n_edges, sizeof *waits->edges, by_age);
+    if (waits->n_edges > SYS_EDGES_MAX) waits->n_edges = SYS_EDGES_MAX;
+    for (size_t i = 0; i < waits->n_edges; i++) {
+        SysEdge *edge = waits->edges[i];
+        if (edge->to_peer == 0 || edge->to_peer > UINT16_MAX) continue;
+        sys_name_peer(turn, &edge->to, edge->to_handle | edge->to_peer << 48);
+    }
+    turn_resolve(turn, &gathering->promise, &waits->base);
+}
+
+static enum status on_ask_waits(struct sys *self, const SysAskWaits *ask, struct turn *turn) {
+    return sys_gather(self, turn, &ask->base, finish_waits);
+}
+
+/* --- one actor
+ * ------------------------------------------------------------------------------------ */
+
+static void free_viewing(struct sys *self, struct viewing *viewing) {
+    struct viewing **at = &self->viewings;
+    while (*at != viewing)
+        at = &(*at)->next;
+    *at = viewing->next;
+    self->n_viewings--;
+    mem_free(viewing);
+}
+
+/* Names that only this lane knows. */
+static void name_peers(struct turn *turn, SysActorView *view) {
+    for (size_t i = 0; i < view->n_queued; i++)
+        sys_name_peer(turn, &view->queued[i]->from, view->queued[i]->from_handle);
+    for (size_t i = 0; i < view->n_last; i++)
+        sys_name_peer(turn, &view->last[i]->from, view->last[i]->from_handle);
+    for (size_t i = 0; i < view->n_waits; i++)
+        sys_name_peer(turn, &view->waits[i]->peer, view->waits[i]->peer_handle);
+    for (size_t i = 0; i < view->n_senders; i++)
+        sys_name_peer(turn, &view->senders[i]->name, view->senders[i]->handle);
+}
+
+static void on_view(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct sys *self = actor;
+    struct viewing *viewing = context;
+    SysActorView *view = (SysActorView *)outcome_as(outcome, SysActorView, sys_actor_view);
+    if (view) {
+        name_peers(turn, view);
+        turn_resolve(turn, &viewing->promise, &view->base);
+    } else {
+        enum status s = outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status;
+        turn_reject(turn, &viewing->promise, s, "%s",
+                    s == STATUS_EXPIRED ? "its lane does not answer" : outcome->text);
+    }
+    free_viewing(self, viewing);
+}
+
+static enum status on_ask_actor(struct sys *self, const SysAskActor *ask, struct turn *turn) {
+    uint32_t lane = 0;
+    SysAskActor question = *ask;
+    if (!question.handle) question.handle = core_find(turn->core, ask->name);
+    if (!table_find(&turn->core->table, question.handle, &lane))
+        return turn_fail(turn, STATUS_NOT_FOUND, "no actor %s in this process", ask->name);
+    if (ask->bodies && !turn->core->bodies)
+        return turn_fail(turn, STATUS_DENIED,
+                         "bodies are not shown here: start the process with VECTRON_SYS_BODIES=on");
+    if (self->n_viewings >= SYS_GATHERINGS_MAX)
+        return turn_fail(turn, STATUS_BUSY, "%d questions are in work", SYS_GATHERINGS_MAX);
+    struct viewing *viewing = mem_zero(1, sizeof *viewing);
+    if (!viewing) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the answer");
+    viewing->next = self->viewings;
+    self->viewings = viewing;
+    self->n_viewings++;
+    viewing->promise = turn_defer(turn);
+    turn_call(turn, &(struct call){
+                        .to = reporter(turn, lane),
+                        .message = &question.base,
+                        .done = on_view,
+                        .context = viewing,
+                        .deadline_us = turn_now_us(turn) + SYS_ASK_US,
+                        .control = true,
+                    });
+    return STATUS_OK;
+}
+
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
 
 static void sys_close(void *actor) {
     struct sys *self = actor;
     while (self->gatherings)
         free_gathering(self->gatherings);
+    while (self->viewings)
+        free_viewing(self, self->viewings);
 }
 
 static const struct actor_type sys_type = {
@@ -346,8 +239,8 @@ void sys_spawn(struct core *core, struct turn *turn) {
     for (uint32_t i = 0; i < core->n_lanes; i++) {
         bool compute = i >= core->n_io;
         struct spawn spawn = {
-            .type = &reporter_types[compute],
-            .name = reporter_name(turn, i),
+            .type = &sys_reporter_types[compute],
+            .name = sys_reporter_name(turn, i),
             .lane = (int)(compute ? i - core->n_io : i) + 1,
         };
         enum status s = turn_spawn(turn, &spawn, &handle);

@@ -166,6 +166,23 @@ const char *turn_words(const struct turn *turn) {
     return turn->words ? turn->words : "";
 }
 
+/* --- alarms
+ * ---------------------------------------------------------------------------------------- */
+
+void turn_raise(struct turn *turn, const char *name, const char *format, ...) {
+    char subject[CELL_NAME_MAX];
+    va_list args;
+    va_start(args, format);
+    const char *text = format_in(&turn->lane->arena, format, args);
+    va_end(args);
+    alarm_raise(turn->core, name, cell_name(turn->cell, subject), "%s", text ? text : "");
+}
+
+void turn_clear(struct turn *turn, const char *name) {
+    char subject[CELL_NAME_MAX];
+    alarm_clear(turn->core, name, cell_name(turn->cell, subject));
+}
+
 /* --- encoding
  * ------------------------------------------------------------------------------------- */
 
@@ -302,6 +319,7 @@ struct promise turn_defer(struct turn *turn) {
     };
     if (!owes(turn)) return promise;
     struct wait *wait = wait_new(&turn->lane->waits, turn->cell, WAIT_SERVE);
+    wait->op = turn->op;
     wait_serve(&turn->lane->waits, wait, asked->from, asked->correlation);
     wait->trace[0] = asked->trace[0];
     wait->trace[1] = asked->trace[1];

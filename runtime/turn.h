@@ -44,6 +44,13 @@ void turn_retry_after(struct turn *turn, uint32_t ms);
 /* The words given by turn_fail in this turn, "" before. */
 const char *turn_words(const struct turn *turn);
 
+/* --- alarms: what a person should look at, until it is over; SysReport shows it, the log tells it
+ * --- name: what is wrong ("disk_full"), one of this actor's; the words say the numbers and what to
+ * do. */
+void turn_raise(struct turn *turn, const char *name, const char *format, ...) PRINTF(3, 4);
+/* It is over; nothing when it was not raised. Alarms of an actor that stops for good end too. */
+void turn_clear(struct turn *turn, const char *name);
+
 /* --- answering
  * ------------------------------------------------------------------------------------ Every call
  * has exactly one final outcome at the caller: reply, Failed, EXPIRED, LOST_PEER (actor or link

@@ -50,11 +50,13 @@ struct wait *wait_new(struct waits *waits, struct cell *cell, enum wait_kind kin
     struct wait *wait = waits->free;
     waits->free = wait->next;
     *wait = (struct wait){.id = wait->id + ((uint64_t)1 << PLACE_BITS), .kind = kind, .cell = cell};
+    wait->since_us = cell->lane->now_us;
     wait->next = cell->waits;
     if (wait->next) wait->next->previous = wait;
     cell->waits = wait;
     waits->alive++;
     waits->calls += kind == WAIT_CALL;
+    cell->calls += kind == WAIT_CALL;
     return wait;
 }
 
@@ -119,6 +121,7 @@ void wait_free(struct waits *waits, struct wait *wait) {
         wait->cell->waits = wait->next;
     if (wait->next) wait->next->previous = wait->previous;
     waits->calls -= wait->kind == WAIT_CALL;
+    wait->cell->calls -= wait->kind == WAIT_CALL;
     waits->alive--;
     wait->kind = WAIT_FREE;
     wait->next = waits->free;
@@ -157,4 +160,18 @@ void waits_each(struct waits *waits, void (*visit)(struct wait *, void *), void 
         for (size_t j = 0; j < WAIT_CHUNK; j++)
             if (waits->chunks[i]->records[j].kind != WAIT_FREE)
                 visit(&waits->chunks[i]->records[j], context);
+}
+
+void waits_look(const struct waits *waits,
+                enum wait_kind kind,
+                uint32_t n,
+                void (*visit)(const struct wait *, void *),
+                void *context) {
+    for (uint32_t i = 0; i < waits->n_chunks && n > 0; i++)
+        for (size_t j = 0; j < WAIT_CHUNK && n > 0; j++) {
+            const struct wait *wait = &waits->chunks[i]->records[j];
+            if (wait->kind != kind) continue;
+            visit(wait, context);
+            n--;
+        }
 }

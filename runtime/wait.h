@@ -49,7 +49,9 @@ struct wait {
     struct wait *next_alias;
     int fd;
     bool cancelled;
-    uint8_t flags; /* PARCEL_TRACED */
+    uint8_t flags;     /* PARCEL_TRACED */
+    uint32_t op;       /* of the call, or of the request owed; 0 = none */
+    uint64_t since_us; /* when it began */
     uint64_t trace[2];
     uint64_t span;
 };
@@ -99,6 +101,12 @@ struct wait *wait_served(const struct waits *waits,
 /* Calls visit for every record in use. visit may free the record it is given. */
 void waits_each(struct waits *waits,
                 void (*visit)(struct wait *wait, void *context),
+                void *context);
+/* The same for the first n records of one kind; only looks. */
+void waits_look(const struct waits *waits,
+                enum wait_kind kind,
+                uint32_t n,
+                void (*visit)(const struct wait *wait, void *context),
                 void *context);
 
 #endif

@@ -160,6 +160,7 @@ static uint64_t next_due_us(const struct worker *worker) {
 static bool spin(struct worker *worker) {
     struct lane *lane = worker->lane;
     if (!worker->node->spin || lane->waits.calls == 0) return false;
+    lane->spins++;
     uint64_t until = lane_read_clock(lane) + SPIN_US;
     while (lane_read_clock(lane) < until) {
         if (take_batches(worker)) return true;
@@ -172,6 +173,7 @@ static bool spin(struct worker *worker) {
 
 static void sleep_until_due(struct worker *worker) {
     bool sent = trunk_flush(&worker->trunk);
+    worker->lane->trunk_full += !sent;
     parcel_pool_settle(worker->pool);
     if (sent && spin(worker)) return;
     uint64_t now = lane_read_clock(worker->lane);
@@ -186,7 +188,7 @@ static void sleep_until_due(struct worker *worker) {
  * -------------------------------------------------------------------------------------- */
 
 static void flush(struct worker *worker) {
-    trunk_flush(&worker->trunk);
+    worker->lane->trunk_full += !trunk_flush(&worker->trunk);
     if (worker->lane->index == 0) relay_flush(worker->node->relay);
     worker->flushed_us = worker->lane->now_us;
 }

@@ -126,6 +126,10 @@ static bool peer(struct core *core, size_t nth, struct link_peer *out) {
     return false;
 }
 
+static const char *own_link(const struct core *core) {
+    return ((const struct sim_node *)core->host)->address;
+}
+
 static const struct driver sim_driver = {
     .now_us = now_us,
     .wall_ms = wall_ms,
@@ -144,6 +148,7 @@ static const struct driver sim_driver = {
     .stopped = stopped,
     .failed = failed,
     .peer = peer,
+    .link = own_link,
 };
 
 /* --- the scheduler
@@ -308,6 +313,7 @@ struct sim *sim_open(const struct sim_options *options) {
         snprintf(name, sizeof name, "node%u", i + 1);
         node->sim = sim;
         node->number = i + 1;
+        snprintf(node->address, sizeof node->address, "sim://%u", i + 1);
         enum status s = core_open(&node->core, &(struct core_options){
                                                    .name = name,
                                                    .seed = rng_next(&sim->rng),

@@ -18,7 +18,8 @@ struct sim_peer {
 struct sim_node {
     struct core core;
     struct sim *sim;
-    uint32_t number; /* from 1 */
+    uint32_t number;  /* from 1 */
+    char address[24]; /* "sim://n" */
     bool stopped;
     bool failed;
     struct sim_peer *peers; /* owned */

@@ -1,0 +1,77 @@
+/* sys_lane: a lane's reporter, a quiet light actor that describes its lane's actors. So no lane
+ * reads another lane's counters, and a question costs an actor nothing. */
+#include "runtime/sys_state.h"
+
+struct reporter {
+    char unused; /* an actor's state has a size */
+};
+
+#define REPORTER_ACCEPTS(X) \
+    X(struct reporter, SysAsk, sys_ask, on_ask) \
+    X(struct reporter, SysAskActor, sys_ask_actor, on_ask_actor) \
+    X(struct reporter, SysAskWaits, sys_ask_waits, on_ask_waits)
+ACTOR_HANDLERS(reporter_handlers, REPORTER_ACCEPTS);
+
+const char *sys_reporter_name(struct turn *turn, uint32_t lane) {
+    return turn_printf(turn, "lane/%u", lane + 1);
+}
+
+/* Rows of this lane's actors, at most its share of SYS_ROWS_MAX: component actors, then light ones,
+ * the newest first. */
+static void add_actors(struct turn *turn, SysReport *report) {
+    struct lane *lane = turn->lane;
+    uint32_t max = SYS_ROWS_MAX / turn->core->n_lanes;
+    uint32_t n = lane->n_cells < max ? lane->n_cells : max;
+    report->actors = SYS_LIST(turn, n, SysActor);
+    if (!report->actors) return;
+    for (int light = 0; light < 2; light++)
+        for (struct cell *cell = lane->cells[light]; cell && report->n_actors < n;
+             cell = cell->next)
+            report->actors[report->n_actors++] = sys_actor_row(turn, cell);
+}
+
+static enum status on_ask(struct reporter *self, const SysAsk *ask, struct turn *turn) {
+    (void)self;
+    const struct lane *lane = turn->lane;
+    SysReport *report = turn_new(turn, SysReport, sys_report);
+    SysLane *row = turn_new(turn, SysLane, sys_lane);
+    row->lane = lane->index + 1;
+    row->kind = lane->kind == LANE_IO ? "io" : "compute";
+    row->turns = lane->turns;
+    row->busy_us = lane->busy_us;
+    row->wakes = lane->wakes;
+    row->stall_max_us = lane->stall_max_us;
+    row->ready = lane->n_ready;
+    row->actors = lane->n_cells;
+    row->clock_us = lane->now_us;
+    row->trunk_full = lane->trunk_full;
+    row->spins = lane->spins;
+    report->lanes = SYS_LIST(turn, 1, SysLane);
+    if (!report->lanes) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the report");
+    report->lanes[0] = row;
+    report->n_lanes = 1;
+    if (ask->actors) add_actors(turn, report);
+    turn_reply(turn, &report->base);
+    return STATUS_OK;
+}
+
+static enum status on_ask_actor(struct reporter *self, const SysAskActor *ask, struct turn *turn) {
+    (void)self;
+    struct cell *cell = sys_cell(turn, ask->handle);
+    if (!cell) return turn_fail(turn, STATUS_NOT_FOUND, "the actor is gone");
+    turn_reply(turn, &sys_view(turn, cell, ask->bodies)->base);
+    return STATUS_OK;
+}
+
+static enum status on_ask_waits(struct reporter *self, const SysAskWaits *ask, struct turn *turn) {
+    (void)self, (void)ask;
+    turn_reply(turn, &sys_lane_waits(turn)->base);
+    return STATUS_OK;
+}
+
+#define REPORTER(Lane) \
+    { \
+        .kind = "lane", .size = sizeof(struct reporter), .handlers = reporter_handlers, \
+        .lane = (Lane), .light = true, .quiet = true \
+    }
+const struct actor_type sys_reporter_types[2] = {REPORTER(LANE_IO), REPORTER(LANE_COMPUTE)};

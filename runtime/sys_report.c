@@ -1,0 +1,173 @@
+/* sys_report: joins the lanes' rows and adds what the process shares. On the first lane, which has
+ * the link. */
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "runtime/codec.h"
+#include "runtime/link.h"
+#include "runtime/sys_security.h"
+#include "runtime/sys_state.h"
+#include "runtime/watermark.h"
+
+static uint64_t resident_bytes(void) {
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file) return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint32_t thread_count(void) {
+    uint32_t n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    if (!tasks) return 0;
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        n += entry->d_name[0] != '.';
+    closedir(tasks);
+    return n;
+}
+
+static uint64_t cpu_us(void) {
+    struct rusage use;
+    if (getrusage(RUSAGE_SELF, &use) != 0) return 0;
+    return (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+static void add_links(struct turn *turn, SysReport *report) {
+    struct link_peer peer;
+    report->links = SYS_LIST(turn, SYS_LINKS_MAX, SysLink);
+    if (!report->links) return;
+    while (report->n_links < SYS_LINKS_MAX &&
+           turn->core->driver->peer(turn->core, report->n_links, &peer)) {
+        SysLink *row = turn_new(turn, SysLink, sys_link);
+        row->name = turn_printf(turn, "%s", peer.name);
+        row->address = turn_printf(turn, "%s", peer.address);
+        row->node = peer.number;
+        row->opened = peer.opened;
+        row->connected = peer.connected;
+        row->sent = peer.sent;
+        row->received = peer.received;
+        row->sent_bytes = peer.sent_bytes;
+        row->received_bytes = peer.received_bytes;
+        row->rtt_us = peer.rtt_us;
+        row->queued_bytes = peer.queued_bytes;
+        row->refused = peer.refused;
+        row->bad_frames = peer.bad_frames;
+        row->security = peer.curve ? "curve" : "plain";
+        row->key_of = turn_printf(turn, "%s", peer.node);
+        row->failures = peer.failures;
+        row->last_failure = (char *)(peer.failure ? peer.failure : "");
+        if (peer.failure) row->last_failure_ms = sys_unix_ms(turn, peer.failed_us);
+        report->links[report->n_links++] = row;
+    }
+}
+
+static void add_letters(struct turn *turn, SysReport *report) {
+    struct dead_letter letters[DEAD_LETTERS_KEPT];
+    size_t n = 0;
+    report->dead_letters = core_letters(turn->core, letters, &n);
+    report->letters = SYS_LIST(turn, n, SysDeadLetter);
+    if (!report->letters) return;
+    for (size_t i = 0; i < n; i++) {
+        SysDeadLetter *row = turn_new(turn, SysDeadLetter, sys_dead_letter);
+        const char *type = sys_type_name(letters[i].op);
+        row->at_ms = letters[i].at_ms;
+        row->to = letters[i].to ? sys_name(turn, letters[i].to) : "nobody";
+        row->from = letters[i].from ? sys_name(turn, letters[i].from) : "nobody";
+        row->message = *type ? (char *)type : "unknown";
+        row->reason = (char *)status_name(letters[i].reason);
+        report->letters[report->n_letters++] = row;
+    }
+}
+
+static void add_alarms(struct turn *turn, SysReport *report) {
+    struct alarm *alarms = turn_alloc(turn, ALARMS_MAX * sizeof *alarms);
+    report->alarms = SYS_LIST(turn, ALARMS_MAX, SysAlarm);
+    if (!alarms || !report->alarms) return;
+    size_t n = alarms_copy(turn->core, alarms, ALARMS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        SysAlarm *row = turn_new(turn, SysAlarm, sys_alarm);
+        row->name = alarms[i].name;
+        row->subject = alarms[i].subject;
+        row->text = alarms[i].text;
+        row->since_ms = alarms[i].since_ms;
+        row->over = alarms[i].over_ms != 0;
+        report->alarms[report->n_alarms++] = row;
+    }
+}
+
+/* --- lanes
+ * ---------------------------------------------------------------------------------------- */
+
+/* The row of a lane that does not answer: what it publishes for the watchdog. */
+static SysLane *silent_lane(struct turn *turn, const struct lane *lane) {
+    const struct lane_now *doing = &lane->doing;
+    SysLane *row = turn_new(turn, SysLane, sys_lane);
+    row->lane = lane->index + 1;
+    row->kind = lane->kind == LANE_IO ? "io" : "compute";
+    row->clock_us = turn->lane->now_us;
+    row->silent = true;
+    uint64_t number = atomic_load_explicit(&doing->turn, memory_order_acquire);
+    uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_relaxed);
+    actor_handle actor = atomic_load_explicit(&doing->actor, memory_order_relaxed);
+    uint32_t op = atomic_load_explicit(&doing->op, memory_order_relaxed);
+    if (number % 2 == 0)
+        return row; /* between two turns: ready actors, or the kernel, come first */
+    row->doing = turn_printf(turn, "%s %s", sys_name(turn, actor), sys_type_name(op));
+    row->doing_us = row->clock_us > since ? row->clock_us - since : 0;
+    return row;
+}
+
+static void add_lanes(struct turn *turn, const struct gathering *gathering, SysReport *report) {
+    report->lanes = SYS_LIST(turn, gathering->n, SysLane);
+    report->actors = SYS_LIST(turn, SYS_ROWS_MAX, SysActor);
+    if (!report->lanes || !report->actors) return;
+    for (uint32_t i = 0; i < gathering->n; i++) {
+        const SysReport *part =
+            (SysReport *)sys_answer(turn, gathering, i, &sys_report__descriptor);
+        if (!part || part->n_lanes != 1) {
+            report->lanes[report->n_lanes++] = silent_lane(turn, &turn->core->lanes[i]);
+            continue;
+        }
+        report->lanes[report->n_lanes++] = part->lanes[0];
+        report->actors_total += part->lanes[0]->actors;
+        for (size_t j = 0; j < part->n_actors && report->n_actors < SYS_ROWS_MAX; j++)
+            report->actors[report->n_actors++] = part->actors[j];
+    }
+}
+
+static void add_process(struct turn *turn, SysReport *report) {
+    struct core *core = turn->core;
+    const struct watermark mark = watermark_now();
+    report->api = SYS_API;
+    report->node = core->name;
+    report->role = core->role;
+    report->version = VECTRON_VERSION;
+    report->incarnation = core->incarnation;
+    report->link = (char *)core->driver->link(core);
+    report->uptime_ms = (turn_now_us(turn) - core->started_us) / 1000;
+    report->wall_ms = turn_wall_ms(turn);
+    report->clock_us = turn_now_us(turn);
+    report->cpu_us = cpu_us();
+    report->rss_bytes = resident_bytes();
+    report->threads = thread_count();
+    report->memory_limit = mark.limit;
+    report->memory_used = mark.used;
+    report->bodies = core->bodies;
+    report->actions = core->actions;
+}
+
+void sys_report_finish(struct gathering *gathering, struct turn *turn) {
+    SysReport *report = turn_new(turn, SysReport, sys_report);
+    add_process(turn, report);
+    add_lanes(turn, gathering, report);
+    add_links(turn, report);
+    sys_add_security(turn, report);
+    add_letters(turn, report);
+    add_alarms(turn, report);
+    turn_resolve(turn, &gathering->promise, &report->base);
+}

@@ -1,0 +1,86 @@
+/* sys_state: what the parts of sys share: sys.c (the actor and its questions to the lanes),
+ * sys_lane.c (a lane's reporter), sys_view.c (one actor; who waits), sys_row.c (rows),
+ * sys_report.c (what the process shares). Private to runtime/. */
+#ifndef RUNTIME_SYS_STATE_H
+#define RUNTIME_SYS_STATE_H
+
+#include "runtime/span.h"
+#include "runtime/sys.h"
+#include "runtime/turn_state.h"
+#include "schemas/sys.pb-c.h"
+
+enum {
+    SYS_API = 1,
+    SYS_ROWS_MAX = 2048, /* actors in one report: some 1 KiB each at worst, 4 MiB a message */
+    SYS_LINKS_MAX = 256,
+    SYS_QUEUED_MAX = 64,
+    SYS_LAST_MAX = 32,
+    SYS_WAITS_MAX = 64,
+    SYS_SENDERS_MAX = 8,
+    SYS_OTHERS_MAX = 64, /* children, watchers, links of one actor */
+    SYS_EDGES_MAX = 2048,
+    SYS_WALK_MAX = 4096,      /* parcels or waits of one actor that are looked at for one answer */
+    SYS_ASK_US = 1000 * 1000, /* a lane that does not answer by then is told by what it publishes */
+};
+
+/* --- sys.c: questions to all lanes --- */
+struct sys;
+struct gathering;
+
+struct lane_answer {
+    struct gathering *gathering;
+    void *body; /* owned, encoded reply; NULL: none came */
+    size_t size;
+};
+
+/* One question in work at all lanes. */
+struct gathering {
+    struct gathering *next; /* owned */
+    struct sys *sys;
+    struct promise promise;
+    /* Makes the answer from the lanes' and settles the promise. */
+    void (*finish)(struct gathering *gathering, struct turn *turn);
+    uint32_t open; /* lanes that did not answer yet */
+    uint32_t n;
+    struct lane_answer answers[]; /* by lane */
+};
+/* Asks every lane's reporter; finish runs in a later turn. NO_MEMORY: nothing was asked. */
+MUST_USE enum status sys_gather(struct sys *self,
+                                struct turn *turn,
+                                const ProtobufCMessage *question,
+                                void (*finish)(struct gathering *, struct turn *));
+/* The lane's answer decoded into the turn's arena, which may be changed; NULL: it gave none of this
+ * type. */
+ProtobufCMessage *sys_answer(struct turn *turn,
+                             const struct gathering *gathering,
+                             uint32_t lane,
+                             const ProtobufCMessageDescriptor *type);
+
+/* --- sys_lane.c --- */
+extern const struct actor_type sys_reporter_types[2]; /* by enum lane_kind */
+const char *sys_reporter_name(struct turn *turn, uint32_t lane);
+
+/* --- sys_view.c: on the actor's lane --- */
+/* The actor of this lane that the handle means; NULL: it is gone. */
+struct cell *sys_cell(const struct turn *turn, actor_handle handle);
+SysActorView *sys_view(struct turn *turn, struct cell *cell, bool bodies);
+SysWaits *sys_lane_waits(struct turn *turn);
+
+/* --- sys_row.c --- */
+SysActor *sys_actor_row(struct turn *turn, struct cell *cell);
+SysMessage *sys_queued_row(struct turn *turn, const struct parcel *parcel);
+SysMessage *sys_span_row(struct turn *turn, const struct span_record *record);
+/* A list in the turn's arena for n rows; NULL: no memory, or none wanted. */
+#define SYS_LIST(turn, n, Row) ((Row **)turn_alloc((turn), (n) * sizeof(Row *)))
+const char *sys_type_name(uint32_t op);
+/* A trace id's 16 bytes; nothing for none. */
+void sys_trace(struct turn *turn, const uint64_t trace[2], ProtobufCBinaryData *out);
+/* The name of an actor here; slot#incarnation of one that is gone. Of a remote one the peer before
+ * it: by its number, and on the first lane, which knows them, by its name. */
+char *sys_name(struct turn *turn, actor_handle handle);
+void sys_name_peer(struct turn *turn, char **name, actor_handle handle);
+
+/* --- sys_report.c --- */
+void sys_report_finish(struct gathering *gathering, struct turn *turn);
+
+#endif
