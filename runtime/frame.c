@@ -58,6 +58,15 @@ size_t frame_write(const struct frame *frame, void *out) {
         at = pack_uint(pack_array(at, 2), FRAME_BYE);
         at = put_text(at, frame->text, FRAME_TEXT_MAX);
         break;
+    case FRAME_REGISTER:
+        at = pack_uint(pack_uint(pack_array(at, 4), FRAME_REGISTER), frame->token);
+        at = put_text(at, frame->text, FRAME_TEXT_MAX);
+        at = pack_uint(at, handle_local(frame->handle));
+        break;
+    case FRAME_REGISTERED:
+        at = pack_uint(pack_uint(pack_array(at, 3), FRAME_REGISTERED), frame->token);
+        at = pack_uint(at, frame->status);
+        break;
     case FRAME_MESSAGES:
         assert(!"messages are built, not written");
     }
@@ -153,6 +162,15 @@ static unsigned read_found(struct reading *r, struct frame *out) {
     return 3;
 }
 
+static unsigned read_register(struct reading *r, struct frame *out) {
+    out->token = get_uint(r, UINT64_MAX, "register: token is not a number");
+    get_text(r, FRAME_TEXT_MAX, out->text, "register: name is not a short text");
+    out->handle = get_uint(r, UINT64_MAX, "register: handle is not a number");
+    bool real = handle_peer(out->handle) == 0 && handle_incarnation(out->handle) != 0;
+    if (out->handle && !real && !r->why) r->why = "register: not a handle";
+    return 3;
+}
+
 static unsigned read_rest(struct reading *r, uint64_t values, struct frame *out) {
     switch (out->kind) {
     case FRAME_HELLO:
@@ -170,6 +188,12 @@ static unsigned read_rest(struct reading *r, uint64_t values, struct frame *out)
     case FRAME_BYE:
         get_text(r, FRAME_TEXT_MAX, out->text, "goodbye: not a short text");
         return 1;
+    case FRAME_REGISTER:
+        return read_register(r, out);
+    case FRAME_REGISTERED:
+        out->token = get_uint(r, UINT64_MAX, "registered: token is not a number");
+        out->status = (enum status)get_uint(r, STATUS_COUNT - 1, "registered: unknown status");
+        return 2;
     default:
         r->why = "frame: unknown kind";
         return 0;
@@ -182,7 +206,7 @@ static void read_frame(struct reading *r, struct frame *out) {
         r->why = "frame: not an array";
         return;
     }
-    out->kind = (enum frame_kind)get_uint(r, FRAME_BYE, "frame: unknown kind");
+    out->kind = (enum frame_kind)get_uint(r, FRAME_REGISTERED, "frame: unknown kind");
     if (r->why) return;
     uint64_t values = head.number - 1;
     if (out->kind == FRAME_MESSAGES) {

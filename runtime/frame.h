@@ -1,11 +1,13 @@
 /* frame: what one ZeroMQ frame between two processes holds: a msgpack array, its kind first
  * (docs/protocol.md). Pure: bytes in, values out; no sockets, no memory but the parcels.
  *
- *     [1, "vectron", version, name, incarnation, session, class]     hello, and its answer; with
- * the sender's own link address behind, when it has one [2, envelope, body, envelope, body, …]
- * messages [3, token, name]           lookup          [4, token, status, handle]     found [5,
- * stamp]                 beat            [6, stamp]                     its answer [7, text]
- * goodbye
+ *     [1, "vectron", version, name, incarnation, session, class]     hello, and its answer
+ *     [1, "vectron", …, class, link]                                 from who is reached there
+ *     [2, envelope, body, envelope, body, …]                         messages
+ *     [3, token, name]           lookup          [4, token, status, handle]     found
+ *     [5, stamp]                 beat            [6, stamp]                     its answer
+ *     [7, text]                  goodbye
+ *     [8, token, name, handle]   register        [9, token, status]             registered
  *
  * Longer arrays (but for messages) are newer ones: what is behind is skipped. */
 #ifndef RUNTIME_FRAME_H
@@ -32,6 +34,8 @@ enum frame_kind {
     FRAME_BEAT,
     FRAME_BEATEN,
     FRAME_BYE,
+    FRAME_REGISTER,
+    FRAME_REGISTERED,
 };
 
 /* What travels on a connection. A program with one socket uses FRAME_BOTH. */
@@ -39,15 +43,15 @@ enum frame_class { FRAME_BOTH, FRAME_CONTROL, FRAME_DATA, FRAME_CLASSES };
 
 struct frame {
     enum frame_kind kind;
-    char text[FRAME_TEXT_MAX + 1]; /* the name of hello and lookup, the text of goodbye */
+    char text[FRAME_TEXT_MAX + 1]; /* the name of hello, lookup and register, the text of goodbye */
     uint64_t version;              /* hello; the rest of a hello is read only when it is ours */
     uint64_t incarnation;
     uint64_t session; /* random, the opener's: ties the connections of one peer together */
     enum frame_class class;
     char link[FRAME_LINK_MAX + 1]; /* hello: where its sender is reached; "": not told */
-    uint64_t token;                /* lookup, found; the stamp of beats */
+    uint64_t token;                /* lookup, found, register, registered; the stamp of beats */
     enum status status;
-    actor_handle handle;
+    actor_handle handle;         /* found, register; there 0 takes the name back */
     struct pack_cursor messages; /* behind the kind */
     uint64_t count;              /* of values there: two a message */
 };

@@ -143,6 +143,7 @@ static void bury(struct link *link) {
         link->n_dead--;
         forget_peer(link, peer);
         close_peer(link, peer);
+        link_names_lost(link, peer);
         if (peer->met) link->host.lost(link->host.node, peer->number);
         link_lookups_lost(link, peer);
         mem_free(peer);
@@ -410,6 +411,7 @@ void link_close(struct link *link) {
         peer->state = PEER_DEAD; /* what the host sends to it from refuse comes back */
         forget_peer(link, peer);
         close_peer(link, peer);
+        link_names_lost(link, peer);
         mem_free(peer);
     }
     link_lookups_free(link);

@@ -30,8 +30,11 @@ enum {
     LINK_QUEUE_RESERVE = 16 * 1024 * 1024, /* on top, for replies and the other bands */
     LINK_FRAME_MAX = 4 * 1024 * 1024 + LINK_PACK_BYTES, /* a peer that sends more is disconnected */
     LINK_NAME_MAX = 255,                                /* bytes of a name looked up */
+    LINK_NAMES_MAX = 64,                                /* that a peer may give its actors here */
     LINK_LINGER_MS = 200,
 };
+
+#define LINK_FOREIGN "ext/" /* how they begin */
 
 struct keyring;
 struct link;
@@ -45,6 +48,10 @@ struct link_host {
     void (*deliver)(void *node, struct parcel *parcel);
     /* Handle of a local name, 0 = none. */
     actor_handle (*find)(void *node, const char *name);
+    /* An actor of a peer gets a name here; EXISTS: it is taken. And loses it, with the connection
+     * or before. */
+    enum status (*name)(void *node, const char *name, actor_handle handle);
+    void (*unname)(void *node, const char *name);
     /* Undeliverable: takes the parcel back with the reason (BUSY, LOST_PEER; EXPIRED: its deadline
      * passed while it waited for a slow peer). */
     void (*refuse)(void *node, struct parcel *parcel, enum status reason);
@@ -74,7 +81,7 @@ struct link_options {
 MUST_USE enum status
 link_open(const struct link_options *options, const struct link_host *host, struct link **out);
 /* Says goodbye to the peers; what was flushed has LINK_LINGER_MS to leave. Calls host.refuse for
- * what was not, nothing else. NULL is fine. */
+ * what was not, and host.unname, nothing else. NULL is fine. */
 void link_close(struct link *link);
 /* As peers write it: with the port that was picked, and with this node's name when CURVE is
  * wanted; "" when there is none. */

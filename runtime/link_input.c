@@ -177,6 +177,12 @@ static void on_frame(struct link *link, struct peer *peer, unsigned i, struct fr
     case FRAME_BEATEN:
         if (i == PEER_CONTROL) on_beaten(link, peer, frame->token);
         break;
+    case FRAME_REGISTER:
+        link_register(link, peer, i, frame);
+        break;
+    case FRAME_REGISTERED: /* of what was never asked */
+        link_bad_frame(link, peer);
+        break;
     case FRAME_BYE:
         if (peer->state == PEER_CONNECTING)
             link_attempt_failed(link, peer);

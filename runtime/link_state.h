@@ -1,5 +1,5 @@
 /* link_state: what the parts of the link share: link.c (its life, sending, time), link_input.c
- * (what peers say), link_lookup.c (names asked of peers). */
+ * (what peers say), link_lookup.c (names asked of peers), link_names.c (names of peers' actors). */
 #ifndef RUNTIME_LINK_STATE_H
 #define RUNTIME_LINK_STATE_H
 
@@ -73,6 +73,12 @@ void link_bad_frame(struct link *link, struct peer *peer);
 /* --- link_input.c --- */
 /* Reads at most *budget frames and takes them off it; true: the socket was read empty. */
 bool link_read(struct link *link, struct doorbell *bell, unsigned *budget);
+
+/* --- link_names.c --- */
+/* Answers a FRAME_REGISTER that came on this channel. */
+void link_register(struct link *link, struct peer *peer, unsigned i, const struct frame *asked);
+/* The peer is gone, and its names. */
+void link_names_lost(struct link *link, struct peer *peer);
 
 /* --- link_lookup.c --- */
 /* Asks what was waiting for the peer to open. */

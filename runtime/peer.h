@@ -32,6 +32,8 @@ struct peer {
     struct channel channels[PEER_CHANNELS];
     struct doorbell dealers[PEER_CHANNELS]; /* opened here; sockets owned */
     struct doorbell monitors[PEER_CHANNELS];
+    struct peer_name *names; /* owned: of its actors, in this process */
+    unsigned n_names;
     bool broken;         /* this attempt failed; its sockets wait to be closed */
     uint64_t attempt_us; /* when the attempt began; when broken: when the next one may */
     uint64_t pause_us;   /* before the next attempt */

@@ -43,9 +43,21 @@ static void deliver(void *host, struct parcel *parcel) {
         core_send(&node->core, first_lane(node), parcel);
 }
 
+/* Handles of this process mean something to the asker; a third process's do not. */
 static actor_handle find(void *host, const char *name) {
     struct node *node = host;
-    return registry_find(&node->core.registry, name);
+    actor_handle handle = registry_find(&node->core.registry, name);
+    return handle_peer(handle) == 0 ? handle : 0;
+}
+
+static enum status name(void *host, const char *text, actor_handle handle) {
+    struct node *node = host;
+    return registry_add(&node->core.registry, text, handle);
+}
+
+static void unname(void *host, const char *text) {
+    struct node *node = host;
+    registry_remove(&node->core.registry, text);
 }
 
 static void refuse(void *host, struct parcel *parcel, enum status reason) {
@@ -114,6 +126,8 @@ enum status relay_open(struct node *node, const struct node_options *given, stru
         .node = node,
         .deliver = deliver,
         .find = find,
+        .name = name,
+        .unname = unname,
         .refuse = refuse,
         .lost = lost,
         .found = found,

@@ -185,7 +185,8 @@ void turn_root_end(struct turn *turn,
 
 /* --- others
  * --------------------------------------------------------------------------------------- */
-/* A named actor of this process; 0 when there is none. */
+/* A named actor of this process, or of a foreign program that gave it a name here ("ext/…"); 0 when
+ * there is none. */
 actor_handle turn_find(struct turn *turn, const char *name);
 
 struct lookup {

@@ -52,6 +52,29 @@ static actor_handle find(void *node, const char *name) {
     return sscanf(name, "shard/%u", &n) == 1 && n >= 1 && n <= 9 ? end_local(n) : 0;
 }
 
+static size_t named(const struct end *end, const char *text) {
+    size_t i = 0;
+    while (i < end->n_named && strcmp(end->named[i].text, text) != 0)
+        i++;
+    return i;
+}
+
+static enum status give_name(void *node, const char *text, actor_handle handle) {
+    struct end *end = node;
+    if (strcmp(text, "ext/taken") == 0 || named(end, text) < end->n_named) return STATUS_EXISTS;
+    cr_assert_lt(end->n_named, (size_t)END_FOUND);
+    snprintf(end->named[end->n_named].text, sizeof end->named->text, "%s", text);
+    end->named[end->n_named++].handle = handle;
+    return STATUS_OK;
+}
+
+static void take_name(void *node, const char *text) {
+    struct end *end = node;
+    size_t i = named(end, text);
+    cr_assert_lt(i, end->n_named, "%s was taken back twice", text);
+    end->named[i] = end->named[--end->n_named];
+}
+
 static void refuse(void *node, struct parcel *parcel, enum status reason) {
     ((struct end *)node)->refused[reason]++;
     parcel_free(parcel);
@@ -79,7 +102,8 @@ static void alarm(void *node, const char *words) {
 
 void end_open_with(struct end *end, const struct link_options *given) {
     memset(end, 0, sizeof *end);
-    struct link_host host = {end, deliver, find, refuse, lost, found, end_now_us, alarm};
+    struct link_host host = {end,    deliver, find,  give_name,  take_name,
+                             refuse, lost,    found, end_now_us, alarm};
     struct link_options options = *given;
     const char *address = options.address;
     if (!options.zmq_context) options.zmq_context = end_context;

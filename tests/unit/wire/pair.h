@@ -20,6 +20,11 @@ struct end {
         actor_handle handle;
     } found[END_FOUND];
     size_t n_found;
+    struct {
+        char text[64];
+        actor_handle handle;
+    } named[END_FOUND]; /* now, in no order */
+    size_t n_named;
     uint16_t lost[END_FOUND];
     size_t n_lost;
     size_t n_alarms;

@@ -228,6 +228,9 @@ static const struct frame frames[] = {
     {.kind = FRAME_BEAT, .token = 77},
     {.kind = FRAME_BEATEN, .token = 78},
     {.kind = FRAME_BYE, .text = "closed"},
+    {.kind = FRAME_REGISTER, .token = 4, .text = "ext/tally", .handle = (3 << 24) + 9},
+    {.kind = FRAME_REGISTER, .token = 4, .text = "ext/tally"},
+    {.kind = FRAME_REGISTERED, .token = 4, .status = STATUS_EXISTS},
 };
 
 Test(frame, comes_back_as_it_went) {

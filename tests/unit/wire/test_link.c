@@ -433,6 +433,98 @@ Test(link, talks_to_a_program_with_one_socket) {
     cr_expect(end_pump(NULL, &there, 2000, there_lost), "noticed at the next beat");
 }
 
+/* Registers and returns what the link answered. */
+static enum status raw_register(void *raw, const char *name, actor_handle handle) {
+    struct frame asked = {.kind = FRAME_REGISTER, .token = 99, .handle = handle}, got;
+    snprintf(asked.text, sizeof asked.text, "%s", name);
+    raw_send(raw, &asked);
+    cr_assert(raw_expect(raw, &there, FRAME_REGISTERED, &got));
+    cr_assert_eq(got.token, 99);
+    return got.status;
+}
+
+static void *raw_guest(uint64_t incarnation) {
+    void *raw = raw_dealer(&there);
+    struct frame got, hello = single_hello;
+    hello.incarnation = incarnation;
+    raw_send(raw, &hello);
+    cr_assert(raw_expect(raw, &there, FRAME_HELLO, &got));
+    return raw;
+}
+
+static bool no_names(const struct end *a, const struct end *b) {
+    (void)a;
+    return b->n_named == 0;
+}
+
+Test(link, gives_names_to_a_foreign_programs_actors) {
+    end_open(&there, TCP, "worker", 77);
+    void *raw = raw_guest(5);
+    cr_assert_eq(raw_register(raw, "ext/tally", end_local(3)), STATUS_OK);
+    cr_assert_eq(there.n_named, 1);
+    cr_assert_str_eq(there.named[0].text, "ext/tally");
+    actor_handle handle = there.named[0].handle;
+    cr_assert_neq(handle_peer(handle), 0);
+    cr_assert_eq(handle_local(handle), end_local(3));
+
+    struct link_peer peer;
+    cr_assert(link_peer(there.link, 0, &peer));
+    cr_assert_eq(handle_peer(handle), peer.number);
+    link_send(there.link, end_parcel(handle, 8, 10)); /* a call from here */
+    struct frame got;
+    struct parcel *parcel = NULL;
+    unsigned char bytes[512];
+    int size = -1;
+    for (unsigned i = 0; i < 1000 && size < 0; i++) {
+        end_pump(NULL, &there, 1, NULL);
+        size = zmq_recv(raw, bytes, sizeof bytes, 0);
+        if (size < 0 || frame_read(bytes, (size_t)size, &got, NULL) != STATUS_OK) continue;
+        if (got.kind != FRAME_MESSAGES) size = -1;
+    }
+    cr_assert_geq(size, 0);
+    cr_assert_eq(frame_next(&got, end_now_us(NULL), &parcel, NULL), STATUS_OK);
+    cr_expect_eq(parcel->envelope.to, end_local(3));
+    cr_expect_eq(parcel->envelope.correlation, 8);
+    parcel_free(parcel);
+    zmq_close(raw);
+    cr_expect(end_pump(NULL, &there, 4000, no_names), "names go with their peer");
+}
+
+Test(link, judges_names_of_foreign_actors) {
+    static const struct {
+        const char *name;
+        enum status status;
+    } rows[] = {
+        {"router", STATUS_INVALID}, {"ext/", STATUS_INVALID},     {"", STATUS_INVALID},
+        {"EXT/x", STATUS_INVALID},  {"ext/taken", STATUS_EXISTS}, {"ext/x", STATUS_OK},
+        {"ext/x", STATUS_OK}, /* its own again */
+    };
+    end_open(&there, TCP, "worker", 77);
+    void *raw = raw_guest(5), *other = raw_guest(6), *again = raw_guest(5);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(raw_register(raw, rows[i].name, end_local(1)), rows[i].status, "%s",
+                     rows[i].name);
+    cr_expect_eq(raw_register(other, "ext/x", end_local(1)), STATUS_EXISTS);
+    cr_expect_eq(raw_register(other, "ext/x", 0), STATUS_NOT_FOUND, "another's name stays");
+    cr_expect_eq(raw_register(again, "ext/x", end_local(2)), STATUS_OK, "the same life, anew");
+    cr_expect_eq(there.n_named, 1);
+    cr_expect_eq(handle_local(there.named[0].handle), end_local(2));
+    cr_expect_eq(raw_register(again, "ext/x", 0), STATUS_OK);
+    cr_expect_eq(there.n_named, 0);
+    for (unsigned i = 0; i < LINK_NAMES_MAX - 1; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "ext/%u", i);
+        cr_assert_eq(raw_register(other, name, end_local(1)), STATUS_OK);
+    }
+    cr_expect_eq(raw_register(other, "ext/last", end_local(1)), STATUS_OK);
+    cr_expect_eq(raw_register(other, "ext/more", end_local(1)), STATUS_QUOTA);
+    raw_send(other, &(struct frame){.kind = FRAME_REGISTERED, .token = 1});
+    zmq_close(raw);
+    zmq_close(other);
+    zmq_close(again);
+    cr_expect(end_pump(NULL, &there, 4000, no_names));
+}
+
 Test(link, sends_strangers_to_the_door) {
     end_open(&there, TCP, "worker", 77);
     void *raw = raw_dealer(&there);
