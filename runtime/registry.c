@@ -71,7 +71,9 @@ static struct registry_entry **find_slot(struct registry *registry, uint32_t slo
     return at;
 }
 
+/* Slots are this process's own: an actor of a peer that has a name here is not among them. */
 static void add_slot(struct registry *registry, struct registry_entry *entry) {
+    if (handle_peer(entry->handle) != 0) return;
     struct registry_entry **bucket =
         &registry->slots[handle_slot(entry->handle) & (registry->n_buckets - 1)];
     entry->next_slot = *bucket;
@@ -79,6 +81,7 @@ static void add_slot(struct registry *registry, struct registry_entry *entry) {
 }
 
 static void remove_slot(struct registry *registry, const struct registry_entry *entry) {
+    if (handle_peer(entry->handle) != 0) return;
     struct registry_entry **at = find_slot(registry, handle_slot(entry->handle));
     assert(*at == entry);
     *at = entry->next_slot;

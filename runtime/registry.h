@@ -1,4 +1,5 @@
-/* registry: names of this process's actors. Any thread. */
+/* registry: names in this process: of its actors, and of actors of peers that registered them
+ * (runtime/link_names.c). Any thread. */
 #ifndef RUNTIME_REGISTRY_H
 #define RUNTIME_REGISTRY_H
 

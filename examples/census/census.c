@@ -86,6 +86,40 @@ on_count(void *self, const ProtobufCMessage *message, struct vectron_turn *turn)
     return VECTRON_OK;
 }
 
+static void answered(void *self,
+                     void *context,
+                     const struct vectron_outcome *outcome,
+                     struct vectron_turn *turn) {
+    struct count *count = context;
+    (void)self;
+    if (outcome->status == VECTRON_OK)
+        vectron_resolve(turn, &count->promise, outcome->message);
+    else
+        vectron_reject(turn, &count->promise, outcome->status, "%s", outcome->text);
+    free(count);
+}
+
+/* Anybody who has a name here: an actor of this program, or one that a foreign program registered.
+ */
+static enum vectron_status
+on_ask(void *self, const ProtobufCMessage *message, struct vectron_turn *turn) {
+    const char *name = ((const Census__Ask *)message)->name;
+    vectron_handle to = vectron_find(turn, name);
+    (void)self;
+    if (!to) return vectron_fail(turn, VECTRON_NOT_FOUND, "nobody is called %s here", name);
+    struct count *count = malloc(sizeof *count);
+    if (!count) return vectron_fail(turn, VECTRON_NO_MEMORY, "no memory to ask");
+    count->promise = vectron_defer(turn);
+    Census__Count ask = CENSUS__COUNT__INIT;
+    vectron_call(turn, &(struct vectron_call){.size = sizeof(struct vectron_call),
+                                              .to = to,
+                                              .message = &ask.base,
+                                              .reply = &census__counted__descriptor,
+                                              .done = answered,
+                                              .context = count});
+    return VECTRON_OK;
+}
+
 static enum vectron_status census_open(void *self, const void *link, struct vectron_turn *turn) {
     (void)turn;
     ((struct census *)self)->link = link;
@@ -94,6 +128,7 @@ static enum vectron_status census_open(void *self, const void *link, struct vect
 
 static const struct vectron_handler handlers[] = {
     {&census__count__descriptor, on_count},
+    {&census__ask__descriptor, on_ask},
     {NULL, NULL},
 };
 static const struct vectron_actor_type census_type = {.size = sizeof(struct vectron_actor_type),

@@ -5,9 +5,11 @@
 #include <zmq.h>
 
 #include "runtime/codec.h"
+#include "runtime/handle.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/raw.h"
+#include "runtime/registry.h"
 #include "schemas/log.pb-c.h"
 #include "schemas/runtime.pb-c.h"
 
@@ -190,6 +192,28 @@ Test(guests, take_the_log) {
 static void find_parrot(void *self, void *context, struct turn *turn) {
     (void)self;
     *(actor_handle *)context = turn_find(turn, "parrot");
+}
+
+/* Their slots are numbers of another process, and may be those of actors here. */
+Test(registry, keeps_names_of_foreign_actors_apart) {
+    struct registry registry;
+    actor_handle ours = handle_make(0, 1, 1);
+    char name[32];
+    cr_assert_eq(registry_open(&registry), STATUS_OK);
+    cr_assert_eq(registry_add(&registry, "router", ours), STATUS_OK);
+    for (uint16_t peer = 1; peer <= 200; peer++) { /* grows meanwhile */
+        snprintf(name, sizeof name, "ext/%u", peer);
+        cr_assert_eq(registry_add(&registry, name, handle_make(peer, 1, 1)), STATUS_OK);
+    }
+    cr_assert(registry_name(&registry, 1, name, sizeof name));
+    cr_assert_str_eq(name, "router");
+    cr_assert_eq(registry_find(&registry, "ext/7"), handle_make(7, 1, 1));
+    cr_assert_eq(registry_add(&registry, "ext/7", ours), STATUS_EXISTS);
+    registry_remove(&registry, "router");
+    registry_remove(&registry, "ext/7");
+    cr_assert_eq(registry_find(&registry, "ext/7"), 0);
+    cr_assert_not(registry_name(&registry, 1, name, sizeof name));
+    registry_close(&registry);
 }
 
 Test(guests, run_turns_for_plain_threads) {
