@@ -36,14 +36,16 @@ static void read_ending(const struct parcel *parcel, struct arena *arena, struct
 
 /* The other one's end, for an actor that does not trap it. */
 static void follow(struct cell *cell, const struct ending *ending) {
-    if (ending->reason != STATUS_OK)
+    if (ending->reason != STATUS_OK) {
         cell_exit(cell, ending->reason, *ending->words ? ending->words : "a linked actor failed");
-    else if (ending->stopped)
+    } else if (ending->stopped && !cell->exiting) {
+        cell->swept = true;
         cell_exit(cell, STATUS_OK, NULL);
+    }
 }
 
 static void end(struct cell *cell, struct parcel *parcel) {
-    if (!cell_remove_link(cell, parcel->envelope.from)) {
+    if (!cell_remove_link(cell, parcel->envelope.from) || cell->now == CELL_STOPPING) {
         parcel_free(parcel);
         return;
     }

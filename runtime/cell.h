@@ -77,6 +77,7 @@ struct cell {
     bool ready;      /* in the lane's queue */
     bool stop_asked; /* by the supervisor: no restart */
     bool hold_asked; /* by the supervisor's group: stop, and wait for the next life */
+    bool swept;      /* ends because a linked one was stopped: and so on */
     bool exiting;    /* by itself or a failed child; reason and words below */
     enum drain drain;
     enum status reason;

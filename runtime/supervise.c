@@ -56,7 +56,7 @@ static void notify(struct cell *cell,
     down.handle = cell->handle;
     down.status = (uint32_t)reason;
     down.text = words ? (char *)words : (char *)protobuf_c_empty_string;
-    down.stopped = reason == STATUS_OK && (cell->stop_asked || cell->hold_asked);
+    down.stopped = reason == STATUS_OK && (cell->stop_asked || cell->hold_asked || cell->swept);
     if (codec_encode(&down.base, &body) != STATUS_OK) {
         down.text = (char *)protobuf_c_empty_string;
         buffer_clear(&body);
@@ -277,6 +277,7 @@ static void renew(struct cell *cell) {
     if (cell->name) registry_renew(&cell->core->registry, cell->name, cell->handle);
     cell->exiting = false;
     cell->hold_asked = false;
+    cell->swept = false;
     cell->reason = STATUS_OK;
     mem_free(cell->words);
     cell->words = NULL;
