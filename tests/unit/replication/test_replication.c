@@ -1,0 +1,344 @@
+/* consensus under faults: worlds by seed, all checks of world.h, and liveness after healing. Single
+ * rules have tests of their own below. VECTRON_SEED=N runs one seed, VECTRON_SEEDS=N that many. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/replication/world.h"
+
+/* What tends to find what: the network for logs, slow disks under crashes for what left before it
+ * was durable, standstills for leaders that do not know that they are none. */
+static const struct faults profiles[] = {
+    {.drop = 100,
+     .twice = 100,
+     .delay_ms = 20,
+     .slow_ms = 2000,
+     .disk_ms = 20,
+     .crash_every_ms = 1500,
+     .cut_every_ms = 2000,
+     .change_every_ms = 700,
+     .snapshot_every = 40},
+    {.drop = 20,
+     .twice = 20,
+     .delay_ms = 5,
+     .slow_ms = 200,
+     .disk_ms = 300,
+     .crash_every_ms = 250,
+     .change_every_ms = 3000,
+     .snapshot_every = 100},
+    {.drop = 20,
+     .twice = 50,
+     .delay_ms = 10,
+     .slow_ms = 3000,
+     .disk_ms = 10,
+     .pause_every_ms = 700,
+     .cut_every_ms = 3000,
+     .change_every_ms = 2000,
+     .snapshot_every = 60},
+};
+enum { PROFILES = sizeof profiles / sizeof *profiles };
+
+static uint64_t number(const char *name, uint64_t fallback) {
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : fallback;
+}
+
+static void run_seed(uint64_t seed, struct world_counts *sum) {
+    struct world *world = world_new(seed, 3 + 2 * (seed % 2), &profiles[seed / 2 % PROFILES]);
+    world_run(world, 20000);
+    bool healed = world_heal(world, 30000);
+    struct world_counts counts = world_counts(world);
+    cr_assert(healed, "seed %" PRIu64 ": no progress after healing", seed);
+    sum->committed += counts.committed;
+    sum->elections += counts.elections;
+    sum->crashes += counts.crashes;
+    sum->snapshots += counts.snapshots;
+    sum->installs += counts.installs;
+    sum->reads += counts.reads;
+    sum->changes += counts.changes;
+    sum->refused += counts.refused;
+    sum->messages += counts.messages;
+    world_free(world);
+}
+
+Test(replication, nothing_is_lost_under_faults, .timeout = 0) {
+    struct world_counts sum = {0};
+    uint64_t one = number("VECTRON_SEED", 0);
+    bool big = number("VECTRON_LONG", 0) != 0;
+    uint64_t n = number("VECTRON_SEEDS", big ? 2000 : 60);
+    for (uint64_t seed = one ? one : 1; seed < (one ? one + 1 : n + 1); seed++)
+        run_seed(seed, &sum);
+    printf("%" PRIu64 " committed, %" PRIu64 " elections, %" PRIu64 " crashes, %" PRIu64
+           " snapshots, %" PRIu64 " installed, %" PRIu64 " reads, %" PRIu64 " changes (%" PRIu64
+           " refused), %" PRIu64 " messages\n",
+           sum.committed, sum.elections, sum.crashes, sum.snapshots, sum.installs, sum.reads,
+           sum.changes, sum.refused, sum.messages);
+    if (one) return;
+    cr_expect_gt(sum.crashes, n);
+    cr_expect_gt(sum.installs, 0);
+    cr_expect_gt(sum.changes, 0);
+    cr_expect_gt(sum.reads, n);
+}
+
+/* --- single rules -------------------------------------------------------------------------------
+ */
+
+static const struct faults calm = {.delay_ms = 2, .disk_ms = 2};
+
+static struct world *calm_world(uint32_t voters) {
+    struct world *world = world_new(1, voters, &calm);
+    world_run(world, 3000);
+    cr_assert_lt(world_leader(world), voters);
+    return world;
+}
+
+Test(replication, a_group_of_one_leads_and_commits) {
+    struct world *world = calm_world(1);
+    cr_expect_gt(world_counts(world).committed, 100);
+    cr_expect_gt(world_counts(world).reads, 10);
+    world_free(world);
+}
+
+Test(replication, a_minority_commits_nothing) {
+    struct world *world = calm_world(3);
+    uint32_t leader = world_leader(world);
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != leader) world_crash(world, i);
+    world_run(world, 2000);
+    uint64_t committed = world_counts(world).committed;
+    world_run(world, 5000);
+    cr_expect_eq(world_counts(world).committed, committed);
+    cr_expect_eq(world_leader(world), REPLICAS_MAX, "a leader without a majority steps down");
+    cr_expect(world_heal(world, 5000));
+    world_free(world);
+}
+
+Test(replication, a_cut_off_follower_does_not_disturb) {
+    struct world *world = calm_world(3);
+    uint32_t leader = world_leader(world), other = (leader + 1) % 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        world_cut(world, i, other, true);
+        world_cut(world, other, i, true);
+    }
+    world_run(world, 10000);
+    struct consensus_state before, after;
+    consensus_state(world_consensus(world, leader), &before);
+    cr_expect(world_heal(world, 5000));
+    consensus_state(world_consensus(world, leader), &after);
+    cr_expect_eq(after.role, CONSENSUS_LEADER);
+    cr_expect_eq(after.term, before.term, "pre-vote: its return raises no term");
+    world_free(world);
+}
+
+Test(replication, reads_wait_for_a_majority) {
+    struct world *world = calm_world(3);
+    uint32_t leader = world_leader(world);
+    struct consensus_effects effects;
+    cr_assert_eq(consensus_read(world_consensus(world, leader), 4000, 99999, &effects), STATUS_OK);
+    cr_expect_eq(effects.n_reads, 0, "nobody was asked yet");
+    cr_expect_eq(effects.n_messages, 2);
+    world_free(world);
+}
+
+Test(replication, changes_that_make_no_sense_are_refused) {
+    struct world *world = calm_world(3);
+    struct consensus *leader = world_consensus(world, world_leader(world));
+    struct consensus *follower = world_consensus(world, (world_leader(world) + 1) % 3);
+    struct consensus_effects effects;
+    struct consensus_member self = {0};
+    struct consensus_state state;
+    consensus_state(leader, &state);
+    for (size_t i = 0; consensus_member(leader, i, &self) && self.id != state.leader; i++) {
+    }
+    const struct {
+        const char *what;
+        struct consensus *at;
+        struct consensus_change change;
+        enum status wanted;
+    } rows[] = {
+        {"by a follower", follower, {CONSENSUS_REMOVE, self.id, NULL}, STATUS_NOT_LEADER},
+        {"the leader itself", leader, {CONSENSUS_REMOVE, self.id, NULL}, STATUS_INVALID},
+        {"nobody", leader, {CONSENSUS_REMOVE, 4711, NULL}, STATUS_NOT_FOUND},
+        {"a voter promoted", leader, {CONSENSUS_PROMOTE, self.id, NULL}, STATUS_EXISTS},
+        {"an id twice", leader, {CONSENSUS_ADD_LEARNER, self.id, "tcp://new"}, STATUS_EXISTS},
+        {"an address twice", leader, {CONSENSUS_ADD_LEARNER, 900, "tcp://r101"}, STATUS_EXISTS},
+        {"no id", leader, {CONSENSUS_ADD_LEARNER, 0, "tcp://new"}, STATUS_INVALID},
+        {"no address", leader, {CONSENSUS_ADD_LEARNER, 900, ""}, STATUS_INVALID},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(consensus_change(rows[i].at, 4000, &rows[i].change, &effects), rows[i].wanted,
+                     "%s", rows[i].what);
+    world_free(world);
+}
+
+Test(replication, an_append_is_cut_by_bytes_and_before_a_change) {
+    struct consensus_entry entries[] = {
+        {1, CONSENSUS_COMMAND, "", 60},
+        {1, CONSENSUS_COMMAND, "", 60},
+        {1, CONSENSUS_CHANGE, "", 10},
+        {1, CONSENSUS_COMMAND, "", 500},
+    };
+    cr_expect_eq(consensus_split(entries, 4, 1000), 2, "the change begins a message");
+    cr_expect_eq(consensus_split(entries, 2, 100), 1);
+    cr_expect_eq(consensus_split(entries + 2, 2, 1000), 2, "with a change as the first");
+    cr_expect_eq(consensus_split(entries + 3, 1, 100), 1, "one entry always fits");
+    cr_expect_eq(consensus_split(entries, 0, 100), 0);
+}
+
+Test(replication, what_cannot_be_a_durable_state_is_refused) {
+    struct consensus_entry wrong_term = {9, CONSENSUS_COMMAND, "x", 1};
+    struct consensus_entry torn_change = {1, CONSENSUS_CHANGE, "\xff\xff", 2};
+    const struct {
+        const char *why;
+        struct consensus_options options;
+    } rows[] = {
+        {"a replica without an id", {.address = "a"}},
+        {"a replica without an address", {.id = 1}},
+        {"a snapshot needs index and term", {.id = 1, .address = "a", .snapshot_index = 3}},
+        {"a snapshot needs the members as of it",
+         {.id = 1, .address = "a", .snapshot_index = 3, .snapshot_term = 1}},
+        {"a gap between snapshot and log",
+         {.id = 1, .address = "a", .term = 9, .first = 2, .entries = &wrong_term, .n_entries = 1}},
+        {"an entry of a wrong term",
+         {.id = 1, .address = "a", .term = 1, .first = 1, .entries = &wrong_term, .n_entries = 1}},
+        {"",
+         {.id = 1, .address = "a", .term = 1, .first = 1, .entries = &torn_change, .n_entries = 1}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct consensus *consensus = NULL;
+        struct consensus_effects effects;
+        const char *why = NULL;
+        cr_expect_eq(consensus_open(&rows[i].options, &consensus, &effects, &why), STATUS_INVALID,
+                     "%s", rows[i].why);
+        cr_expect_str_eq(why, rows[i].why);
+        cr_expect_null(consensus);
+    }
+}
+
+/* --- hostile peers ------------------------------------------------------------------------------
+ */
+
+static uint64_t some(struct rng *rng, uint64_t near) {
+    switch (rng_below(rng, 6)) {
+    case 0:
+        return 0;
+    case 1:
+        return UINT64_MAX - rng_below(rng, 3);
+    case 2:
+        return rng_below(rng, 8);
+    default:
+        return near + rng_below(rng, 5) - (near > 2 ? 2 : 0);
+    }
+}
+
+struct hostile {
+    RaftMessage message;
+    RaftVote vote;
+    RaftVoteResult vote_result;
+    RaftAppend append;
+    RaftAppendResult append_result;
+    RaftInstall install;
+    RaftTimeoutNow timeout_now;
+    RaftRead read;
+    RaftReadResult read_result;
+    RaftEntry rows[4], *entries[4];
+    RaftMember member_rows[2], *member_pointers[2];
+    RaftMembers members;
+};
+
+static void
+invent_entries(struct hostile *h, struct rng *rng, const struct consensus_state *state) {
+    h->append.n_entries = rng_below(rng, 5);
+    h->append.entries = h->entries;
+    for (size_t i = 0; i < h->append.n_entries; i++) {
+        raft_entry__init(&h->rows[i]);
+        h->rows[i].term = some(rng, state->term);
+        h->rows[i].kind = (uint32_t)rng_below(rng, 5);
+        h->rows[i].data.data = (uint8_t *)"\x81\x01\x90garbage";
+        h->rows[i].data.len = rng_below(rng, 8);
+        h->entries[i] = &h->rows[i];
+    }
+}
+
+static void invent_members(struct hostile *h, struct rng *rng) {
+    raft_members__init(&h->members);
+    h->members.n_members = rng_below(rng, 3);
+    h->members.members = h->member_pointers;
+    for (size_t i = 0; i < 2; i++) {
+        raft_member__init(&h->member_rows[i]);
+        h->member_rows[i].id = some(rng, 101);
+        h->member_rows[i].address = rng_below(rng, 4) ? (i ? "tcp://a" : "tcp://b") : "";
+        h->member_rows[i].voter = rng_below(rng, 2) != 0;
+        h->member_pointers[i] = &h->member_rows[i];
+    }
+}
+
+static void
+invent(struct hostile *h, struct rng *rng, uint64_t to, const struct consensus_state *state) {
+    raft_message__init(&h->message);
+    raft_vote__init(&h->vote);
+    raft_vote_result__init(&h->vote_result);
+    raft_append__init(&h->append);
+    raft_append_result__init(&h->append_result);
+    raft_install__init(&h->install);
+    raft_timeout_now__init(&h->timeout_now);
+    raft_read__init(&h->read);
+    raft_read_result__init(&h->read_result);
+    h->message.group = rng_below(rng, 50) ? 7 : 8;
+    h->message.from = 101 + rng_below(rng, 4);
+    h->message.to = rng_below(rng, 50) ? to : 5;
+    h->message.term = some(rng, state->term);
+    h->vote = (RaftVote){h->vote.base, some(rng, state->last), some(rng, state->term),
+                         rng_below(rng, 2) != 0, rng_below(rng, 2) != 0};
+    h->vote_result.granted = h->vote_result.pre_vote = rng_below(rng, 2) != 0;
+    h->append.prev_index = some(rng, state->last);
+    h->append.prev_term = some(rng, state->term);
+    h->append.commit = some(rng, state->commit);
+    invent_entries(h, rng, state);
+    h->append_result.rejected = some(rng, state->last);
+    h->append_result.last_index = some(rng, state->last);
+    invent_members(h, rng);
+    h->install.last_index = some(rng, state->last);
+    h->install.last_term = some(rng, state->term);
+    h->install.members = rng_below(rng, 4) ? &h->members : NULL;
+    h->install.members_index = some(rng, state->last);
+    h->timeout_now.last_index = some(rng, state->last);
+    h->timeout_now.last_term = some(rng, state->term);
+    h->message.body_case = (RaftMessage__BodyCase)(RAFT_MESSAGE__BODY_VOTE + rng_below(rng, 8));
+    void *const bodies[] = {&h->vote,    &h->vote_result, &h->append, &h->append_result,
+                            &h->install, &h->timeout_now, &h->read,   &h->read_result};
+    h->message.vote = bodies[h->message.body_case - RAFT_MESSAGE__BODY_VOTE];
+}
+
+/* A peer that lies may stop the group, never break the process. A replica that was led to
+ * contradict itself says CORRUPT and stays so. */
+Test(replication, a_hostile_peer_breaks_nothing, .timeout = 0) {
+    uint64_t told[STATUS_COUNT] = {0};
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct world *world = world_new(seed, 3, &calm);
+        struct rng rng;
+        rng_init(&rng, seed);
+        world_run(world, 1500);
+        uint32_t slot = (uint32_t)rng_below(&rng, 3);
+        struct consensus *consensus = world_consensus(world, slot);
+        for (uint64_t i = 0; i < 500; i++) {
+            struct hostile hostile;
+            struct consensus_effects effects;
+            struct consensus_state state;
+            consensus_state(consensus, &state);
+            invent(&hostile, &rng, 101 + slot, &state);
+            enum status s = consensus_receive(consensus, 2500 + i, &hostile.message, &effects);
+            told[s]++;
+            if (s != STATUS_OK) continue;
+            if (effects.persist && rng_below(&rng, 2))
+                told[consensus_persisted(consensus, 2500 + i, effects.persist, &effects)]++;
+            if (rng_below(&rng, 4) == 0) told[consensus_tick(consensus, 2500 + i, &effects)]++;
+        }
+        world_free(world);
+    }
+    cr_expect_gt(told[STATUS_INVALID], 1000);
+    cr_expect_gt(told[STATUS_OK], 1000);
+    for (int s = 0; s < STATUS_COUNT; s++)
+        if (told[s]) printf("%s %" PRIu64 "\n", status_name((enum status)s), told[s]);
+}
