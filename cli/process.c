@@ -19,6 +19,7 @@
 #include "cli/address.h"
 #include "cli/keys.h"
 #include "cli/process_edge.h"
+#include "runtime/flight.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
 #include "runtime/node.h"
@@ -102,6 +103,13 @@ static void set_memory(const struct process *process) {
     watermark_set((uint64_t)config_number(process->config, "VECTRON_MEMORY_LIMIT"));
 }
 
+/* What the lanes did last is written into the data folder should the process crash. */
+static int arm_recorder(const struct process *process) {
+    if (flight_arm(process->node, process->data_dir) != STATUS_OK)
+        log_error("%s: no flight recorder: the folder cannot be used", process->data_dir);
+    return EXIT_OK;
+}
+
 static int open_node(struct process *process) {
     const struct config *config = process->config;
     struct keyring *keyring;
@@ -118,7 +126,7 @@ static int open_node(struct process *process) {
         .keyring = keyring,
         .insecure = process->insecure,
     };
-    if (node_open(&options, &process->node) == STATUS_OK) return EXIT_OK;
+    if (node_open(&options, &process->node) == STATUS_OK) return arm_recorder(process);
     return command_fail("%s", node_error());
 }
 
@@ -182,6 +190,7 @@ static int start(struct process *process) {
 }
 
 static void stop(struct process *process) {
+    flight_disarm();
     node_close(process->node);
     process_edge_free(process->edge);
     role_storage_close(process->storage);

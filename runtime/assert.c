@@ -13,6 +13,10 @@ void assert_lane(const struct lane *lane) {
     here = lane;
 }
 
+const struct lane *assert_lane_here(void) {
+    return here;
+}
+
 void assert_failed(const char *expression, const char *file, int line) {
     if (here && here->turn) {
         char name[CELL_NAME_MAX];

@@ -11,6 +11,8 @@ _Noreturn void assert_failed(const char *expression, const char *file, int line)
 struct lane;
 /* The lane this thread runs from now on (NULL: none), for the words above. */
 void assert_lane(const struct lane *lane);
+/* That lane. Safe in a signal handler. */
+const struct lane *assert_lane_here(void);
 
 #undef assert
 #define assert(condition) \

@@ -32,7 +32,7 @@ enum {
     SOCKETS_MAX = 65000,
     FILES_UNKNOWN = 1024,
     COLLECT_MIN_US = 10 * 1000, /* 4,096 spans each time: some 400,000 a second */
-    COLLECT_MAX_US = 100 * 1000,
+    COLLECT_MAX_US = 250 * 1000,
 };
 
 static _Thread_local char error_words[512];

@@ -127,6 +127,12 @@ uint32_t span_name(const char *words) {
     return 0;
 }
 
+const char *span_nth_name(uint32_t n, uint32_t *op) {
+    if (n >= SPAN_NAMES_MAX) return NULL;
+    *op = atomic_load(&names[n].op);
+    return atomic_load(&names[n].words);
+}
+
 const char *span_op_name(uint32_t op) {
     if (op == 0) return NULL;
     const ProtobufCMessageDescriptor *type = codec_find(op);

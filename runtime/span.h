@@ -85,6 +85,9 @@ uint32_t span_name(const char *words);
  * handler once one message was ever found. */
 const char *span_op_name(uint32_t op);
 
+/* The nth of span_name's words, and its op; NULL behind the last. Safe in a signal handler. */
+const char *span_nth_name(uint32_t n, uint32_t *op);
+
 /* --- for the turn: all on the lane, and nothing when its ring records nothing -------------------
  */
 /* A span id that no other message has. */

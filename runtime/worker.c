@@ -18,6 +18,7 @@
 #include "runtime/assert.h"
 #include "runtime/batch.h"
 #include "runtime/door.h"
+#include "runtime/flight.h"
 #include "runtime/host.h"
 #include "runtime/relay.h"
 
@@ -229,6 +230,7 @@ static void *run(void *context) {
         setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), COMPUTE_NICE);
     parcel_pool_enter(worker->pool);
     assert_lane(lane);
+    flight_take_stack();
     while (!worker->ending) {
         take_input(worker);
         if (lane_next_us(lane) <= lane->now_us) lane_fire(lane);
@@ -236,6 +238,7 @@ static void *run(void *context) {
         run_ready(worker);
     }
     parcel_pool_settle(worker->pool);
+    flight_give_stack();
     assert_lane(NULL);
     parcel_pool_enter(NULL);
     return NULL;
