@@ -97,7 +97,7 @@ static void tell_apart(struct fleet *fleet) {
     }
 }
 
-int fleet_open(struct fleet *fleet, const struct args *args) {
+static int start(struct fleet *fleet, const struct args *args) {
     memset(fleet, 0, sizeof *fleet);
     fleet->config = config_load_process(ROLE_CLIENT, args);
     if (!fleet->config) return EXIT_USAGE;
@@ -111,7 +111,17 @@ int fleet_open(struct fleet *fleet, const struct args *args) {
                  config_text(fleet->config, "VECTRON_DATA_DIR"));
         add(fleet, address);
     }
-    int code = keys_open_tool(fleet->config, &fleet->node);
+    return keys_open_tool(fleet->config, &fleet->node);
+}
+
+int fleet_open_one(struct fleet *fleet, const struct args *args) {
+    int code = start(fleet, args);
+    fleet->n = fleet->n > 0;
+    return code;
+}
+
+int fleet_open(struct fleet *fleet, const struct args *args) {
+    int code = start(fleet, args);
     if (code != EXIT_OK) return code;
     char first[ADDRESS_MAX];
     snprintf(first, sizeof first, "%s", fleet->processes[0].address);
@@ -145,11 +155,14 @@ struct asking {
     sem_t over;
 };
 
-static void end_question(struct asking *asking, enum status status) {
-    if (status == STATUS_OK)
+static void end_question(struct asking *asking, const struct outcome *outcome) {
+    struct fleet *fleet = asking->fleet;
+    if (outcome->status == STATUS_OK) {
         asking->answered++;
-    else if (asking->first == STATUS_OK)
-        asking->first = status;
+    } else if (asking->first == STATUS_OK) {
+        asking->first = outcome->status;
+        snprintf(fleet->words, sizeof fleet->words, "%s", outcome->text);
+    }
     if (--asking->open == 0) sem_post(&asking->over);
 }
 
@@ -159,7 +172,7 @@ static void answered(void *self, void *context, const struct outcome *outcome, s
     const struct fleet_call *call = question->asking->call;
     const char *name = question->asking->fleet->processes[question->process].name;
     if (outcome->message) call->take(call->context, name, outcome->message);
-    if (!outcome->more) end_question(question->asking, outcome->status);
+    if (!outcome->more) end_question(question->asking, outcome);
 }
 
 static void found(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
@@ -167,7 +180,7 @@ static void found(void *self, void *context, const struct outcome *outcome, stru
     struct question *question = context;
     const struct fleet_call *call = question->asking->call;
     if (outcome->status != STATUS_OK) {
-        end_question(question->asking, outcome->status);
+        end_question(question->asking, outcome);
         return;
     }
     turn_call(turn, &(struct call){.to = outcome->handle,
@@ -183,7 +196,7 @@ static void ask_all(void *self, void *context, struct turn *turn) {
     for (size_t i = 0; i < asking->fleet->n; i++)
         turn_lookup(turn, &(struct lookup){
                               .address = asking->fleet->processes[i].address,
-                              .name = "traces",
+                              .name = asking->call->actor ? asking->call->actor : "traces",
                               .done = found,
                               .context = &asking->questions[i],
                               .deadline_us = turn_now_us(turn) + (uint64_t)SYS_MS * 1000,
@@ -192,6 +205,7 @@ static void ask_all(void *self, void *context, struct turn *turn) {
 
 enum status fleet_ask(struct fleet *fleet, const struct fleet_call *call) {
     struct asking asking = {.fleet = fleet, .call = call, .open = fleet->n};
+    fleet->words[0] = '\0';
     for (size_t i = 0; i < fleet->n; i++)
         asking.questions[i] = (struct question){&asking, i};
     sem_init(&asking.over, 0, 0);

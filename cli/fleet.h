@@ -20,6 +20,7 @@ struct fleet {
     struct config *config;
     struct fleet_process processes[FLEET_MAX];
     size_t n;
+    char words[256]; /* of the last fleet_ask's first failure */
 };
 
 /* Every --link (several may be given, or a list with commas; none: the process of the data folder)
@@ -27,7 +28,9 @@ struct fleet {
  * answers. fleet_close is fine then. */
 int fleet_open(struct fleet *fleet, const struct args *args);
 void fleet_close(struct fleet *fleet);
-/* Calls "traces" of every process, all at once, and gives each message that comes, parts too, to
+/* The same for one process alone, the first --link. */
+int fleet_open_one(struct fleet *fleet, const struct args *args);
+/* Calls an actor of every process, all at once, and gives each message that comes, parts too, to
  * take, inside a turn. Returns the first failure when no process answered, else OK. timeout_ms
  * counts for each. */
 struct fleet_call {
@@ -35,6 +38,7 @@ struct fleet_call {
     uint64_t timeout_ms;
     void (*take)(void *context, const char *process, const ProtobufCMessage *reply);
     void *context;
+    const char *actor; /* NULL: "traces" */
 };
 enum status fleet_ask(struct fleet *fleet, const struct fleet_call *call);
 

@@ -110,6 +110,18 @@ static int arm_recorder(const struct process *process) {
     return EXIT_OK;
 }
 
+static enum sys_bodies bodies_allowed(const struct config *config) {
+    const char *text = config_text(config, "VECTRON_SYS_BODIES");
+    if (strcasecmp(text, "whole") == 0) return SYS_BODIES_WHOLE;
+    return strcasecmp(text, "redacted") == 0 ? SYS_BODIES_REDACTED : SYS_BODIES_OFF;
+}
+
+static enum sys_actions actions_allowed(const struct config *config) {
+    const char *text = config_text(config, "VECTRON_SYS_ACTIONS");
+    if (strcasecmp(text, "test") == 0) return SYS_ACTIONS_TEST;
+    return strcasecmp(text, "on") == 0 ? SYS_ACTIONS_ON : SYS_ACTIONS_OFF;
+}
+
 static int open_node(struct process *process) {
     const struct config *config = process->config;
     struct keyring *keyring;
@@ -118,6 +130,8 @@ static int open_node(struct process *process) {
     struct node_options options = {
         .name = process->name,
         .role = process->name,
+        .bodies = bodies_allowed(config),
+        .actions = actions_allowed(config),
         .io_lanes = (uint32_t)config_number(config, "VECTRON_IO_LANES"),
         .compute_lanes = (uint32_t)config_number(config, "VECTRON_COMPUTE_LANES"),
         .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),

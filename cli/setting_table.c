@@ -91,6 +91,11 @@ const struct setting setting_table[] = {
      .effect = "Lanes spin up to 50 us before they sleep while a request is outstanding: lower latency, more CPU."},
     MAPPED("VECTRON_GOMAXPROCS", SETTING_INT, "0", SERVERS, "Threads", "VECTRON_COMPUTE_LANES", NULL, "The original's thread count."),
 
+    {.name = "VECTRON_SYS_BODIES", .type = SETTING_ENUM, .fallback = "off", .choices = "off redacted whole", .roles = SERVERS, .group = "Introspection",
+     .effect = "Whether tools may see bodies of messages: redacted shows numbers, and text only where the schema says so; whole also allows `vectron record`, which writes everything."},
+    {.name = "VECTRON_SYS_ACTIONS", .type = SETTING_ENUM, .fallback = "off", .choices = "off on test", .roles = SERVERS, .group = "Introspection",
+     .effect = "Whether tools may act on actors: on allows restart, passivate, migrate and sending dead letters again; test also pause, step and resume."},
+
     {.name = "VECTRON_LINK", .flag = "link", .type = SETTING_LINK, .fallback = "", .roles = ROLE_UP | ROLE_GATEWAY, .group = "Link",
      .effect = "Where tools reach this process. Empty = ipc://DATA_DIR/link.ipc."},
     {.name = "VECTRON_LINK", .flag = "raft-addr", .type = SETTING_LINK, .fallback = "127.0.0.1:7001", .roles = ROLE_PD, .group = "Link",

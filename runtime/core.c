@@ -62,29 +62,6 @@ void parcel_fail(struct parcel *parcel,
     parcel->envelope.op = codec_op(&failed__descriptor);
 }
 
-static void keep_letter(struct core *core, const struct envelope *envelope, enum status reason) {
-    struct dead_letter letter = {
-        .at_ms = core->driver->wall_ms(core),
-        .to = envelope->to,
-        .from = envelope->from,
-        .op = envelope->op,
-        .reason = reason,
-    };
-    pthread_mutex_lock(&core->letters_lock);
-    core->letters[core->n_letters++ % DEAD_LETTERS_KEPT] = letter;
-    pthread_mutex_unlock(&core->letters_lock);
-}
-
-uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n) {
-    pthread_mutex_lock(&core->letters_lock);
-    uint64_t all = core->n_letters;
-    *n = all < DEAD_LETTERS_KEPT ? (size_t)all : DEAD_LETTERS_KEPT;
-    for (size_t i = 0; i < *n; i++)
-        out[i] = core->letters[(all - 1 - i) % DEAD_LETTERS_KEPT];
-    pthread_mutex_unlock(&core->letters_lock);
-    return all;
-}
-
 /* Sends the parcel back as what it is to its sender. */
 static void
 answer(struct core *core, struct lane *from, struct parcel *parcel, const struct refusal *refusal) {
@@ -118,7 +95,7 @@ void core_refuse_as(struct core *core,
     switch (parcel->envelope.kind) {
     case PARCEL_CALL:
         span_refused(from, parcel, refusal->reason);
-        keep_letter(core, &parcel->envelope, refusal->reason);
+        letters_keep(core, parcel, refusal->reason);
         answer(core, from, parcel, refusal);
         return;
     case PARCEL_MONITOR:
@@ -127,7 +104,7 @@ void core_refuse_as(struct core *core,
         return;
     case PARCEL_CAST:
         span_refused(from, parcel, refusal->reason);
-        keep_letter(core, &parcel->envelope, refusal->reason);
+        letters_keep(core, parcel, refusal->reason);
         break;
     case PARCEL_WORKED:
         memcpy(&work, parcel->room, sizeof work);
@@ -249,7 +226,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
     table_open(&core->table);
     kinds_open(&core->kinds);
     alarms_open(&core->alarms);
-    pthread_mutex_init(&core->letters_lock, NULL);
+    letters_open(&core->letters);
     enum status s = registry_open(&core->registry);
     if (s != STATUS_OK) return s;
     core->lanes = mem_zero(core->n_lanes, sizeof(struct lane));
@@ -276,6 +253,6 @@ void core_close(struct core *core) {
     kinds_close(&core->kinds);
     table_close(&core->table);
     alarms_close(&core->alarms);
-    pthread_mutex_destroy(&core->letters_lock);
+    letters_close(&core->letters);
     memset(core, 0, sizeof *core);
 }

@@ -12,7 +12,9 @@
 #include "runtime/credit.h"
 #include "runtime/kind.h"
 #include "runtime/lane.h"
+#include "runtime/letters.h"
 #include "runtime/parcel.h"
+#include "runtime/permit.h"
 #include "runtime/registry.h"
 #include "runtime/table.h"
 
@@ -62,23 +64,14 @@ struct driver {
     const char *(*link)(const struct core *core);
 };
 
-struct dead_letter {
-    uint64_t at_ms;
-    actor_handle to;
-    actor_handle from;
-    uint32_t op;
-    enum status reason;
-};
-enum { DEAD_LETTERS_KEPT = 32 };
-
 struct core {
     const struct driver *driver;
     void *host; /* the driver's own */
     char name[64];
     char role[16];
     bool tracing;
-    bool bodies;  /* sys may show bodies of messages */
-    bool actions; /* sys may act on actors */
+    enum sys_bodies bodies;
+    enum sys_actions actions;
     uint64_t seed;
     uint64_t incarnation; /* random, of the process's life */
     uint64_t started_us;
@@ -97,9 +90,7 @@ struct core {
     struct cell *root; /* borrowed; on the first lane */
     actor_handle root_handle;
     struct alarms alarms;
-    pthread_mutex_t letters_lock; /* of what follows */
-    uint64_t n_letters;
-    struct dead_letter letters[DEAD_LETTERS_KEPT];
+    struct letters letters;
 };
 
 struct core_options {
@@ -112,8 +103,8 @@ struct core_options {
     uint32_t ring_records; /* a lane; 0: none */
     struct collector_options collecting;
     double sample_ratio; /* of new traces */
-    bool bodies;         /* sys may show bodies of messages, redacted */
-    bool actions;        /* sys may act on actors */
+    enum sys_bodies bodies;
+    enum sys_actions actions;
     const struct driver *driver;
     void *host;
 };
@@ -156,7 +147,5 @@ actor_handle core_find(struct core *core, const char *name);
 enum { CORE_NAME_MAX = 192 };
 /* The name of a local actor that is there now, in any incarnation; false: nobody is. Any thread. */
 bool core_name(struct core *core, actor_handle handle, char out[CORE_NAME_MAX]);
-/* Copies the newest dead letters, newest first; returns how many there were in all. */
-uint64_t core_letters(struct core *core, struct dead_letter *out, size_t *n);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef RUNTIME_NODE_H
 #define RUNTIME_NODE_H
 
+#include "runtime/permit.h"
 #include "runtime/turn.h"
 
 struct keyring;
@@ -33,8 +34,8 @@ struct node_options {
                                 by a failure. NULL: plain links */
     bool insecure;           /* plain links may leave this machine */
     bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
-    bool bodies;             /* sys may show the bodies of messages, redacted */
-    bool actions;            /* sys may act on actors: restart, pause … */
+    enum sys_bodies bodies;
+    enum sys_actions actions;
 };
 /* INVALID, IO, EXISTS (address in use …), DENIED (a link open to the network without keys),
  * NO_MEMORY: node_error has words. */

@@ -34,7 +34,9 @@ struct sys {
 #define SYS_ACCEPTS(X) \
     X(struct sys, SysAsk, sys_ask, on_ask) \
     X(struct sys, SysAskActor, sys_ask_actor, on_ask_actor) \
-    X(struct sys, SysAskWaits, sys_ask_waits, on_ask_waits)
+    X(struct sys, SysAskWaits, sys_ask_waits, on_ask_waits) \
+    X(struct sys, SysAskLetters, sys_ask_letters, on_ask_letters) \
+    X(struct sys, SysResend, sys_resend, on_resend)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
 
 /* --- asking all lanes
@@ -193,9 +195,7 @@ static enum status on_ask_actor(struct sys *self, const SysAskActor *ask, struct
     if (!question.handle) question.handle = core_find(turn->core, ask->name);
     if (!table_find(&turn->core->table, question.handle, &lane))
         return turn_fail(turn, STATUS_NOT_FOUND, "no actor %s in this process", ask->name);
-    if (ask->bodies && !turn->core->bodies)
-        return turn_fail(turn, STATUS_DENIED,
-                         "bodies are not shown here: start the process with VECTRON_SYS_BODIES=on");
+    if (ask->bodies && !turn->core->bodies) return sys_no_bodies(turn);
     if (self->n_viewings >= SYS_GATHERINGS_MAX)
         return turn_fail(turn, STATUS_BUSY, "%d questions are in work", SYS_GATHERINGS_MAX);
     struct viewing *viewing = mem_zero(1, sizeof *viewing);
@@ -213,6 +213,29 @@ static enum status on_ask_actor(struct sys *self, const SysAskActor *ask, struct
                         .control = true,
                     });
     return STATUS_OK;
+}
+
+/* --- letters
+ * -------------------------------------------------------------------------------------- */
+
+enum status sys_no_bodies(struct turn *turn) {
+    return turn_fail(turn, STATUS_DENIED,
+                     "bodies are not shown here: VECTRON_SYS_BODIES=redacted allows it");
+}
+
+enum status sys_no_actions(struct turn *turn) {
+    return turn_fail(turn, STATUS_DENIED,
+                     "actions are not allowed here: VECTRON_SYS_ACTIONS=on allows them");
+}
+
+static enum status on_ask_letters(struct sys *self, const SysAskLetters *ask, struct turn *turn) {
+    (void)self;
+    return sys_ask_letters(ask, turn);
+}
+
+static enum status on_resend(struct sys *self, const SysResend *ask, struct turn *turn) {
+    (void)self;
+    return sys_resend(ask, turn);
 }
 
 /* --- life

@@ -66,24 +66,6 @@ static void add_links(struct turn *turn, SysReport *report) {
     }
 }
 
-static void add_letters(struct turn *turn, SysReport *report) {
-    struct dead_letter letters[DEAD_LETTERS_KEPT];
-    size_t n = 0;
-    report->dead_letters = core_letters(turn->core, letters, &n);
-    report->letters = SYS_LIST(turn, n, SysDeadLetter);
-    if (!report->letters) return;
-    for (size_t i = 0; i < n; i++) {
-        SysDeadLetter *row = turn_new(turn, SysDeadLetter, sys_dead_letter);
-        const char *type = sys_type_name(letters[i].op);
-        row->at_ms = letters[i].at_ms;
-        row->to = letters[i].to ? sys_name(turn, letters[i].to) : "nobody";
-        row->from = letters[i].from ? sys_name(turn, letters[i].from) : "nobody";
-        row->message = *type ? (char *)type : "unknown";
-        row->reason = (char *)status_name(letters[i].reason);
-        report->letters[report->n_letters++] = row;
-    }
-}
-
 static void add_alarms(struct turn *turn, SysReport *report) {
     struct alarm *alarms = turn_alloc(turn, ALARMS_MAX * sizeof *alarms);
     report->alarms = SYS_LIST(turn, ALARMS_MAX, SysAlarm);
@@ -157,8 +139,8 @@ static void add_process(struct turn *turn, SysReport *report) {
     report->threads = thread_count();
     report->memory_limit = mark.limit;
     report->memory_used = mark.used;
-    report->bodies = core->bodies;
-    report->actions = core->actions;
+    report->bodies = core->bodies != SYS_BODIES_OFF;
+    report->actions = core->actions != SYS_ACTIONS_OFF;
 }
 
 void sys_report_finish(struct gathering *gathering, struct turn *turn) {
@@ -167,7 +149,8 @@ void sys_report_finish(struct gathering *gathering, struct turn *turn) {
     add_lanes(turn, gathering, report);
     add_links(turn, report);
     sys_add_security(turn, report);
-    add_letters(turn, report);
+    report->dead_letters = letters_count(&turn->core->letters);
+    report->n_letters = sys_letter_rows(turn, 0, SYS_LETTERS_REPORTED, false, &report->letters);
     add_alarms(turn, report);
     turn_resolve(turn, &gathering->promise, &report->base);
 }

@@ -19,6 +19,8 @@ enum {
     SYS_SENDERS_MAX = 8,
     SYS_OTHERS_MAX = 64, /* children, watchers, links of one actor */
     SYS_EDGES_MAX = 2048,
+    SYS_LETTERS_REPORTED = 32, /* in a SysReport */
+    SYS_LETTERS_DEFAULT = 64,
     SYS_WALK_MAX = 4096,      /* parcels or waits of one actor that are looked at for one answer */
     SYS_ASK_US = 1000 * 1000, /* a lane that does not answer by then is told by what it publishes */
 };
@@ -79,6 +81,20 @@ void sys_trace(struct turn *turn, const uint64_t trace[2], ProtobufCBinaryData *
  * it: by its number, and on the first lane, which knows them, by its name. */
 char *sys_name(struct turn *turn, actor_handle handle);
 void sys_name_peer(struct turn *turn, char **name, actor_handle handle);
+
+/* --- sys_letters.c: on the first lane --- */
+/* The newest letters below number `before` (0: of all) into a list of *out; how many. */
+size_t
+sys_letter_rows(struct turn *turn, uint64_t before, size_t max, bool bodies, SysDeadLetter ***out);
+MUST_USE enum status sys_ask_letters(const SysAskLetters *ask, struct turn *turn);
+MUST_USE enum status sys_resend(const SysResend *ask, struct turn *turn);
+/* What may be shown of a body; nothing when it is no such message. */
+void sys_body(
+    struct turn *turn, uint32_t op, const void *body, size_t size, ProtobufCBinaryData *out);
+
+/* --- sys.c: refusals --- */
+MUST_USE enum status sys_no_bodies(struct turn *turn);
+MUST_USE enum status sys_no_actions(struct turn *turn);
 
 /* --- sys_report.c --- */
 void sys_report_finish(struct gathering *gathering, struct turn *turn);

@@ -60,6 +60,7 @@ static bool is_request(uint8_t kind) {
 static void add_queued(struct turn *turn,
                        const struct cell *cell,
                        struct senders *senders,
+                       bool bodies,
                        SysActorView *view) {
     uint32_t seen = 0;
     view->queued = SYS_LIST(turn, SYS_QUEUED_MAX, SysMessage);
@@ -68,8 +69,11 @@ static void add_queued(struct turn *turn,
         const struct parcel *parcel = cell->mailbox.bands[band].first;
         for (; parcel && seen < SYS_WALK_MAX; parcel = parcel->next, seen++) {
             if (is_request(parcel->envelope.kind)) count_sender(senders, parcel->envelope.from);
-            if (view->n_queued < SYS_QUEUED_MAX)
-                view->queued[view->n_queued++] = sys_queued_row(turn, parcel);
+            if (view->n_queued == SYS_QUEUED_MAX) continue;
+            SysMessage *row = sys_queued_row(turn, parcel);
+            if (bodies && parcel->envelope.kind < PARCEL_WIRE_COUNT)
+                sys_body(turn, parcel->envelope.op, parcel->body, parcel->size, &row->body);
+            view->queued[view->n_queued++] = row;
         }
     }
 }
@@ -135,14 +139,13 @@ static void add_others(struct turn *turn, const struct cell *cell, SysActorView 
 }
 
 SysActorView *sys_view(struct turn *turn, struct cell *cell, bool bodies) {
-    (void)bodies;
     SysActorView *view = turn_new(turn, SysActorView, sys_actor_view);
     struct senders *senders = turn_alloc(turn, sizeof *senders);
     view->actor = sys_actor_row(turn, cell);
     view->clock_us = turn->lane->now_us;
     if (cell->words) view->text = turn_printf(turn, "%s", cell->words);
     if (!senders) return view;
-    add_queued(turn, cell, senders, view);
+    add_queued(turn, cell, senders, bodies, view);
     add_last(turn, cell, senders, view);
     add_senders(turn, senders, view);
     add_waits(turn, cell, view);

@@ -6,6 +6,13 @@
 
 /* Every message of schemas/internal; ends with NULL. */
 extern const ProtobufCMessageDescriptor *const schema_messages[];
+/* The text, bytes and vector fields that may be shown to people: those with @shown behind them in
+ * schemas/internal. Ends with a row of type NULL. */
+struct schema_shown {
+    const ProtobufCMessageDescriptor *type;
+    unsigned field; /* its number */
+};
+extern const struct schema_shown schema_shown[];
 /* The public schemas as an encoded google.protobuf.FileDescriptorSet, imports included. */
 extern const unsigned char schema_descriptors[];
 extern const unsigned long schema_descriptors_size;

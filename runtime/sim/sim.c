@@ -319,6 +319,8 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .seed = rng_next(&sim->rng),
                                                    .io_lanes = options->lanes ? options->lanes : 1,
                                                    .tracing = true,
+                                                   .bodies = options->bodies,
+                                                   .actions = options->actions,
                                                    .ring_records = SIM_RING,
                                                    .driver = &sim_driver,
                                                    .host = node,

@@ -13,6 +13,7 @@
 #ifndef RUNTIME_SIM_H
 #define RUNTIME_SIM_H
 
+#include "runtime/permit.h"
 #include "runtime/turn.h"
 
 struct sim;
@@ -30,7 +31,9 @@ struct sim_options {
     uint32_t block_us; /* virtual time that a piece of blocking work takes; 0: it runs when
                           nothing else is ready */
     bool shuffle;      /* pick the next ready actor by the seed (else first ready, first run) */
-    bool trace_time;   /* prefix lines with the virtual time in us */
+    enum sys_bodies bodies;
+    enum sys_actions actions;
+    bool trace_time; /* prefix lines with the virtual time in us */
 };
 
 struct sim *sim_open(const struct sim_options *options);

@@ -241,3 +241,110 @@ Test(sys, alarms_are_bounded) {
     cr_expect_eq(all->n_alarms, 256);
     cr_expect_str_eq(all->alarms[0]->text, "? is no character");
 }
+
+/* --- dead letters --- */
+
+static struct sim *sim_with(enum sys_bodies bodies, enum sys_actions actions) {
+    sim_close(&sim);
+    sim = sim_open(&(struct sim_options){.seed = 1, .bodies = bodies, .actions = actions});
+    sim_spawn(sim, "a", &puppet_type, &strings);
+    sim_spawn(sim, "b", &puppet_type, &strings);
+    return sim;
+}
+
+static const SysLetters *letters(uint64_t before, uint32_t max, bool bodies) {
+    const ProtobufCMessage *reply = NULL;
+    enum status s = sim_call(
+        sim, "sys",
+        MESSAGE(SysAskLetters, sys_ask_letters, .before = before, .max = max, .bodies = bodies),
+        2000 * MS, &reply);
+    cr_assert_eq(s, STATUS_OK, "%s", sim_words(sim));
+    return (const SysLetters *)reply;
+}
+
+static enum status resend(uint64_t number) {
+    const ProtobufCMessage *reply = NULL;
+    return sim_call(sim, "sys", MESSAGE(SysResend, sys_resend, .number = number), 2000 * MS,
+                    &reply);
+}
+
+enum { TELL_GONE = 70 };
+
+/* Tells the actor it was told of, which is gone by then. */
+static actor_handle gone;
+static enum status tell_gone(struct puppet *self, uint64_t what, struct turn *turn) {
+    (void)self;
+    for (uint64_t i = 0; i < what; i++)
+        turn_tell(turn, gone, DO(RAISE));
+    return STATUS_OK;
+}
+static const struct strings teller = {.act = tell_gone};
+
+static void lose(uint64_t n) {
+    gone = sim_spawn(sim, "gone", &puppet_type, &strings);
+    sim_stop(sim, "gone");
+    sim_spawn(sim, "teller", &puppet_type, &teller);
+    sim_tell(sim, "teller", DO(n));
+}
+
+Test(sys, dead_letters_are_listed_newest_first) {
+    lose(300);
+    const SysLetters *all = letters(0, 3, false);
+    cr_expect_eq(all->total, 300);
+    cr_assert_eq(all->n_letters, 3);
+    cr_expect_eq(all->letters[0]->number, 300);
+    cr_expect_eq(all->letters[2]->number, 298);
+    cr_expect_str_eq(all->letters[0]->from, "teller");
+    cr_expect_str_eq(all->letters[0]->message, "LogDrop");
+    cr_expect_str_eq(all->letters[0]->reason, "LOST_PEER");
+    cr_expect_eq(all->letters[0]->size, 3);
+    cr_expect_not(all->letters[0]->kept, "only some a second keep their bodies");
+    cr_expect_eq(letters(298, 1, false)->letters[0]->number, 297);
+    cr_expect_eq(letters(45, 9, false)->n_letters, 0, "256 are kept");
+    cr_expect_eq(letters(1, 9, false)->n_letters, 0);
+    cr_expect_eq(letters(0, UINT32_MAX, false)->n_letters, 256);
+    cr_expect_eq(report()->n_letters, 32);
+    cr_expect_eq(report()->dead_letters, 300);
+}
+
+Test(sys, dead_letters_are_not_sent_again_unless_allowed) {
+    lose(1);
+    cr_expect_eq(resend(1), STATUS_DENIED);
+}
+
+Test(sys, a_dead_letter_is_sent_again_to_who_has_the_name_now) {
+    sim_with(SYS_BODIES_OFF, SYS_ACTIONS_ON);
+    sim_spawn(sim, "small", &puppet_small_type, &strings);
+    gone = 0;
+    cr_expect_eq(resend(0), STATUS_NOT_FOUND);
+    cr_expect_eq(resend(1), STATUS_NOT_FOUND);
+    /* The mailbox of two refuses the third. */
+    static const struct strings flood = {.act = tell_gone};
+    sim_spawn(sim, "flood", &puppet_type, &flood);
+    gone = sim_spawn(sim, "tiny", &puppet_small_type, &strings);
+    sim_tell(sim, "flood", DO(3));
+    const SysLetters *all = letters(0, 0, false);
+    cr_assert_eq(all->n_letters, 1);
+    cr_expect_str_eq(all->letters[0]->to, "tiny");
+    cr_expect_str_eq(all->letters[0]->reason, "BUSY");
+    cr_expect(all->letters[0]->kept);
+    sim_stop(sim, "tiny");
+    cr_expect_eq(resend(1), STATUS_NOT_FOUND, "its receiver is gone");
+    sim_spawn(sim, "tiny", &puppet_type, &strings);
+    sim_trace_clear(sim);
+    cr_expect_eq(resend(1), STATUS_OK);
+    cr_expect(strstr(sim_trace(sim), "tiny < LogDrop store=2\n"));
+}
+
+Test(sys, bodies_of_dead_letters_are_redacted) {
+    sim_with(SYS_BODIES_REDACTED, SYS_ACTIONS_OFF);
+    lose(1);
+    const SysLetters *all = letters(0, 0, true);
+    cr_assert_eq(all->n_letters, 1);
+    cr_expect_eq(all->letters[0]->body.len, 3);
+    sim_with(SYS_BODIES_OFF, SYS_ACTIONS_OFF);
+    const ProtobufCMessage *reply = NULL;
+    cr_expect_eq(sim_call(sim, "sys", MESSAGE(SysAskLetters, sys_ask_letters, .bodies = 1),
+                          2000 * MS, &reply),
+                 STATUS_DENIED);
+}
