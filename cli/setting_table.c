@@ -88,7 +88,7 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_BLOCKING_THREADS", .type = SETTING_INT, .fallback = "0", .low = 0, .high = 256, .roles = SERVERS, .group = "Threads",
      .effect = "Threads that wait for the disk. 0 = 4."},
     {.name = "VECTRON_SPIN", .type = SETTING_BOOL, .fallback = "0", .roles = SERVERS, .group = "Threads",
-     .effect = "Lanes spin up to 50 us before they sleep while a request is outstanding: lower latency, more CPU."},
+     .effect = "Lanes look for messages up to 50 us before they sleep, while messages come and cores are free: lower latency, more CPU."},
     MAPPED("VECTRON_GOMAXPROCS", SETTING_INT, "0", SERVERS, "Threads", "VECTRON_COMPUTE_LANES", NULL, "The original's thread count."),
 
     {.name = "VECTRON_SYS_BODIES", .type = SETTING_ENUM, .fallback = "off", .choices = "off redacted whole", .roles = SERVERS, .group = "Introspection",

@@ -34,9 +34,16 @@ static inline void *arena_alloc(struct arena *arena, size_t size) {
 void *arena_zero(struct arena *arena, size_t size);
 /* Forgets everything; keeps one chunk. */
 void arena_reset(struct arena *arena);
-/* The same, at the end of each turn: most took nothing. */
+/* The same, at the end of each turn: most took little, all of it from the first chunk. */
 static inline void arena_settle(struct arena *arena) {
-    if (arena->total > 0) arena_reset(arena);
+    if (arena->total == 0) return;
+    if (arena->chunk != arena->first) {
+        arena_reset(arena);
+        return;
+    }
+    arena->at -= arena->total;
+    arena->left += arena->total;
+    arena->total = 0;
 }
 void arena_free(struct arena *arena);
 

@@ -26,24 +26,16 @@ static bool counter_is_steady(void) {
     fclose(file);
     return strcmp(name, "tsc\n") == 0;
 }
-
-static uint64_t counter(void) {
-    return __builtin_ia32_rdtsc();
-}
 #else
 static bool counter_is_steady(void) {
     return false;
-}
-
-static uint64_t counter(void) {
-    return 0;
 }
 #endif
 
 void clock_init(struct clock *clock) {
     *clock = (struct clock){0};
     clock->first_us = clock->anchor_us = clock->last_us = clock_kernel_us();
-    clock->first = clock->anchor = counter_is_steady() ? counter() : 0;
+    clock->first = clock->anchor = counter_is_steady() ? clock_counter() : 0;
 }
 
 /* Asks the kernel, and learns. */
@@ -51,7 +43,7 @@ static uint64_t anchor(struct clock *clock) {
     uint64_t now = clock_kernel_us();
     clock->anchor_us = now;
     if (clock->first != 0) {
-        clock->anchor = counter();
+        clock->anchor = clock_counter();
         uint64_t us = now - clock->first_us, ticks = clock->anchor - clock->first;
         if (us >= CLOCK_LEARN_US && ticks > us && clock->per_tick == 0) {
             clock->per_tick =
@@ -62,13 +54,8 @@ static uint64_t anchor(struct clock *clock) {
     return now;
 }
 
-uint64_t clock_read(struct clock *clock) {
-    uint64_t now;
-    uint64_t ticks = clock->reach ? counter() - clock->anchor : 0;
-    if (clock->reach != 0 && ticks < clock->reach)
-        now = clock->anchor_us + (ticks * clock->per_tick >> CLOCK_SHIFT);
-    else
-        now = anchor(clock);
+uint64_t clock_read_kernel(struct clock *clock) {
+    uint64_t now = anchor(clock);
     if (now > clock->last_us) clock->last_us = now;
     return clock->last_us;
 }

@@ -28,11 +28,14 @@ void forwards_note(struct forwards *forwards, actor_handle to) {
 void forwards_cancel(const struct forwards *forwards,
                      struct cell *cell,
                      const struct envelope *cancel) {
+    if (cancel->op >= FORWARD_HOPS_MAX) return;
     for (uint32_t i = 0; i < forwards->n; i++) {
+        if (same_slot(forwards->to[i], cell->handle)) continue;
         struct parcel *copy = parcel_local(PARCEL_CANCEL, forwards->to[i], NULL, 0);
         copy->envelope.from = cancel->from;
         copy->envelope.correlation = cancel->correlation;
         copy->envelope.band = cancel->band;
+        copy->envelope.op = cancel->op + 1; /* a cancel has no body: its op counts the hops */
         core_send(cell->core, cell->lane, copy);
     }
 }

@@ -6,7 +6,10 @@
 
 #include "runtime/actor.h"
 
-enum { FORWARDS_MAX = 256 }; /* actors remembered; beyond, the longest known is forgotten */
+enum {
+    FORWARDS_MAX = 256,   /* actors remembered; beyond, the longest known is forgotten */
+    FORWARD_HOPS_MAX = 4, /* a cancel goes no further: actors may hand on to each other */
+};
 
 struct cell;
 struct envelope;

@@ -32,7 +32,9 @@ struct node {
     sem_t stopped;
     _Atomic bool failed;
     bool spin;
-    int files_max; /* RLIMIT_NOFILE */
+    uint32_t cores;         /* that the process may use */
+    _Atomic uint32_t awake; /* lanes that do not sleep */
+    int files_max;          /* RLIMIT_NOFILE */
 };
 
 /* What node_error says on this thread. */

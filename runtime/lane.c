@@ -26,7 +26,7 @@ void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_k
     arena_init(&lane->arena, LANE_ARENA_MAX);
     rng_init(&lane->rng, core->seed + index * UINT64_C(0x9e3779b97f4a7c15));
     lane->last_span = rng_mix(rng_mix(core->seed) + index);
-    clock_init(&lane->clock);
+    if (core->driver->lane_clocks) clock_init(&lane->clock);
     lane->now_us = lane_time(lane);
 }
 
@@ -44,14 +44,9 @@ void lane_free(struct lane *lane) {
     arena_free(&lane->arena);
 }
 
-uint64_t lane_time(struct lane *lane) {
+uint64_t lane_ask_time(struct lane *lane) {
     const struct core *core = lane->core;
     return core->driver->lane_clocks ? clock_read(&lane->clock) : core->driver->now_us(core);
-}
-
-uint64_t lane_read_clock(struct lane *lane) {
-    lane->now_us = lane_time(lane);
-    return lane->now_us;
 }
 
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type) {

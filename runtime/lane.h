@@ -109,9 +109,15 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
 /* A turn took longer than LANE_STALL_US. */
 void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
+/* Where the lane's own clock does not know the time. */
+uint64_t lane_ask_time(struct lane *lane);
 /* The time now, on this lane; not remembered. */
-uint64_t lane_time(struct lane *lane);
+static inline uint64_t lane_time(struct lane *lane) {
+    return lane->clock.reach ? clock_read(&lane->clock) : lane_ask_time(lane);
+}
 /* The time now, remembered in now_us. */
-uint64_t lane_read_clock(struct lane *lane);
+static inline uint64_t lane_read_clock(struct lane *lane) {
+    return lane->now_us = lane_time(lane);
+}
 
 #endif

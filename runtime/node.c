@@ -286,6 +286,7 @@ enum status node_open(const struct node_options *options, struct node **out) {
     sem_init(&node->stopped, 0, 0);
     pthread_mutex_init(&node->outside_lock, NULL);
     node->spin = options->spin;
+    node->cores = machine_cores();
     node->stall_limit_ms =
         options->stall_limit_ms ? options->stall_limit_ms : WATCHDOG_LIMIT_DEFAULT_MS;
     node->guest = options->zmq_context != NULL;

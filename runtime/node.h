@@ -33,7 +33,7 @@ struct node_options {
     struct keyring *keyring; /* who it is on its links and whom it lets in (keyring.h); taken, also
                                 by a failure. NULL: plain links */
     bool insecure;           /* plain links may leave this machine */
-    bool spin;               /* spin up to 50 us before sleeping while a request is outstanding */
+    bool spin;               /* lanes look for messages before they sleep: runtime/spin.h */
     enum sys_bodies bodies;
     enum sys_actions actions;
 };

@@ -71,8 +71,7 @@ enum {
     PARCEL_CACHE_LINE = 64,
 };
 
-/* Aligned to the cache's lines: the first is all that its
- * way through lists and pools touches. */
+/* Aligned to the lines of the cache; lists and pools touch the first one only. */
 struct parcel {
     _Alignas(PARCEL_CACHE_LINE) struct parcel *next;
     void *home;          /* pool it returns to; NULL = heap */

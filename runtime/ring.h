@@ -39,8 +39,12 @@ void ring_close(struct ring *ring);
 static inline void ring_put(struct ring *ring, const uint64_t words[RING_WORDS]) {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     struct ring_record *record = &ring->records[head & ring->mask];
-    for (int i = 0; i < RING_WORDS; i++)
+    for (int i = 0; i < RING_WORDS; i += 4) { /* by fours: compilers leave the loop as it is */
         atomic_store_explicit(&record->words[i], words[i], memory_order_release);
+        atomic_store_explicit(&record->words[i + 1], words[i + 1], memory_order_release);
+        atomic_store_explicit(&record->words[i + 2], words[i + 2], memory_order_release);
+        atomic_store_explicit(&record->words[i + 3], words[i + 3], memory_order_release);
+    }
     atomic_store_explicit(&ring->head, head + 1, memory_order_release);
     __builtin_prefetch(&ring->records[(head + 2) & ring->mask], 1);
 }

@@ -41,7 +41,8 @@ static uint64_t at_most(uint64_t us) {
     return us < TIME_MAX ? us : TIME_MAX;
 }
 
-void span_pack(const struct span_record *record, uint64_t words[RING_WORDS]) {
+/* Inline: once a turn. */
+static inline void pack(const struct span_record *record, uint64_t words[RING_WORDS]) {
     uint64_t size = pack_size(record->size);
     uint64_t times = at_most(record->waited_us) << TIME_BITS | at_most(record->ran_us);
     if (record->kind == SPAN_EDGE) times = record->ran_us & (TIME_MAX << TIME_BITS | TIME_MAX);
@@ -55,6 +56,10 @@ void span_pack(const struct span_record *record, uint64_t words[RING_WORDS]) {
     words[5] = times << 8 | (size & 0xff);
     words[6] = record->from;
     words[7] = (uint64_t)record->op << 32 | (uint64_t)record->slot << 8 | size >> 8;
+}
+
+void span_pack(const struct span_record *record, uint64_t words[RING_WORDS]) {
+    pack(record, words);
 }
 
 void span_unpack(const uint64_t words[RING_WORDS], struct span_record *out) {
@@ -186,7 +191,7 @@ void span_turn(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
         record.size = (uint32_t)parcel->size;
         if (began_us > parcel->queued_us) record.waited_us = began_us - parcel->queued_us;
     }
-    span_pack(&record, words);
+    pack(&record, words);
     ring_put(ring, words);
 }
 

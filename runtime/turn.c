@@ -27,14 +27,25 @@ enum {
 void turn_begin(struct turn *turn, struct cell *cell, struct parcel *parcel) {
     struct lane *lane = cell->lane;
     assert(!lane->turn);
-    *turn = (struct turn){
-        .core = cell->core, .lane = lane, .cell = cell, .parcel = parcel, .cause = SPAN_OPEN};
+    turn->core = cell->core; /* field by field: clearing it as a whole costs as much as the rest */
+    turn->lane = lane;
+    turn->cell = cell;
+    turn->parcel = parcel;
+    turn->request = turn->settled = false;
+    turn->cause = SPAN_OPEN;
+    turn->outcome = STATUS_OK;
+    turn->words = NULL;
+    turn->retry_after_ms = 0;
     if (parcel) {
         turn->op = parcel->envelope.op;
         turn->trace[0] = parcel->envelope.trace[0];
         turn->trace[1] = parcel->envelope.trace[1];
         turn->span = parcel->envelope.span;
         turn->flags = parcel->envelope.flags & PARCEL_TRACED;
+    } else {
+        turn->op = 0;
+        turn->trace[0] = turn->trace[1] = turn->span = 0;
+        turn->flags = 0;
     }
     lane->turn = turn;
     struct lane_now *doing = &lane->doing;

@@ -21,14 +21,15 @@
 #include "runtime/flight.h"
 #include "runtime/host.h"
 #include "runtime/relay.h"
+#include "runtime/spin.h"
 
 enum {
     EVENTS_MAX = 64,
-    TAKE_MAX = 512,   /* parcels and lists of them taken from the trunk in one loop */
-    BUSY_LOOPS = 16,  /* while actors are ready, sockets are asked every so many loops */
-    BUSY_TURNS = 256, /* or turns */
-    FLUSH_US = 100,   /* what was written waits no longer for other actors' turns */
-    SPIN_US = 50,
+    TAKE_MAX = 512,        /* parcels and lists of them taken from the trunk in one loop */
+    BUSY_LOOPS = 16,       /* while actors are ready, sockets are asked every so many loops */
+    BUSY_TURNS = 256,      /* or turns */
+    FLUSH_US = 100,        /* what was written waits no longer for other actors' turns */
+    SPIN_ASK_US = 10,      /* a lane that spins asks for other events every so often */
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
     COMPUTE_NICE = 5,
 };
@@ -96,22 +97,21 @@ static uint32_t deliver_batches(struct worker *worker, struct parcel *batch) {
     return n;
 }
 
-/* True when at least one batch came. */
-static bool take_batches(struct worker *worker) {
+/* Takes lists of batches until there are none, or `most` parcels came. True when something came. */
+static bool take_batches(struct worker *worker, uint32_t most) {
     struct parcel *batch = NULL;
     uint32_t n = 0;
-    bool any = false;
     worker->more = true;
-    while (n < TAKE_MAX) {
+    while (n < most) {
         if (!trunks_take(&worker->node->trunks, worker->lane->index, &batch)) {
             worker->more = false;
             break;
         }
         if (!batch) worker->ending = true;
         n += 1 + deliver_batches(worker, batch);
-        any = true;
     }
-    return any;
+    if (n > 0) worker->busy = true;
+    return n > 0;
 }
 
 static void on_event(struct worker *worker, const struct epoll_event *event) {
@@ -132,16 +132,20 @@ static void on_event(struct worker *worker, const struct epoll_event *event) {
     }
 }
 
-/* Waits up to timeout_ns (0: not at all) and acts on what came. */
-static void wait_events(struct worker *worker, uint64_t timeout_ns) {
+/* Waits up to timeout_ns (0: not at all) and acts on what came; true when something did. */
+static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
     struct epoll_event events[EVENTS_MAX];
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
+    if (timeout_ns > 0) atomic_fetch_sub(&worker->node->awake, 1);
     int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
+    if (timeout_ns > 0) atomic_fetch_add(&worker->node->awake, 1);
     if (timeout_ns > 0) worker->lane->wakes++;
     if (n > 0) lane_read_clock(worker->lane);
+    worker->asked_us = worker->lane->now_us;
     for (int i = 0; i < n; i++)
         on_event(worker, &events[i]);
+    return n > 0;
 }
 
 /* --- sleeping
@@ -156,27 +160,39 @@ static uint64_t next_due_us(const struct worker *worker) {
     return due;
 }
 
-/* A call is open and its answer may come in microseconds: looking for it is cheaper than a wake-up.
- */
+/* Something else this lane has to look after comes up, or would. */
+static bool must_stop_spinning(const struct worker *worker) {
+    const struct node *node = worker->node;
+    return worker->doors || next_due_us(worker) <= worker->lane->now_us ||
+           atomic_load_explicit(&node->awake, memory_order_relaxed) > node->cores;
+}
+
+/* Messages came just now, or an answer is due: the next one may come in microseconds, and looking
+ * for it is cheaper than a wake-up. True when something came. */
 static bool spin(struct worker *worker) {
     struct lane *lane = worker->lane;
-    if (!worker->node->spin || lane->waits.calls == 0) return false;
+    bool busy = worker->busy || lane->waits.calls > 0;
+    worker->busy = false;
+    if (!worker->node->spin || !busy) return false;
+    lane_read_clock(lane);
+    if (must_stop_spinning(worker) || !spin_begin(&worker->spin, lane->now_us)) return false;
     lane->spins++;
-    uint64_t until = lane_read_clock(lane) + SPIN_US;
-    while (lane_read_clock(lane) < until) {
-        if (take_batches(worker)) return true;
-#ifdef __x86_64__
-        __builtin_ia32_pause();
-#endif
-    }
+    do {
+        bool ask = lane->now_us - worker->asked_us >= SPIN_ASK_US;
+        if (take_batches(worker, 1) || (ask && wait_events(worker, 0))) {
+            spin_hit(&worker->spin);
+            return true;
+        }
+        lane_read_clock(lane);
+    } while (!must_stop_spinning(worker) && spin_again(&worker->spin, lane->now_us));
     return false;
 }
 
 static void sleep_until_due(struct worker *worker) {
     bool sent = trunk_flush(&worker->trunk);
     worker->lane->trunk_full += !sent;
-    parcel_pool_settle(worker->pool);
     if (sent && spin(worker)) return;
+    parcel_pool_settle(worker->pool);
     uint64_t now = lane_read_clock(worker->lane);
     uint64_t due = next_due_us(worker);
     uint64_t ns = due <= now ? 0 : due - now > 3600000000 ? 3600000000000 : (due - now) * 1000;
@@ -207,16 +223,18 @@ static void run_ready(struct worker *worker) {
 static void take_input(struct worker *worker) {
     struct lane *lane = worker->lane;
     bool idle = lane->n_ready == 0 && !worker->more && lane_next_us(lane) > lane->now_us;
-    if (idle) {
+    bool ask = ++worker->skipped >= BUSY_LOOPS || lane->turns - worker->ran >= BUSY_TURNS;
+    if (idle)
         sleep_until_due(worker);
-    } else {
-        bool ask = ++worker->skipped >= BUSY_LOOPS || lane->turns - worker->ran >= BUSY_TURNS;
-        if (!ask && lane->n_ready > 0) return;
+    else if (!ask && lane->n_ready > 0)
+        return;
+    else if (ask || !worker->more)
         wait_events(worker, 0);
+    if (idle || ask) {
+        worker->skipped = 0;
+        worker->ran = lane->turns;
     }
-    worker->skipped = 0;
-    worker->ran = lane->turns;
-    take_batches(worker);
+    if (lane->n_ready == 0 || !idle) take_batches(worker, TAKE_MAX);
     door_drain_pending(worker);
 }
 
@@ -231,12 +249,14 @@ static void *run(void *context) {
     parcel_pool_enter(worker->pool);
     assert_lane(lane);
     flight_take_stack();
+    atomic_fetch_add(&worker->node->awake, 1);
     while (!worker->ending) {
         take_input(worker);
         if (lane_next_us(lane) <= lane->now_us) lane_fire(lane);
         if (lane->index == 0) relay_tick(worker->node->relay, lane->now_us);
         run_ready(worker);
     }
+    atomic_fetch_sub(&worker->node->awake, 1);
     parcel_pool_settle(worker->pool);
     flight_give_stack();
     assert_lane(NULL);

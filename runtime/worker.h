@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "runtime/lane.h"
+#include "runtime/spin.h"
 #include "runtime/trunk.h"
 
 struct node;
@@ -24,6 +25,9 @@ struct worker {
     uint32_t skipped;   /* loops since the sockets were asked */
     uint64_t ran;       /* lane.turns when they were asked */
     uint64_t flushed_us;
+    uint64_t asked_us; /* when epoll was asked last */
+    bool busy;         /* messages came since the lane was idle last */
+    struct spin spin;
 };
 
 /* What an epoll event is about. */

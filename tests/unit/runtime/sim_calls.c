@@ -2,6 +2,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "runtime/turn_state.h"
 #include "tests/unit/runtime/puppet.h"
 
 enum { US = 1000 };
@@ -230,6 +231,30 @@ Test(calls, that_were_forwarded_to_several_are_cancelled_where_they_are) {
         sim_expect(sim, i % 2 ? "c < LogDrop store=9\nc   wanted: no\n"
                               : "b < LogDrop store=9\nb   wanted: no\n");
     }
+}
+
+/* Each hands some requests on to the other; a cancel that comes too late is for neither of them. */
+static enum status pass_across(struct puppet *self, uint64_t what, struct turn *turn) {
+    (void)self;
+    actor_handle x = turn_find(turn, "x"), y = turn_find(turn, "y");
+    if (what == 1 && turn_self(turn) == x) turn_forward(turn, y);
+    if (what == 2 && turn_self(turn) == y) turn_forward(turn, x);
+    if (what != 100) return STATUS_OK;
+    struct parcel *late = parcel_local(PARCEL_CANCEL, x, NULL, 0);
+    late->envelope.from = turn_self(turn);
+    late->envelope.correlation = 4711;
+    core_send(turn->core, turn->lane, late);
+    return STATUS_OK;
+}
+static const struct strings passing_across = {.act = pass_across};
+
+Test(calls, that_are_cancelled_too_late_do_not_circle_between_those_who_forward) {
+    sim_spawn(sim, "x", &puppet_type, &passing_across);
+    sim_spawn(sim, "y", &puppet_type, &passing_across);
+    cr_assert_eq(sim_call(sim, "x", DO(1), US, NULL), STATUS_OK);
+    sim_tell(sim, "y", DO(2));
+    sim_tell(sim, "y", DO(100));
+    cr_assert_eq(sim_call(sim, "x", DO(3), US, NULL), STATUS_OK);
 }
 
 Test(calls, to_nobody_are_lost_and_unknown_messages_refused) {
