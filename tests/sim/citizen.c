@@ -103,6 +103,7 @@ static void say(struct citizen *self, actor_handle to, uint32_t person, struct t
         else
             turn_tell(turn, to, &message.base);
     }
+    ledger_look_at(self->person->node, to);
 }
 
 static void forget(struct bond *bonds, uint32_t *n, uint32_t deed) {

@@ -54,6 +54,12 @@ static void look_at_mailbox(struct cell *cell) {
         ledger_broken("%s: a mailbox miscounts", cell->name);
 }
 
+void ledger_look_at(uint32_t node, actor_handle handle) {
+    uint32_t lane;
+    const struct slot *slot = table_find(&town.sim->nodes[node - 1].core.table, handle, &lane);
+    if (slot) look_at_mailbox(slot->cell);
+}
+
 static void look_at_budget(struct person *person) {
     uint32_t allowed = person->intensity + 1; /* and the first open */
     if (person->restart == RESTART_TEMPORARY) allowed = 1;

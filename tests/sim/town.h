@@ -95,6 +95,8 @@ extern const struct actor_type mayor_type;
 /* --- ledger.c --- */
 /* What must hold at any moment. */
 void ledger_look(void);
+/* The same of one mailbox: of the actor with this handle on this node, if it is there. */
+void ledger_look_at(uint32_t node, actor_handle handle);
 /* What must hold when all is calm. Returns the number of broken rules, told on stderr. */
 unsigned ledger_close(void);
 /* A rule is broken. */
