@@ -10,19 +10,13 @@ static const struct command *const servers[] = {
     &process_up, &process_pd, &process_worker, &process_gateway, NULL,
 };
 static const struct command *const tools[] = {
-    &command_demo,
-    &command_search,
-    &command_collections,
-    &command_import,
-    &command_get,
-    &command_stats,
-    &command_trace,
-    &command_flight,
-    &command_letters,
-    &command_config,
-    &command_admin,
-    &command_version,
-    NULL,
+    &command_demo,        &command_search,
+    &command_collections, &command_import,
+    &command_get,         &command_stats,
+    &command_console,     &command_trace,
+    &command_flight,      &command_letters,
+    &command_config,      &command_admin,
+    &command_version,     NULL,
 };
 
 static void list(FILE *out, const struct command *const *commands) {

@@ -31,7 +31,7 @@ FOREIGN = {  # header prefix: folders that may include it
     'zmq.h': ['runtime'], 'msgpack': ['runtime'],
     'rocksdb/': ['storage'], 'raft': ['replication'],
     'nghttp2/': ['adapters'], 'czmq': ['adapters'], 'openssl/': ['adapters', 'cli'], 'http_parser.h': ['adapters'],
-    'curl/': ['cli'], 'hdf5': ['cli'],
+    'curl/': ['cli'], 'curses.h': ['cli'], 'hdf5': ['cli'],
 }
 POISONED_FOLDERS = ['index', 'storage', 'replication', 'actors']
 
