@@ -83,6 +83,14 @@ static int by_slowest(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
+/* Only now: a part may have failed, and been tried again, of a request that did not. */
+static void drop_fine(struct rows *rows) {
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->n; i++)
+        if (strcmp(rows->rows[i]->outcome, "OK") != 0) rows->rows[kept++] = rows->rows[i];
+    rows->n = kept;
+}
+
 static void print_rows(const struct rows *rows) {
     static const char *const heads[] = {"TRACE", "AT",      ">MS",  ">SPANS",
                                         "WHY",   "OUTCOME", "NAME", NULL};
@@ -118,9 +126,8 @@ static int list(struct fleet *fleet, const struct args *args) {
     int code = s == STATUS_OK ? EXIT_OK : command_misuse("trace", "%s", (char *)why.data);
     buffer_free(&why);
     if (code != EXIT_OK) return code;
-    ask.max = (uint32_t)max;
+    ask.max = ROWS_MAX;
     ask.min_us = (uint64_t)min * 1000;
-    ask.failed = args_on(args, "failed");
     ask.slowest = args_on(args, "slowest");
     struct rows rows = {.n = 0};
     arena_init(&rows.arena, 0);
@@ -129,6 +136,7 @@ static int list(struct fleet *fleet, const struct args *args) {
         code = command_fail("no process answered: %s", status_name(s));
     } else {
         qsort(rows.rows, rows.n, sizeof *rows.rows, ask.slowest ? by_slowest : by_newest);
+        if (args_on(args, "failed")) drop_fine(&rows);
         if (rows.n > (size_t)max) rows.n = (size_t)max;
         SysTraces all = SYS_TRACES__INIT;
         all.traces = rows.rows;

@@ -298,6 +298,10 @@ bool config_on(const struct config *config, const char *name) {
     return effective(config, name)->value.on;
 }
 
+double config_real(const struct config *config, const char *name) {
+    return effective(config, name)->value.real;
+}
+
 int64_t config_number(const struct config *config, const char *name) {
     return effective(config, name)->value.number;
 }

@@ -32,6 +32,7 @@ void config_free(struct config *config); /* NULL is fine */
 /* Values of an effective row of this role; asking for another is a bug. Borrowed. "" = unset. */
 const char *config_text(const struct config *config, const char *name);
 bool config_on(const struct config *config, const char *name);
+double config_real(const struct config *config, const char *name);
 /* Whole numbers, durations in ms, sizes in bytes. */
 int64_t config_number(const struct config *config, const char *name);
 unsigned config_role(const struct config *config);

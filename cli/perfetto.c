@@ -1,7 +1,8 @@
-/* perfetto: {"traceEvents": […]}. A process is a pid, a lane (or, for one request, a row of spans
- * that do not overlap) a tid. A span is a complete event ("X"); an arrow ("s" to "f") leads from
- * the slice in which a message was sent to the one in which it was handled. Times are microseconds
- * of unix time less that of the first span. */
+/* perfetto: {"traceEvents": […]}. A process is a pid, a lane a tid; what lasts longer than a turn,
+ * requests from outside and the spans of one trace, goes to rows in which nothing overlaps. A span
+ * is a complete event ("X"); an arrow ("s" to "f") leads from the slice in which a message was sent
+ * to the one in which it was handled. Times are microseconds of unix time less that of the first
+ * span. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "cli/span_set.h"
 #include "runtime/memory.h"
 
-enum { NODES_MAX = 64, ROWS_MAX = 256 };
+enum { NODES_MAX = 64, ROWS_MAX = 256, FIRST_ROW = 1000 /* tid of rows; below: lanes */ };
 
 struct place {
     unsigned pid, tid;
@@ -26,6 +27,7 @@ struct writer {
     unsigned n_nodes;
     uint64_t row_ends[NODES_MAX][ROWS_MAX]; /* while rows are given out */
     unsigned n_rows[NODES_MAX];
+    unsigned n_lanes[NODES_MAX];
     bool first;
 };
 
@@ -46,7 +48,7 @@ static unsigned free_row(struct writer *writer, unsigned pid, const struct place
     if (row == ROWS_MAX) row--;
     if (row == *n) (*n)++;
     ends[row] = place->ends;
-    return row + 1;
+    return FIRST_ROW + row;
 }
 
 static void begin_event(struct writer *writer) {
@@ -59,6 +61,15 @@ static void put_text(struct writer *writer, const char *key, const char *text) {
     json_write_string(&writer->out, text, strlen(text));
 }
 
+static void
+put_track(struct writer *writer, unsigned pid, unsigned tid, const char *what, unsigned n) {
+    begin_event(writer);
+    buffer_printf(&writer->out,
+                  "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,"
+                  "\"args\":{\"name\":\"%s %u\"}}",
+                  pid, tid, what, n);
+}
+
 static void put_names(struct writer *writer, bool by_lane) {
     for (unsigned i = 0; i < writer->n_nodes; i++) {
         begin_event(writer);
@@ -66,13 +77,10 @@ static void put_names(struct writer *writer, bool by_lane) {
                       i + 1);
         put_text(writer, "name", writer->nodes[i]);
         buffer_printf(&writer->out, "}}");
-        for (unsigned row = 1; row <= writer->n_rows[i]; row++) {
-            begin_event(writer);
-            buffer_printf(&writer->out,
-                          "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,"
-                          "\"args\":{\"name\":\"%s %u\"}}",
-                          i + 1, row, by_lane ? "lane" : "spans", row);
-        }
+        for (unsigned lane = 1; lane <= writer->n_lanes[i]; lane++)
+            put_track(writer, i + 1, lane, "lane", lane);
+        for (unsigned row = 0; row < writer->n_rows[i]; row++)
+            put_track(writer, i + 1, FIRST_ROW + row, by_lane ? "requests" : "spans", row + 1);
     }
 }
 
@@ -167,15 +175,12 @@ static void place_spans(struct writer *writer, bool by_lane) {
         const SysSpan *span = set->spans[i];
         struct place *place = &writer->places[i];
         place->pid = pid_of(writer, span->node);
-        place->begins = span->start_us + (by_lane ? span->waited_us : 0);
-        place->ends = by_lane ? place->begins + span->ran_us : span_end_us(span);
-        unsigned *n = &writer->n_rows[place->pid - 1];
-        if (!by_lane) {
-            place->tid = free_row(writer, place->pid, place);
-        } else {
-            place->tid = span->lane;
-            if (span->lane > *n && span->lane <= ROWS_MAX) *n = span->lane;
-        }
+        bool turn = by_lane && strcmp(span->kind, "edge") != 0;
+        unsigned *n = &writer->n_lanes[place->pid - 1];
+        place->begins = span->start_us + (turn ? span->waited_us : 0);
+        place->ends = turn ? place->begins + span->ran_us : span_end_us(span);
+        place->tid = turn ? span->lane : free_row(writer, place->pid, place);
+        if (turn && span->lane > *n && span->lane < FIRST_ROW) *n = span->lane;
     }
 }
 

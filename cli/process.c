@@ -17,6 +17,7 @@
 
 #include "actors/role.h"
 #include "cli/address.h"
+#include "cli/exporter.h"
 #include "cli/keys.h"
 #include "cli/process_edge.h"
 #include "runtime/flight.h"
@@ -25,7 +26,7 @@
 #include "runtime/node.h"
 #include "runtime/watermark.h"
 
-enum { POLL_MS = 200, SOCKET_PATH_MAX = 100 /* sun_path has 108 bytes */ };
+enum { POLL_MS = 200, BLOCKING_DEFAULT = 4, SOCKET_PATH_MAX = 100 /* sun_path has 108 bytes */ };
 
 struct process {
     unsigned role;
@@ -36,6 +37,7 @@ struct process {
     int lock; /* -1: not held */
     struct node *node;
     struct role_storage *storage;
+    struct exporter_settings *exporter; /* NULL: no receiver of spans */
     struct process_edge *edge;
     char link[ADDRESS_MAX]; /* as asked for; "": none */
     char pd[ADDRESS_MAX];   /* "": this process */
@@ -127,6 +129,7 @@ static int open_node(struct process *process) {
     struct keyring *keyring;
     int code = keys_load(config, &keyring);
     if (code != EXIT_OK) return code;
+    int64_t ring = config_number(config, "VECTRON_TRACE_RING");
     struct node_options options = {
         .name = process->name,
         .role = process->name,
@@ -137,9 +140,14 @@ static int open_node(struct process *process) {
         .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),
         .link = *process->link ? process->link : NULL,
         .spin = config_on(config, "VECTRON_SPIN"),
+        .ring = ring > 0 ? (int32_t)ring : -1,
+        .sample_ratio = config_real(config, "VECTRON_TRACE_SAMPLE"),
+        .slow_us = (uint64_t)config_number(config, "VECTRON_TRACE_SLOW_MS") * 1000,
         .keyring = keyring,
         .insecure = process->insecure,
     };
+    if (process->exporter) /* a post waits longer than the disk */
+        options.blocking = 1 + (options.blocking ? options.blocking : BLOCKING_DEFAULT);
     if (node_open(&options, &process->node) == STATUS_OK) return arm_recorder(process);
     return command_fail("%s", node_error());
 }
@@ -192,13 +200,24 @@ static int start_roles(struct process *process) {
     return process_edge_start(process->node, process->config, &process->edge);
 }
 
+/* Who of several processes of one role it is: its link, which no other has on this machine. */
+static int read_exporter(struct process *process) {
+    char host[128] = "", instance[ADDRESS_MAX + sizeof host];
+    gethostname(host, sizeof host - 1);
+    snprintf(instance, sizeof instance, "%s %s", host,
+             *process->link ? process->link : process->data_dir);
+    return exporter_read(process->config, instance, &process->exporter);
+}
+
 static int start(struct process *process) {
     int code = open_folder(process);
     if (code != EXIT_OK) return code;
     find_addresses(process);
     set_memory(process);
-    code = open_node(process);
+    code = read_exporter(process);
+    if (code == EXIT_OK) code = open_node(process);
     if (code == EXIT_OK && process->role != ROLE_GATEWAY) code = open_storage(process);
+    if (code == EXIT_OK) code = exporter_start(process->node, process->exporter);
     if (code == EXIT_OK) code = start_roles(process);
     return code;
 }
@@ -206,6 +225,7 @@ static int start(struct process *process) {
 static void stop(struct process *process) {
     flight_disarm();
     node_close(process->node);
+    exporter_free(process->exporter);
     process_edge_free(process->edge);
     role_storage_close(process->storage);
     if (process->lock >= 0) close(process->lock);

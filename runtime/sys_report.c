@@ -143,6 +143,15 @@ static void add_process(struct turn *turn, SysReport *report) {
     report->actions = core->actions != SYS_ACTIONS_OFF;
 }
 
+static void add_spans(const struct core *core, SysReport *report) {
+    const struct collector_counts *counts = &core->collected;
+    for (uint32_t i = 0; i < core->n_lanes; i++)
+        report->spans += ring_head(&core->lanes[i].ring);
+    report->spans_lost = atomic_load(&counts->spans_lost);
+    report->exported = atomic_load(&counts->exported);
+    report->export_lost = atomic_load(&counts->export_lost);
+}
+
 void sys_report_finish(struct gathering *gathering, struct turn *turn) {
     SysReport *report = turn_new(turn, SysReport, sys_report);
     add_process(turn, report);
@@ -152,5 +161,6 @@ void sys_report_finish(struct gathering *gathering, struct turn *turn) {
     report->dead_letters = letters_count(&turn->core->letters);
     report->n_letters = sys_letter_rows(turn, 0, SYS_LETTERS_REPORTED, false, &report->letters);
     add_alarms(turn, report);
+    add_spans(turn->core, report);
     turn_resolve(turn, &gathering->promise, &report->base);
 }
