@@ -9,15 +9,25 @@
 static const struct command *const servers[] = {
     &process_up, &process_pd, &process_worker, &process_gateway, NULL,
 };
+/* clang-format off */
 static const struct command *const tools[] = {
-    &command_demo,        &command_search,
-    &command_collections, &command_import,
-    &command_get,         &command_stats,
-    &command_console,     &command_trace,
-    &command_flight,      &command_letters,
-    &command_config,      &command_admin,
-    &command_version,     NULL,
+    &command_demo,
+    &command_search,
+    &command_collections,
+    &command_import,
+    &command_get,
+    &command_stats,
+    &command_console,
+    &command_trace,
+    &command_flight,
+    &command_tap,
+    &command_letters,
+    &command_config,
+    &command_admin,
+    &command_version,
+    NULL,
 };
+/* clang-format on */
 
 static void list(FILE *out, const struct command *const *commands) {
     for (; *commands; commands++)

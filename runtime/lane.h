@@ -17,6 +17,7 @@
 struct cell;
 struct core;
 struct link_peer;
+struct tap;
 struct turn;
 
 enum {
@@ -61,6 +62,7 @@ struct lane {
     struct rng rng;
     struct ring ring; /* of spans; runtime/span.h */
     uint64_t last_span;
+    struct tap *taps; /* who looks on; the reporter's. NULL: nobody */
     struct {
         const ProtobufCMessageDescriptor *type;
         uint32_t op;

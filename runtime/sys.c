@@ -29,6 +29,7 @@ struct sys {
     uint32_t n_gatherings;
     struct viewing *viewings; /* owned */
     uint32_t n_viewings;
+    struct sys_tappings tappings;
 };
 
 #define SYS_ACCEPTS(X) \
@@ -36,7 +37,8 @@ struct sys {
     X(struct sys, SysAskActor, sys_ask_actor, on_ask_actor) \
     X(struct sys, SysAskWaits, sys_ask_waits, on_ask_waits) \
     X(struct sys, SysAskLetters, sys_ask_letters, on_ask_letters) \
-    X(struct sys, SysResend, sys_resend, on_resend)
+    X(struct sys, SysResend, sys_resend, on_resend) \
+    X(struct sys, SysTap, sys_tap, on_tap)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
 
 /* --- asking all lanes
@@ -238,6 +240,17 @@ static enum status on_resend(struct sys *self, const SysResend *ask, struct turn
     return sys_resend(ask, turn);
 }
 
+/* --- taps
+ * ----------------------------------------------------------------------------------------- */
+
+struct sys_tappings *sys_tappings(struct sys *self) {
+    return &self->tappings;
+}
+
+static enum status on_tap(struct sys *self, const SysTap *ask, struct turn *turn) {
+    return sys_tap(self, ask, turn);
+}
+
 /* --- life
  * ----------------------------------------------------------------------------------------- */
 
@@ -247,6 +260,7 @@ static void sys_close(void *actor) {
         free_gathering(self->gatherings);
     while (self->viewings)
         free_viewing(self, self->viewings);
+    sys_taps_close(&self->tappings);
 }
 
 static const struct actor_type sys_type = {

@@ -3,13 +3,14 @@
 #include "runtime/sys_state.h"
 
 struct reporter {
-    char unused; /* an actor's state has a size */
+    struct sys_taps taps;
 };
 
 #define REPORTER_ACCEPTS(X) \
     X(struct reporter, SysAsk, sys_ask, on_ask) \
     X(struct reporter, SysAskActor, sys_ask_actor, on_ask_actor) \
-    X(struct reporter, SysAskWaits, sys_ask_waits, on_ask_waits)
+    X(struct reporter, SysAskWaits, sys_ask_waits, on_ask_waits) \
+    X(struct reporter, SysTap, sys_tap, on_tap)
 ACTOR_HANDLERS(reporter_handlers, REPORTER_ACCEPTS);
 
 const char *sys_reporter_name(struct turn *turn, uint32_t lane) {
@@ -69,9 +70,25 @@ static enum status on_ask_waits(struct reporter *self, const SysAskWaits *ask, s
     return STATUS_OK;
 }
 
+static enum status on_tap(struct reporter *self, const SysTap *ask, struct turn *turn) {
+    return sys_lane_tap(&self->taps, ask, turn);
+}
+
+static enum status reporter_open(void *actor, const void *options, struct turn *turn) {
+    struct reporter *self = actor;
+    (void)options;
+    self->taps.lane = turn->lane;
+    return STATUS_OK;
+}
+
+static void reporter_close(void *actor) {
+    sys_lane_taps_close(&((struct reporter *)actor)->taps);
+}
+
 #define REPORTER(Lane) \
     { \
         .kind = "lane", .size = sizeof(struct reporter), .handlers = reporter_handlers, \
-        .lane = (Lane), .light = true, .quiet = true \
+        .open = reporter_open, .close = reporter_close, .lane = (Lane), .light = true, \
+        .quiet = true \
     }
 const struct actor_type sys_reporter_types[2] = {REPORTER(LANE_IO), REPORTER(LANE_COMPUTE)};

@@ -154,8 +154,7 @@ void sys_trace(struct turn *turn, const uint64_t trace[2], ProtobufCBinaryData *
     out->data = turn_alloc(turn, 16);
     if (!out->data) return;
     out->len = 16;
-    for (size_t i = 0; i < 16; i++)
-        out->data[i] = (uint8_t)(trace[i / 8] >> (56 - i % 8 * 8));
+    memcpy(out->data, trace, 16);
 }
 
 SysMessage *sys_queued_row(struct turn *turn, const struct parcel *parcel) {

@@ -96,6 +96,25 @@ void sys_body(
 MUST_USE enum status sys_no_bodies(struct turn *turn);
 MUST_USE enum status sys_no_actions(struct turn *turn);
 
+/* --- sys_tap.c --- */
+struct lookout;
+struct tapping;
+/* Taps of one lane, held by its reporter. */
+struct sys_taps {
+    struct lane *lane;        /* borrowed */
+    struct lookout *lookouts; /* owned */
+};
+MUST_USE enum status sys_lane_tap(struct sys_taps *taps, const SysTap *ask, struct turn *turn);
+void sys_lane_taps_close(struct sys_taps *taps);
+/* Those of the process, held by sys. */
+struct sys_tappings {
+    struct tapping *first; /* owned */
+    uint32_t n;
+};
+struct sys_tappings *sys_tappings(struct sys *self);
+MUST_USE enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn);
+void sys_taps_close(struct sys_tappings *taps);
+
 /* --- sys_report.c --- */
 void sys_report_finish(struct gathering *gathering, struct turn *turn);
 

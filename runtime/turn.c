@@ -13,6 +13,7 @@
 #include "runtime/memory.h"
 #include "runtime/raw.h"
 #include "runtime/span.h"
+#include "runtime/tap.h"
 #include "runtime/trace.h"
 #include "schemas/runtime.pb-c.h"
 
@@ -79,6 +80,7 @@ void turn_end(struct turn *turn) {
     uint64_t number = atomic_load_explicit(&lane->doing.turn, memory_order_relaxed);
     atomic_store_explicit(&lane->doing.turn, number + 1, memory_order_release);
     span_turn(turn, began, spent);
+    if (__builtin_expect(lane->taps != NULL, 0)) tap_look(turn, began, spent);
     lane->turn = NULL;
     parcel_free(turn->parcel);
     arena_settle(&lane->arena);
@@ -433,8 +435,9 @@ void turn_forward(struct turn *turn, actor_handle to) {
     turn->outcome = SPAN_FORWARDED;
     if (owes(turn)) forwards_note(&turn->cell->forwards, to);
     /* The rest of the turn may still look at its request, so the turn keeps a header of its own. */
-    turn->parcel = parcel_new(0);
+    turn->parcel = parcel_new(lane->taps ? parcel->size : 0);
     assert(turn->parcel);
+    if (lane->taps) memcpy(turn->parcel->body, parcel->body, parcel->size);
     turn->parcel->envelope = parcel->envelope;
     turn->parcel->queued_us = parcel->queued_us;
     parcel->envelope.to = to;

@@ -1,0 +1,154 @@
+/* tap: the cheapest question first. */
+#include "runtime/tap.h"
+
+#include <string.h>
+
+#include "runtime/codec.h"
+#include "runtime/memory.h"
+#include "schemas/messages.h"
+
+/* --- filters
+ * -------------------------------------------------------------------------------------- */
+
+static uint32_t op_of(const char *name) {
+    for (size_t i = 0; schema_messages[i]; i++)
+        if (strcmp(schema_messages[i]->name, name) == 0) return codec_op(schema_messages[i]);
+    return 0;
+}
+
+static bool copy(char out[TAP_PATTERN_MAX], const char *text) {
+    size_t size = strlen(text);
+    if (size >= TAP_PATTERN_MAX) return false;
+    memcpy(out, text, size + 1);
+    return true;
+}
+
+enum status tap_filter_read(const SysTap *wanted, struct tap_filter *out, const char **why) {
+    struct tap_filter filter = {.op = 0};
+    *why = "the name of an actor has at most 191 bytes";
+    if (!copy(filter.actor, wanted->actor) || !copy(filter.from, wanted->from) ||
+        !copy(filter.kind, wanted->kind))
+        return STATUS_INVALID;
+    if (*wanted->message) filter.op = op_of(wanted->message);
+    *why = "there is no message of that type";
+    if (*wanted->message && !filter.op) return STATUS_INVALID;
+    *why = "a trace id has 16 bytes";
+    if (wanted->trace.len != 0 && wanted->trace.len != sizeof filter.trace) return STATUS_INVALID;
+    if (wanted->trace.len) memcpy(filter.trace, wanted->trace.data, sizeof filter.trace);
+    *out = filter;
+    return STATUS_OK;
+}
+
+static bool name_matches(const char *pattern, const char *name) {
+    size_t size = strlen(pattern);
+    if (size > 0 && pattern[size - 1] == '*') return strncmp(pattern, name, size - 1) == 0;
+    return strcmp(pattern, name) == 0;
+}
+
+static bool sender_matches(const struct turn *turn, const char *pattern) {
+    char name[CORE_NAME_MAX];
+    return core_name(turn->core, turn->parcel->envelope.from, name) && name_matches(pattern, name);
+}
+
+static bool matches(const struct tap_filter *filter, const struct turn *turn) {
+    char name[CELL_NAME_MAX];
+    const struct cell *cell = turn->cell;
+    if (filter->op && filter->op != turn->op) return false;
+    if ((filter->trace[0] | filter->trace[1]) &&
+        (filter->trace[0] != turn->trace[0] || filter->trace[1] != turn->trace[1]))
+        return false;
+    if (*filter->kind && strcmp(filter->kind, cell->kind->type->kind) != 0) return false;
+    if (*filter->actor && !name_matches(filter->actor, cell_name(cell, name))) return false;
+    return !*filter->from || sender_matches(turn, filter->from);
+}
+
+/* --- looking on
+ * ----------------------------------------------------------------------------------- */
+
+static bool within_rate(struct tap *tap, uint64_t now_us) {
+    if (now_us / 1000000 != tap->second) {
+        tap->second = now_us / 1000000;
+        tap->in_second = 0;
+    }
+    return tap->in_second++ < tap->per_second;
+}
+
+static void take_body(struct tap *tap, struct tapped *tapped, const struct parcel *parcel) {
+    if (!tap->bodies || parcel->size == 0 || parcel->size > TAP_BODY_MAX) return;
+    if (tap->bytes + parcel->size > TAP_BYTES) return;
+    tapped->body = mem_copy(parcel->body, parcel->size);
+    if (tapped->body) tap->bytes += parcel->size;
+}
+
+static void look(struct tap *tap, const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
+    const struct parcel *parcel = turn->parcel;
+    if (!matches(&tap->filter, turn)) return;
+    if (tap->matched++ % tap->one_in != 0) return;
+    if (tap->n == TAP_HELD || !within_rate(tap, began_us)) {
+        tap->skipped++;
+        return;
+    }
+    struct tapped *tapped = &tap->held[tap->n++];
+    uint64_t deadline = parcel->envelope.deadline_us;
+    *tapped = (struct tapped){
+        .envelope = parcel->envelope,
+        .to = turn->cell->handle,
+        .began_us = began_us,
+        .ran_us = ran_us,
+        .waited_us = began_us > parcel->queued_us ? began_us - parcel->queued_us : 0,
+        .deadline_us = deadline != NO_DEADLINE && deadline > began_us ? deadline - began_us : 0,
+        .size = parcel->size,
+        .outcome = turn->outcome,
+    };
+    take_body(tap, tapped, parcel);
+}
+
+void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
+    const struct actor_type *type = turn->cell->kind->type;
+    if (!turn->parcel || turn->parcel->envelope.kind > PARCEL_DOWN) return;
+    if (type->quiet || strcmp(type->kind, "sys") == 0) return;
+    if (turn->op == lane_op(turn->lane, &sys_tapped__descriptor)) return;
+    for (struct tap *tap = turn->lane->taps; tap; tap = tap->next)
+        look(tap, turn, began_us, ran_us);
+}
+
+/* --- on and off
+ * ----------------------------------------------------------------------------------- */
+
+enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap **out) {
+    const char *why;
+    uint32_t n = 0;
+    for (const struct tap *tap = lane->taps; tap; tap = tap->next)
+        n++;
+    if (n >= TAPS_MAX) return STATUS_QUOTA;
+    struct tap *tap = mem_zero(1, sizeof *tap);
+    if (!tap) return STATUS_NO_MEMORY;
+    enum status s = tap_filter_read(wanted, &tap->filter, &why);
+    if (s != STATUS_OK) {
+        mem_free(tap);
+        return s;
+    }
+    tap->one_in = wanted->one_in ? wanted->one_in : 1;
+    tap->per_second = wanted->per_second;
+    tap->bodies = wanted->bodies;
+    tap->next = lane->taps;
+    lane->taps = tap;
+    *out = tap;
+    return STATUS_OK;
+}
+
+void tap_empty(struct tap *tap) {
+    for (uint32_t i = 0; i < tap->n; i++)
+        mem_free(tap->held[i].body);
+    tap->n = 0;
+    tap->bytes = 0;
+}
+
+void tap_off(struct lane *lane, struct tap *tap) {
+    struct tap **at = &lane->taps;
+    while (*at != tap)
+        at = &(*at)->next;
+    *at = tap->next;
+    tap_empty(tap);
+    mem_free(tap);
+}

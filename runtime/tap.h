@@ -1,0 +1,64 @@
+/* tap: messages of one lane as they are handled, for somebody who looks on. A lane without taps
+ * pays one branch a turn. A tap holds what it saw until it is drained, within TAP_HELD and
+ * TAP_BYTES; what is beyond its rate or that is counted and skipped. Messages about looking on are
+ * not looked at: sys and the quiet actors. On the lane. Private to runtime/. */
+#ifndef RUNTIME_TAP_H
+#define RUNTIME_TAP_H
+
+#include "runtime/span.h"
+#include "runtime/turn_state.h"
+#include "schemas/sys.pb-c.h"
+
+enum {
+    TAP_HELD = 512,           /* messages of one tap between two drains */
+    TAP_BYTES = 512 * 1024,   /* of their bodies */
+    TAP_BODY_MAX = 64 * 1024, /* a larger body is not taken */
+    TAPS_MAX = 16,            /* a lane, and a process */
+    TAP_PATTERN_MAX = 192,
+};
+
+/* What it lets through; everything that is set must match. */
+struct tap_filter {
+    char actor[TAP_PATTERN_MAX]; /* name, or its start with a trailing *; "": any */
+    char kind[TAP_PATTERN_MAX];
+    char from[TAP_PATTERN_MAX]; /* as actor */
+    uint32_t op;                /* 0: any */
+    uint64_t trace[2];          /* 0: any */
+};
+/* INVALID: why says which field. */
+MUST_USE enum status
+tap_filter_read(const SysTap *wanted, struct tap_filter *out, const char **why);
+
+struct tapped {
+    struct envelope envelope;
+    actor_handle to; /* who handled it */
+    uint64_t began_us, ran_us, waited_us, deadline_us;
+    size_t size;
+    void *body; /* owned; NULL: not taken */
+    uint8_t outcome;
+};
+
+struct tap {
+    struct tap *next; /* owned by the lane's reporter */
+    struct tap_filter filter;
+    uint32_t one_in;
+    uint32_t per_second;
+    bool bodies;
+    uint64_t matched;
+    uint64_t skipped;
+    uint64_t second; /* the one that is counted */
+    uint32_t in_second;
+    size_t bytes;
+    uint32_t n;
+    struct tapped held[TAP_HELD];
+};
+
+/* NO_MEMORY; QUOTA: TAPS_MAX are on. */
+MUST_USE enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap **out);
+void tap_off(struct lane *lane, struct tap *tap);
+/* Forgets what is held. */
+void tap_empty(struct tap *tap);
+/* A message's turn is over. Only while lane->taps. */
+void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us);
+
+#endif

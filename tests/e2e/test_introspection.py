@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+"""What a running process tells about itself: stats, tap, letters, and that nobody acts or looks into bodies unasked."""
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import vectron  # noqa: E402
+
+plain = vectron.Up()
+open_one = vectron.Up(env={'VECTRON_SYS_BODIES': 'redacted', 'VECTRON_SYS_ACTIONS': 'on'})
+
+
+def run(server, *arguments, code=0, seconds=60):
+    env = {**vectron.clean_environment(), 'VECTRON_ADDRESS': server.target,
+           'VECTRON_DATA_DIR': os.path.join(server.folder, 'data')}
+    done = subprocess.run([vectron.BINARY, *arguments], env=env, cwd=server.folder, capture_output=True, text=True,
+                          timeout=seconds)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    return done
+
+
+def load(server, name):
+    run(server, 'collections', 'create', name, '--dimension', '4')
+    rows = os.path.join(server.folder, f'{name}.jsonl')
+    with open(rows, 'w') as f:
+        for i in range(20):
+            f.write(json.dumps({'id': f'secret-{i}', 'vector': [i, 1, 2, 3], 'payload': {'color': 'red'}}) + '\n')
+    run(server, 'import', rows, '--collection', name)
+
+
+def search(server, name):
+    return run(server, 'search', name, '--vector', '[1,1,2,3]', '--json')
+
+
+def during(seconds, server, name):
+    """Searches all the time from another thread."""
+    over = time.monotonic() + seconds
+
+    def loop():
+        while time.monotonic() < over:
+            search(server, name)
+    thread = threading.Thread(target=loop)
+    thread.start()
+    return thread
+
+
+def test_stats_tell_more():
+    report = json.loads(run(plain, 'stats', '--json').stdout)
+    assert report['api'] == 1 and report['role'] == 'up', report
+    assert report.get('bodies') in (None, False) and report.get('actions') in (None, False)
+    assert report['link'].startswith('ipc://') and int(report['incarnation']) and int(report['cpuUs'])
+    router = next(a for a in report['actors'] if a['name'] == 'router')
+    assert router['supervisor'] == 'root' and len(router['depths']) == 3 and router['restartPeriodS'], router
+    table = run(plain, 'stats').stdout
+    assert 'RESTARTS' in table and 'OLDEST' in table
+
+
+def test_a_tap_sees_a_search_pass():
+    load(plain, 'tapped')
+    thread = during(4, plain, 'tapped')
+    text = run(plain, 'tap', '--kind', 'shard', '--message', 'ShardSearch', '--max', '3', '--seconds', '20').stdout
+    thread.join()
+    lines = [line for line in text.split('\n') if 'ShardSearch' in line]
+    assert len(lines) == 3 and all('router -> shard/' in line for line in lines), text
+    assert '3 messages' in text
+
+
+def test_a_tap_ends_by_itself():
+    began = time.monotonic()
+    text = run(plain, 'tap', '--actor', 'nobody*', '--seconds', '1').stdout
+    assert '0 messages' in text and time.monotonic() - began < 10
+
+
+def test_bodies_are_denied_unless_allowed_and_redacted_then():
+    assert 'VECTRON_SYS_BODIES' in run(plain, 'tap', '--bodies', code=1).stderr
+    assert 'VECTRON_SYS_BODIES' in run(plain, 'letters', '--bodies', code=1).stderr
+    load(open_one, 'films')
+    thread = during(4, open_one, 'films')
+    text = run(open_one, 'tap', '--actor', 'router', '--message', 'RouterSearch', '--bodies', '--max', '2', '--seconds',
+               '20').stdout
+    thread.join()
+    assert 'collection=films' in text and 'k=10' in text, text
+    assert 'vector' not in text and 'secret' not in text and 'red' not in text.replace('redacted', ''), text
+
+
+def test_wrong_questions_are_refused():
+    assert 'no message of that type' in run(plain, 'tap', '--message', 'Nonsense', code=1).stderr
+    run(plain, 'tap', '--trace', 'xyz', code=2)
+    run(plain, 'tap', '--seconds', '0', code=2)
+    run(plain, 'tap', 'word', code=2)
+    run(plain, 'letters', 'resend', code=2)
+    run(plain, 'letters', 'resend', '-1', code=2)
+    run(plain, 'letters', 'burn', '1', code=2)
+
+
+def test_letters_are_listed_and_not_sent_again_unasked():
+    assert 'dead letters' in run(plain, 'letters').stdout
+    letters = json.loads(run(plain, 'letters', '--json').stdout)
+    assert len(letters.get('letters', [])) <= 32
+    assert 'VECTRON_SYS_ACTIONS' in run(plain, 'letters', 'resend', '1', code=1).stderr
+    assert 'NOT_FOUND' in run(open_one, 'letters', 'resend', '99999999', code=1).stderr
+
+
+def test_help_can_be_read():
+    for command in ('tap', 'letters'):
+        text = run(plain, command, '--help').stdout
+        assert all(len(line) <= 100 for line in text.split('\n')) and 'vectron ' + command in text
+
+
+if __name__ == '__main__':
+    with plain, open_one:
+        sys.exit(vectron.run_tests(dict(globals())))
