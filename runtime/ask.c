@@ -191,6 +191,14 @@ actor_handle turn_find(struct turn *turn, const char *name) {
     return registry_find(&turn->core->registry, name);
 }
 
+/* The answer of a lookup that needs no other process. */
+static void found_here(struct turn *turn, uint64_t wait, enum status status, actor_handle handle) {
+    struct found found = {status, handle};
+    struct parcel *parcel = to_self(turn, PARCEL_FOUND, &found, sizeof found);
+    parcel->envelope.correlation = wait;
+    core_send(turn->core, turn->lane, parcel);
+}
+
 void turn_lookup(struct turn *turn, const struct lookup *lookup) {
     struct core *core = turn->core;
     struct lane *lane = turn->lane;
@@ -200,19 +208,20 @@ void turn_lookup(struct turn *turn, const struct lookup *lookup) {
     uint64_t deadline = lookup->deadline_us ? lookup->deadline_us : turn_deadline_us(turn);
     if (deadline == NO_DEADLINE) deadline = lane->now_us + LOOKUP_DEFAULT_US;
     timers_add(&lane->timers, &wait->timer, deadline);
-    struct parcel *parcel = NULL;
     if (!lookup->address || !*lookup->address) {
-        struct found found = {.handle = registry_find(&core->registry, lookup->name)};
-        found.status = found.handle ? STATUS_OK : STATUS_NOT_FOUND;
-        parcel = to_self(turn, PARCEL_FOUND, &found, sizeof found);
-        parcel->envelope.correlation = wait->id;
-        core_send(core, lane, parcel);
+        actor_handle handle = registry_find(&core->registry, lookup->name);
+        found_here(turn, wait->id, handle ? STATUS_OK : STATUS_NOT_FOUND, handle);
         return;
     }
     struct seek seek = {mem_string(lookup->address), mem_string(lookup->name),
                         .deadline_us = deadline};
-    assert(seek.address && seek.name);
-    parcel = to_self(turn, PARCEL_LOOKUP, &seek, sizeof seek);
+    if (!seek.address || !seek.name) {
+        mem_free(seek.address);
+        mem_free(seek.name);
+        found_here(turn, wait->id, STATUS_NO_MEMORY, 0);
+        return;
+    }
+    struct parcel *parcel = to_self(turn, PARCEL_LOOKUP, &seek, sizeof seek);
     parcel->envelope.correlation = wait->id;
     core->driver->lookup(core, lane, parcel);
 }

@@ -4,6 +4,8 @@
 #ifndef RUNTIME_ASSERT_H
 #define RUNTIME_ASSERT_H
 
+#include <protobuf-c/protobuf-c.h> /* first: it includes <assert.h>, which replaces our assert */
+
 /* Prints the expression, the place and (when a turn runs on this thread) actor and message; aborts.
  */
 _Noreturn void assert_failed(const char *expression, const char *file, int line);

@@ -45,19 +45,21 @@ void parcel_fail(struct parcel *parcel,
                  uint32_t retry_after_ms) {
     char cut[FAILED_WORDS_MAX];
     Failed failed = FAILED__INIT;
-    struct buffer body;
+    unsigned char body[PARCEL_INLINE];
+    size_t size = 0;
     snprintf(cut, sizeof cut, "%s", text ? text : status_text(status));
     failed.status = (uint32_t)status;
     failed.text = cut;
     failed.retry_after_ms = retry_after_ms;
-    buffer_init(&body);
-    enum status s = codec_encode(&failed.base, &body);
-    assert(s == STATUS_OK && body.size <= PARCEL_INLINE);
+    if (!codec_write_small(&failed.base, body, &size)) { /* words cut within a character */
+        failed.text = (char *)protobuf_c_empty_string;
+        bool written = codec_write_small(&failed.base, body, &size);
+        assert(written);
+    }
     if (parcel->body != parcel->room && parcel->body != parcel->page) mem_free(parcel->body);
     parcel->body = parcel->room;
-    parcel->size = body.size;
-    memcpy(parcel->room, body.data, body.size);
-    buffer_free(&body);
+    parcel->size = size;
+    memcpy(parcel->room, body, size);
     parcel->envelope.kind = PARCEL_REPLY;
     parcel->envelope.op = codec_op(&failed__descriptor);
 }

@@ -51,22 +51,19 @@ static void notify(struct cell *cell,
                    enum status reason,
                    const char *words) {
     Down down = DOWN__INIT;
-    struct buffer body;
-    buffer_init(&body);
+    size_t size = 0;
     down.handle = cell->handle;
     down.status = (uint32_t)reason;
     down.text = words ? (char *)words : (char *)protobuf_c_empty_string;
     down.stopped = reason == STATUS_OK && (cell->stop_asked || cell->hold_asked || cell->swept);
-    if (codec_encode(&down.base, &body) != STATUS_OK) {
+    if (codec_measure(&down.base, &size) != STATUS_OK) { /* words that are not UTF-8 */
         down.text = (char *)protobuf_c_empty_string;
-        buffer_clear(&body);
-        enum status s = codec_encode(&down.base, &body);
+        enum status s = codec_measure(&down.base, &size);
         assert(s == STATUS_OK);
     }
-    struct parcel *parcel = parcel_new(body.size);
+    struct parcel *parcel = parcel_new(size);
     assert(parcel);
-    memcpy(parcel->body, body.data, body.size);
-    buffer_free(&body);
+    codec_write(&down.base, parcel->body);
     parcel->envelope.kind = (uint8_t)kind;
     parcel->envelope.band = BAND_SYSTEM;
     parcel->envelope.op = codec_op(&down__descriptor);

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "runtime/assert.h"
 #include "runtime/buffer.h"
 #include "schemas/log.pb-c.h"
 #include "tests/sim/town.h"
@@ -225,8 +224,7 @@ static void bear(struct citizen *self, struct turn *turn) {
                                                .period_s = child->period_s,
                                                .stop_ms = 3},
                                &self->children[self->n_children]);
-    assert(s == STATUS_OK);
-    self->n_children++;
+    if (s == STATUS_OK) self->n_children++; /* else there was no memory */
 }
 
 static actor_handle a_child(const struct citizen *self, struct turn *turn) {
@@ -238,8 +236,7 @@ static void found_group(struct citizen *self, struct turn *turn) {
     self->group = (struct policy){.strategy = (enum strategy)below(turn, 3),
                                   .intensity = 1 + (uint32_t)below(turn, 3),
                                   .period_s = 1};
-    enum status s = turn_supervise(turn, &self->group);
-    assert(s == STATUS_OK);
+    if (turn_supervise(turn, &self->group) != STATUS_OK) self->group.intensity = 0;
 }
 
 /* --- far away
@@ -268,7 +265,9 @@ static void met(void *actor, void *context, const struct outcome *outcome, struc
 static void seek(struct citizen *self, struct turn *turn) {
     const struct person *person = &town.people[below(turn, town.n_people)];
     if (person->node == self->person->node) return;
-    turn_lookup(turn, &(struct lookup){.address = turn_printf(turn, "sim://%u", person->node),
+    const char *address = turn_printf(turn, "sim://%u", person->node);
+    if (!address) return;
+    turn_lookup(turn, &(struct lookup){.address = address,
                                        .name = person->name,
                                        .done = met,
                                        .context = (void *)(uintptr_t)person->id});
@@ -476,7 +475,7 @@ static enum status citizen_sleep(void *actor, struct buffer *kept, struct turn *
     (void)turn;
     town.sleeps++;
     buffer_append(kept, actor, sizeof(struct citizen));
-    return STATUS_OK;
+    return kept->failed ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 static enum status

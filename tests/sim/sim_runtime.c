@@ -12,10 +12,7 @@
 enum { SEEDS = 300, SEEDS_LONG = 5000 };
 
 static int run_seed(uint64_t seed, bool talk, bool trace) {
-    town_open(seed);
-    town_run();
-    unsigned broken = ledger_close();
-    if (trace) fputs(sim_trace(town.sim), stdout);
+    unsigned broken = town_try(seed, trace);
     if (talk)
         printf(
             "seed %llu: %u nodes, %u lanes, %u people, %u lives, %u calls, %u monitors, %u links, "
@@ -29,7 +26,6 @@ static int run_seed(uint64_t seed, bool talk, bool trace) {
             (unsigned long long)town.outcomes[STATUS_EXPIRED],
             (unsigned long long)town.outcomes[STATUS_CANCELLED],
             (unsigned long long)town.outcomes[STATUS_LOST_PEER]);
-    town_close();
     return broken ? 1 : 0;
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "runtime/assert.h"
-#include "runtime/memory.h"
 
 enum {
     SLICES = 40, /* of life, then calm */
@@ -34,9 +33,9 @@ static struct sim_options options_of(uint64_t seed, struct rng *rng) {
     };
 }
 
-void town_open(uint64_t seed) {
+static void town_open(uint64_t seed) {
     struct rng rng;
-    town = (struct town){0};
+    memset(&town, 0, sizeof town);
     rng_init(&rng, seed * UINT64_C(0x9e3779b97f4a7c15));
     town.options = options_of(seed, &rng);
     town.sim = sim_open(&town.options);
@@ -66,7 +65,7 @@ static void quarrel(struct rng *rng) {
         sim_heal(town.sim, a, b);
 }
 
-void town_run(void) {
+static void town_run(void) {
     struct rng rng;
     rng_init(&rng, town.options.seed + 1);
     for (int i = 0; i < SLICES; i++) {
@@ -83,12 +82,13 @@ void town_run(void) {
     ledger_look();
 }
 
-void town_close(void) {
+unsigned town_try(uint64_t seed, bool trace) {
+    town_open(seed);
+    town_run();
+    unsigned broken = ledger_close();
+    if (trace) fputs(sim_trace(town.sim), stdout);
     sim_close(&town.sim);
-    mem_free(town.lives);
-    mem_free(town.calls.rows);
-    mem_free(town.monitors.rows);
-    mem_free(town.links.rows);
+    return broken;
 }
 
 /* --- records
@@ -102,16 +102,8 @@ struct person *town_person(uint32_t node) {
     return person;
 }
 
-static void *more(void *rows, uint32_t n, uint32_t *room, size_t size) {
-    if (n < *room) return rows;
-    *room = *room ? *room * 2 : 256;
-    rows = mem_resize(rows, *room * size);
-    assert(rows);
-    return rows;
-}
-
 uint32_t town_life(struct person *person, uint64_t now_us) {
-    town.lives = more(town.lives, town.n_lives + 1, &town.lives_room, sizeof *town.lives);
+    assert(town.n_lives + 1 < LIVES_MAX);
     uint32_t life = ++town.n_lives;
     town.lives[life] = (struct life){.person = person->id};
     person->life = life;
@@ -121,7 +113,7 @@ uint32_t town_life(struct person *person, uint64_t now_us) {
 }
 
 uint32_t deed_add(struct deeds *deeds, uint32_t life, uint32_t other) {
-    deeds->rows = more(deeds->rows, deeds->n, &deeds->room, sizeof *deeds->rows);
+    assert(deeds->n < DEEDS_MAX);
     deeds->rows[deeds->n] = (struct deed){.life = life, .other = other};
     return deeds->n++;
 }

@@ -13,6 +13,8 @@ enum {
     PEOPLE_MAX = 1000, /* 10 bits of a message name its sender */
     STREAMS_MAX = 32,
     OPENS_KEPT = 16,
+    LIVES_MAX = 1 << 16,
+    DEEDS_MAX = 1 << 18,
 };
 
 /* One way of messages: a sender's incarnation, a handle, a band. Numbers on it only grow. */
@@ -56,8 +58,8 @@ struct deed {
     bool undone;    /* unmonitored, unlinked */
 };
 struct deeds {
-    struct deed *rows; /* owned */
-    uint32_t n, room;
+    struct deed rows[DEEDS_MAX];
+    uint32_t n;
 };
 
 struct town {
@@ -66,8 +68,8 @@ struct town {
     bool calm; /* nobody does anything new */
     struct person people[PEOPLE_MAX];
     uint32_t n_people;
-    struct life *lives; /* owned; from 1 */
-    uint32_t n_lives, lives_room;
+    struct life lives[LIVES_MAX]; /* from 1 */
+    uint32_t n_lives;
     struct deeds calls, monitors, links;
     uint64_t served, expired_served, disordered, misdelivered, twice;
     uint64_t outcomes[STATUS_COUNT];
@@ -76,10 +78,9 @@ struct town {
 extern struct town town;
 
 /* --- town.c --- */
-/* Everything of this seed: options, nodes, a mayor each. */
-void town_open(uint64_t seed);
-void town_run(void);
-void town_close(void);
+/* A whole town of this seed: it lives, calms down, is held against the rules, and ends. Returns the
+ * number of broken rules. trace: print what was traced. */
+unsigned town_try(uint64_t seed, bool trace);
 /* A person to spawn; NULL: the town is full. */
 struct person *town_person(uint32_t node);
 uint32_t town_life(struct person *person, uint64_t now_us);
