@@ -16,6 +16,11 @@ static const ProtobufCMessageDescriptor *find(const char *type) {
     return NULL;
 }
 
+const char *body_short(const char *message) {
+    const char *slash = strrchr(message, '/'), *dot = strchr(message, '.');
+    return slash && dot && dot < slash ? slash + 1 : message;
+}
+
 void body_text(const char *type, const uint8_t *data, size_t size, char *out, size_t room) {
     const ProtobufCMessageDescriptor *known = find(type);
     struct arena arena;

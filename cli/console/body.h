@@ -10,6 +10,8 @@
 
 enum { BODY_TEXT_MAX = 2048 };
 
+/* "vectron.v1.VectronService/Search" → "Search"; others as they are. Borrowed. */
+const char *body_short(const char *message);
 void body_text(const char *type, const uint8_t *data, size_t size, char *out, size_t room);
 /* Over as many rows as the area has. Returns those used. */
 int body_wrap(struct screen *screen, struct area area, const char *text);

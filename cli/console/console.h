@@ -100,8 +100,8 @@ struct console {
     char trace[33];
     const char *only; /* address of the one process whose actors are shown; in only_room */
     char only_room[EVENT_ADDRESS_MAX];
-    bool tree;                /* of VIEW_ACTORS */
-    bool everyone;            /* also light actors and those that never had a message */
+    bool tree; /* of VIEW_ACTORS */
+
     bool newest, failed_only; /* of VIEW_TRACES */
     bool bodies;
     bool replay;  /* from a file: nothing comes in */

@@ -107,6 +107,30 @@ void draw_histogram(struct screen *screen, const struct drawn_histogram *h) {
     draw_scale(screen, h, first, shown, wide);
 }
 
+void draw_hill(struct screen *screen, const struct hill *hill) {
+    const struct area *area = &hill->area;
+    size_t width = area->width > 0 ? (size_t)area->width : 0, n = hill->n < width ? hill->n : width;
+    const float *values = hill->values + (hill->n - n);
+    double top = hill->top;
+    for (size_t i = 0; hill->top <= 0 && i < n; i++)
+        if ((double)values[i] > top) top = (double)values[i];
+    for (size_t i = 0; i < width; i++) {
+        double share = i + n >= width && top > 0 ? cut((double)values[i + n - width] / top) : 0;
+        int eighths = (int)(share * 8 * area->height + 0.5);
+        enum style style =
+            hill->top > 0 && hill->style == STYLE_GOOD ? draw_heat(share) : hill->style;
+        for (int y = 0; y < area->height; y++) {
+            int here = eighths - 8 * y, row = area->row + area->height - 1 - y;
+            bool ground = y == 0 && here <= 0;
+            screen_rune(screen, row, area->column + (int)i, here > 0 ? style : STYLE_TRACK,
+                        here >= 8  ? 0x2588
+                        : here > 0 ? 0x2580u + (uint32_t)here
+                        : ground   ? 0x2581
+                                   : ' ');
+        }
+    }
+}
+
 void draw_rule(struct screen *screen, const struct rule *rule) {
     for (int i = 0; i < rule->width; i++)
         screen_rune(screen, rule->row, rule->column + i, STYLE_TRACK, 0x2500);

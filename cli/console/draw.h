@@ -38,6 +38,16 @@ struct drawn_histogram {
 };
 void draw_histogram(struct screen *screen, const struct drawn_histogram *histogram);
 
+/* A hill: like a spark, but `area.height` rows tall; its top is told at the right. */
+struct hill {
+    struct area area;
+    const float *values; /* oldest first */
+    size_t n;
+    double top; /* 0: the greatest */
+    enum style style;
+};
+void draw_hill(struct screen *screen, const struct hill *hill);
+
 /* "─ title ───────", one row; the note stands at its right end. */
 struct rule {
     int row, column, width;

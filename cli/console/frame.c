@@ -128,6 +128,7 @@ static int draw_hints(struct screen *screen, int row, int at, const char *hints)
         for (size_t i = 0; i < sizeof named / sizeof *named; i++)
             if (strlen(named[i].name) == key_size && strncmp(hints, named[i].name, key_size) == 0)
                 key = named[i].key;
+        if (at + (int)size + 2 > screen->width) return at;
         int start = at;
         at += screen_format(screen, row, at, STYLE_ACCENT, " %.*s", (int)key_size, hints);
         at += screen_format(screen, row, at, STYLE_DIM, "%.*s ", (int)(size - key_size),
@@ -161,7 +162,8 @@ static void draw_bottom(const struct console *console, struct screen *screen) {
         return;
     }
     int at = 0;
-    if (*console->search) at = screen_format(screen, row, 0, STYLE_WARM, " /%s ", console->search);
+    if (*console->search && !console->page_rows)
+        at = screen_format(screen, row, 0, STYLE_WARM, " /%s ", console->search);
     at = draw_hints(screen, row, at, view_of(console->view)->hints);
     draw_hints(screen, row, at,
                console->timeline.paused

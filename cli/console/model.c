@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/handle.h"
 #include "runtime/memory.h"
 
 /* --- life --- */
@@ -86,6 +87,20 @@ const struct process *model_peer(const struct process *from, uint64_t number) {
     for (size_t i = 0; from->report && i < from->report->n_links; i++)
         if (from->links[i].link->node == number) return from->links[i].peer;
     return NULL;
+}
+
+const char *model_actor_name(
+    const struct process *process, uint64_t handle, const char *told, char *text, size_t size) {
+    uint16_t number = handle_peer(handle);
+    const struct process *there = number ? model_peer(process, number) : process;
+    const struct actor_row *row = there ? model_actor_by_handle(there, handle_local(handle)) : NULL;
+    if (!row)
+        snprintf(text, size, "%s", told);
+    else if (there == process)
+        snprintf(text, size, "%s", row->actor->name);
+    else
+        snprintf(text, size, "%.100s@%.60s", row->actor->name, there->label);
+    return text;
 }
 
 /* --- processes --- */

@@ -123,6 +123,11 @@ const struct actor_row *model_actor_by_handle(const struct process *process, uin
 /* The process behind a link of `from` with this peer number; NULL: not known. */
 const struct process *model_peer(const struct process *from, uint64_t number);
 
+/* A process's name for an actor, better where the roster of its process is known: "shard/3@worker"
+ * of another one. handle is as that process tells it. Writes to text and returns it. */
+const char *model_actor_name(
+    const struct process *process, uint64_t handle, const char *told, char *text, size_t size);
+
 /* --- roster.c, for model.c --- */
 /* Rows of the report in its answer's arena; before: the rows until now. */
 void roster_build(struct process *process, struct answer *answer);

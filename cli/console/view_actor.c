@@ -9,7 +9,7 @@
 #include "cli/console/draw.h"
 #include "cli/console/units.h"
 
-enum { HISTOGRAM_ROWS = 6, LOG_MAX = 64 };
+enum { HISTOGRAM_ROWS = 6, LOG_MAX = 64, ACTOR_NAME_MAX = 192 };
 
 static const struct column actor_columns[] = {
     {"actor", "ACTOR", VALUE_NAME, 16, 40, 0},
@@ -103,12 +103,19 @@ static void fill_actor(struct console *console, struct list *list) {
     list_text(list, row, "endpoint", actor->endpoint);
 }
 
-static void fill_message(struct list *list, uint64_t id, const SysMessage *message) {
+static void fill_message(const struct process *process,
+                         struct list *list,
+                         uint64_t id,
+                         const SysMessage *message) {
+    char name[ACTOR_NAME_MAX];
     static const char *const bands[] = {"system", "control", "data"};
     struct list_row *row = list_add(list, id, message);
     list_text(list, row, "kind", message->kind);
     list_text(list, row, "message", message->message);
-    list_text(list, row, "from", message->from);
+    list_format(
+        list, row, "from", "%s",
+        process ? model_actor_name(process, message->from_handle, message->from, name, sizeof name)
+                : message->from);
     list_text(list, row, "band", message->band < 3 ? bands[message->band] : "?");
     list_number(list, row, "size", (double)message->size);
     list_number(list, row, "waited_us", (double)message->waited_us);
@@ -141,20 +148,22 @@ static void fill_log(struct console *console, struct list *list) {
     const SysActorView *view = view_told(console);
     if (tapped_here(console) && (model->tap_open || model->n_tapped)) {
         for (size_t i = model->n_tapped; i > 0 && model->n_tapped - i < LOG_MAX; i--)
-            fill_message(list, i,
+            fill_message(process_of(console), list, i,
                          model->tapped[(model->tapped_first + i - 1) % MODEL_TAPPED_MAX].message);
         return;
     }
     for (size_t i = 0; view && i < view->n_last; i++)
-        fill_message(list, i + 1, view->last[i]);
+        fill_message(process_of(console), list, i + 1, view->last[i]);
 }
 
-static void fill_waits(const SysActorView *view, struct list *list) {
+static void fill_waits(const struct process *process, const SysActorView *view, struct list *list) {
+    char name[ACTOR_NAME_MAX];
     for (size_t i = 0; i < view->n_waits; i++) {
         const SysWait *wait = view->waits[i];
         struct list_row *row = list_add(list, i + 1, NULL);
         list_text(list, row, "kind", wait->kind);
-        list_text(list, row, "peer", wait->peer);
+        list_format(list, row, "peer", "%s",
+                    model_actor_name(process, wait->peer_handle, wait->peer, name, sizeof name));
         list_text(list, row, "message", wait->message);
         list_number(list, row, "since_us", (double)wait->since_us);
         if (wait->deadline_us) list_number(list, row, "deadline_us", (double)wait->deadline_us);
@@ -182,13 +191,13 @@ static void fill(struct console *console, unsigned which, struct list *list) {
         break;
     case 1:
         for (size_t i = 0; view && i < view->n_queued; i++)
-            fill_message(list, i + 1, view->queued[i]);
+            fill_message(process_of(console), list, i + 1, view->queued[i]);
         break;
     case 2:
         fill_log(console, list);
         break;
     case 3:
-        if (view) fill_waits(view, list);
+        if (view) fill_waits(process_of(console), view, list);
         break;
     default:
         if (view) fill_senders(view, list);
@@ -216,7 +225,10 @@ static int label(struct page *page, int column, const char *name, const char *fo
     return at + 3;
 }
 
-static void draw_head(struct page *page, const SysActor *actor, const struct process *process) {
+static void draw_head(struct page *page,
+                      const SysActor *actor,
+                      const struct actor_row *row,
+                      const struct process *process) {
     struct screen *screen = page->screen;
     int at = 1;
     bool open = !*actor->doing;
@@ -225,7 +237,12 @@ static void draw_head(struct page *page, const SysActor *actor, const struct pro
     at += screen_format(screen, page->row, at, STYLE_DIM, "  %s on ", actor->kind);
     at += screen_put(screen, page->row, at, STYLE_PLAIN, process->label);
     at += screen_format(screen, page->row, at, STYLE_DIM, " lane %u  ", actor->lane);
-    screen_put(screen, page->row, at, open ? STYLE_GOOD : STYLE_WARM, open ? "open" : actor->doing);
+    at += screen_put(screen, page->row, at, open ? STYLE_GOOD : STYLE_WARM,
+                     open ? "open" : actor->doing);
+    char share[UNITS_MAX];
+    if (row && row->rated)
+        screen_format(screen, page->row, at, STYLE_PLAIN, "  busy %s",
+                      units_share(share, row->busy));
     page->row++;
     at = 3;
     char us[UNITS_MAX];
@@ -254,7 +271,6 @@ static void draw_counts(struct page *page, const SysActor *actor, const struct a
     at = label(page, at, "failed", "%s", units_count(count, (double)actor->failed));
     at = label(page, at, "refused", "%s", units_count(count, (double)actor->dropped));
     at = label(page, at, "expired", "%s", units_count(count, (double)actor->expired));
-    if (row && row->rated) label(page, at, "busy", "%s", units_share(count, row->busy));
     page->row++;
 }
 
@@ -389,7 +405,7 @@ static int draw_page(struct console *console, struct screen *screen) {
         return page.row + 2;
     }
     const struct actor_row *row = roster_row(console);
-    draw_head(&page, actor, process);
+    draw_head(&page, actor, row, process);
     draw_counts(&page, actor, row);
     if (view && *view->text)
         screen_format(screen, page.row++, 3, STYLE_WARM, "last failure: %s", view->text);

@@ -7,7 +7,7 @@
 #include "cli/console/draw.h"
 #include "runtime/memory.h"
 
-enum { TREE_DEPTH_MAX = 16 };
+enum { TREE_DEPTH_MAX = 16, DEPTH_COLUMN = 4, BUSY_COLUMN = 7 };
 
 static const struct column columns[] = {
     {"actor", "ACTOR", VALUE_NAME, 16, 44, 0},
@@ -156,6 +156,8 @@ static void fill(struct console *console, unsigned which, struct list *list) {
         for (size_t j = 0; j < process->n_actors; j++)
             add(list, &process->actors[j]);
     }
+    /* Most mailboxes are empty: among those the busiest first. */
+    if (!console->tree) list_sort(list, BUSY_COLUMN, true);
 }
 
 static void open(struct console *console, const struct list_row *row) {
@@ -167,7 +169,7 @@ static bool key(struct console *console, int key) {
     struct list_state *state = &console->states[VIEW_ACTORS];
     if (key != 't') return false;
     console->tree = !console->tree;
-    state->sort = console->tree ? SIZE_MAX : 4;
+    state->sort = console->tree ? SIZE_MAX : DEPTH_COLUMN;
     state->descending = true;
     return true;
 }
@@ -198,6 +200,6 @@ const struct view view_actors = {
     .draw = draw,
     .open = open,
     .key = key,
-    .sort = 4,
+    .sort = DEPTH_COLUMN,
     .descending = true,
 };

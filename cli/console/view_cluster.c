@@ -105,6 +105,11 @@ static void fill(struct console *console, unsigned which, struct list *list) {
 /* --- drawing --- */
 
 enum { LANE_WIDTH_LEAST = 36, LANE_INDENT = 3, SPARK_LEAST = 4, SPARK_MOST = 40 };
+enum {
+    HILL_ROWS_LEAST = 4,
+    HILL_ROWS_MAX = 10,
+    ONCE_ROWS = 1000 /* a page without an end: --once */
+};
 
 static unsigned lanes_a_row(int width) {
     unsigned n = (unsigned)(width - LANE_INDENT) / LANE_WIDTH_LEAST;
@@ -230,6 +235,56 @@ static size_t first_block(struct console *console, int width, int height) {
     return state->top;
 }
 
+/* The last minutes of all processes together, sample by sample from the newest. */
+struct sums {
+    float turns[SERIES_MAX], busy[SERIES_MAX];
+    size_t n;
+};
+
+static void add_up(const struct console *console, struct sums *sums) {
+    const struct process *process;
+    size_t processes = 0;
+    *sums = (struct sums){.n = 0};
+    for (size_t i = 0; (process = console_process(console, i)); i++) {
+        size_t n = process->turns_series.n;
+        if (process->status != STATUS_OK || n == 0) continue;
+        processes++;
+        if (n > sums->n) sums->n = n;
+        for (size_t j = 0; j < n; j++) {
+            sums->turns[SERIES_MAX - n + j] += process->turns_series.values[j];
+            sums->busy[SERIES_MAX - n + j] += process->busy_series.values[j];
+        }
+    }
+    for (size_t j = 0; processes && j < SERIES_MAX; j++)
+        sums->busy[j] /= (float)processes;
+}
+
+/* Where rows are left below the blocks. */
+static void draw_sums(const struct console *console, struct screen *screen, struct area area) {
+    struct sums sums;
+    char text[UNITS_MAX], note[2 * UNITS_MAX];
+    add_up(console, &sums);
+    if (area.height > HILL_ROWS_MAX) {
+        area.row += area.height - HILL_ROWS_MAX;
+        area.height = HILL_ROWS_MAX;
+    }
+    int half = area.width / 2;
+    const float *turns = sums.turns + SERIES_MAX - sums.n, *busy = sums.busy + SERIES_MAX - sums.n;
+    float most = 0;
+    for (size_t i = 0; i < sums.n; i++)
+        if (turns[i] > most) most = turns[i];
+    snprintf(note, sizeof note, "top %s/s", units_count(text, (double)most));
+    draw_rule(screen, &(struct rule){area.row, area.column, half - 1, "turns", note});
+    snprintf(note, sizeof note, "now %s", units_share(text, sums.n ? (double)busy[sums.n - 1] : 0));
+    draw_rule(screen,
+              &(struct rule){area.row, area.column + half, area.width - half, "lanes busy", note});
+    struct area left = {area.row + 1, area.column + 1, area.height - 1, half - 3};
+    struct area right = {area.row + 1, area.column + half + 1, area.height - 1,
+                         area.width - half - 2};
+    draw_hill(screen, &(struct hill){left, turns, sums.n, 0, STYLE_COOL});
+    draw_hill(screen, &(struct hill){right, busy, sums.n, 1, STYLE_GOOD});
+}
+
 static void draw(struct console *console, struct screen *screen, struct area area) {
     const struct list *list = &console->list;
     if (list->n_rows == 0) {
@@ -248,6 +303,9 @@ static void draw(struct console *console, struct screen *screen, struct area are
         screen_hit(screen, at, HIT_ROW, list->rows[i].id);
         row += rows;
     }
+    int left = area.row + area.height - row;
+    if (left >= HILL_ROWS_LEAST && area.height < ONCE_ROWS)
+        draw_sums(console, screen, (struct area){row, area.column, left, area.width});
 }
 
 static void open(struct console *console, const struct list_row *row) {

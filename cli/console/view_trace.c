@@ -38,7 +38,7 @@ static void fill_row(struct list *list, const struct joined_span *joined) {
     row->indent = 2 * joined->depth;
     list_text(list, row, "actor", span->actor);
     list_text(list, row, "process", joined->process->label);
-    list_text(list, row, "message", span->message);
+    list_text(list, row, "message", body_short(span->message));
     list_number(list, row, "start_us", (double)joined->offset_us);
     list_number(list, row, "waited_us", (double)span->waited_us);
     list_number(list, row, "ran_us", (double)span->ran_us);
@@ -115,7 +115,7 @@ static void draw_row(struct screen *screen,
     screen_field(screen,
                  &(struct field){at.row, at.column + indent + actor + 1, left - actor - 1,
                                  STYLE_DIM, .right = false},
-                 span->message);
+                 body_short(span->message));
     draw_span(screen, at.row, scale, joined);
     char took[UNITS_MAX];
     int column = scale->column + scale->width;
@@ -137,7 +137,7 @@ static void draw_picked(struct screen *screen, struct area at, const struct join
               &(struct rule){at.row, at.column, at.width, span->actor, joined->process->label});
     int column = at.column + 2;
     column += screen_format(screen, at.row + 1, column, STYLE_BRIGHT, "%s %s  ", span->kind,
-                            span->message);
+                            body_short(span->message));
     column += screen_format(screen, at.row + 1, column, STYLE_DIM, "begins at %s  ",
                             units_us(a, (double)joined->offset_us));
     column += screen_format(screen, at.row + 1, column, STYLE_WARM, "░ waited %s  ",

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/console/body.h"
 #include "cli/console/console.h"
 #include "cli/console/draw.h"
 #include "cli/console/trace_join.h"
@@ -20,7 +21,12 @@ static void fill_row(struct list *list, const struct joined_trace *trace, double
     list_number(list, row, "took_us", (double)trace->took_us);
     list_number(list, row, "of_slowest", slowest > 0 ? (double)trace->took_us / slowest : 0);
     list_style(list, row, "of_slowest", trace->failed ? STYLE_HOT : STYLE_COOL);
-    list_text(list, row, "name", trace->row->name);
+    const char *name = trace->row->name, *message = strchr(name, ' ');
+    if (message)
+        list_format(list, row, "name", "%.*s %s", (int)(message - name), name,
+                    body_short(message + 1));
+    else
+        list_text(list, row, "name", name);
     list_number(list, row, "spans", trace->spans);
     list_number(list, row, "processes", trace->processes);
     list_format(list, row, "outcome", "%s", trace->outcome);

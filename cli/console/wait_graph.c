@@ -104,6 +104,11 @@ static enum status find_cycles(struct wait_graph *graph) {
     return STATUS_OK;
 }
 
+/* sys asking its lanes, for us. */
+static bool is_ours(const SysEdge *edge) {
+    return strcmp(edge->from, "sys") == 0 && strncmp(edge->message, "SysAsk", 6) == 0;
+}
+
 enum status wait_graph_build(struct wait_graph *graph, const struct model *model) {
     *graph = (struct wait_graph){0};
     size_t n = 0;
@@ -122,7 +127,8 @@ enum status wait_graph_build(struct wait_graph *graph, const struct model *model
             const SysWaits *waits = waits_of(model, i);
             /* Each goes to the front of its list: the oldest come to be the first. */
             for (size_t j = waits ? waits->n_edges : 0; j > 0 && graph->n_edges < n; j--)
-                add_edge(graph, model->processes[i], waits->edges[j - 1]);
+                if (!is_ours(waits->edges[j - 1]))
+                    add_edge(graph, model->processes[i], waits->edges[j - 1]);
         }
         s = find_cycles(graph);
     }

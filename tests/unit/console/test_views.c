@@ -192,6 +192,28 @@ Test(views, hostile_names_cannot_steer_the_terminal) {
     }
 }
 
+/* Seeds of tests/fuzz/fuzz_console.c: the scene, to be seen in each view. */
+Test(views, are_seeds_of_the_fuzzer) {
+    const char *mode = getenv("GOLDEN");
+    if (!mode || strcmp(mode, "write") != 0) return;
+    const struct history *history = &console->timeline.history;
+    for (unsigned view = 0; view < VIEW_COUNT; view++) {
+        char path[512];
+        struct buffer out;
+        buffer_init(&out);
+        buffer_append(&out, &(unsigned char){(unsigned char)view}, 1);
+        for (size_t i = 8; i < history->n; i++)
+            event_write(history_at(history, i), &out);
+        snprintf(path, sizeof path, "%s/tests/fuzz/seeds/console/%s", SOURCE_DIR,
+                 view_of(view)->name);
+        FILE *file = fopen(path, "w");
+        cr_assert(file);
+        fwrite(out.data, 1, out.size, file);
+        fclose(file);
+        buffer_free(&out);
+    }
+}
+
 Test(views, json_is_of_the_tables) {
     struct buffer text;
     for (unsigned view = 0; view < VIEW_COUNT; view++) {
