@@ -66,7 +66,11 @@ static int open_folder(struct process *process) {
     snprintf(path, sizeof path, "%s/lock", process->data_dir);
     process->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (process->lock < 0) return command_fail("%s: %s", path, strerror(errno));
-    if (flock(process->lock, LOCK_EX | LOCK_NB) == 0) return EXIT_OK;
+    if (flock(process->lock, LOCK_EX | LOCK_NB) == 0) {
+        /* For people, who want to signal it; nothing here depends on it. */
+        if (ftruncate(process->lock, 0) == 0) dprintf(process->lock, "%d\n", (int)getpid());
+        return EXIT_OK;
+    }
     return command_fail("another process uses the data folder %s; --data-dir names another one",
                         process->data_dir);
 }
