@@ -407,8 +407,8 @@ on_ask_traces(struct collector *self, const SysAskTraces *ask, struct turn *turn
     reply->traces = turn_alloc(turn, ROWS_MAX * sizeof(SysTraceRow *));
     if (!reply->traces) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the list");
     size_t most = ask->slowest ? ROWS_MAX : max;
-    struct trace *trace = traces_newest(self->traces);
-    for (; trace && reply->n_traces < most; trace = trace_older(trace)) {
+    struct trace *trace = NULL;
+    while (reply->n_traces < most && (trace = traces_next(self->traces, trace))) {
         if (trace_took_us(trace) < ask->min_us) continue;
         if (ask->failed && trace->why != TRACE_FAILED && trace->why != TRACE_LATE) continue;
         reply->traces[reply->n_traces++] = write_row(&writer, trace);

@@ -471,7 +471,7 @@ enum status flight_arm(struct node *node, const char *folder) {
         flight_disarm();
         return STATUS_NO_MEMORY;
     }
-    snprintf(recorder.prefix, sizeof recorder.prefix, "%s/flight-", whole);
+    snprintf(recorder.prefix, sizeof recorder.prefix, "%.*s/flight-", PATH_MAX - 64, whole);
     fill_header(&node->core);
     backtrace(warm, 4); /* loads what it needs now, not in a handler */
     atomic_store(&recorder.dumps, 0);

@@ -11,7 +11,8 @@
 enum {
     OPEN,
     RECENT,
-    KEPT,
+    KEPT,    /* the newest */
+    SLOWEST, /* of those that fell out of it */
     LISTS,
     BUCKETS = TRACES_MAX * 2,
     WANTED = 256,         /* ids that were asked for before their records came */
@@ -129,7 +130,7 @@ static void forget(struct traces *traces, struct trace *trace) {
 
 /* Forgets the least worth, but not `not`; false: there is nothing else. */
 static bool make_room(struct traces *traces, const struct trace * not ) {
-    static const uint8_t order[] = {RECENT, KEPT, OPEN};
+    static const uint8_t order[] = {RECENT, KEPT, SLOWEST, OPEN};
     for (size_t i = 0; i < sizeof order; i++) {
         struct trace *trace = traces->lists[order[i]].oldest;
         if (trace && trace == not ) trace = trace->newer;
@@ -334,18 +335,17 @@ static enum trace_why judge(struct traces *traces, const struct trace *trace) {
     return trace->asked ? TRACE_ASKED : TRACE_NOT_KEPT;
 }
 
-/* One too many: the oldest that is not among the slowest goes. */
+/* One too many: the oldest one goes, or takes the place of a faster one among the slowest. */
 static void trim_kept(struct traces *traces) {
-    struct list *kept = &traces->lists[KEPT];
-    if (kept->count <= TRACES_NEWEST + TRACES_SLOWEST) return;
-    for (struct trace *trace = kept->oldest; trace; trace = trace->newer) {
-        uint32_t slower = 0;
-        for (const struct trace *other = kept->newest; other; other = other->older)
-            slower += trace_took_us(other) > trace_took_us(trace);
-        if (slower < TRACES_SLOWEST) continue;
-        forget(traces, trace);
-        return;
-    }
+    struct trace *oldest = traces->lists[KEPT].oldest;
+    if (traces->lists[KEPT].count <= TRACES_NEWEST) return;
+    list_take(traces, oldest);
+    list_push(traces, oldest, SLOWEST);
+    if (traces->lists[SLOWEST].count <= TRACES_SLOWEST) return;
+    struct trace *fastest = traces->lists[SLOWEST].oldest;
+    for (struct trace *trace = fastest; trace; trace = trace->newer)
+        if (trace_took_us(trace) < trace_took_us(fastest)) fastest = trace;
+    forget(traces, fastest);
 }
 
 static void keep(struct traces *traces, struct trace *trace) {
@@ -388,8 +388,10 @@ void traces_ask(struct traces *traces, const uint64_t id[2]) {
     keep(traces, trace);
 }
 
-struct trace *traces_newest(const struct traces *traces) {
-    return traces->lists[KEPT].newest;
+struct trace *traces_next(const struct traces *traces, const struct trace *trace) {
+    if (trace && (trace->older || trace->list == SLOWEST)) return trace->older;
+    struct trace *newest = trace ? NULL : traces->lists[KEPT].newest;
+    return newest ? newest : traces->lists[SLOWEST].newest;
 }
 
 uint64_t traces_dropped(const struct traces *traces) {

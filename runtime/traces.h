@@ -78,11 +78,8 @@ void traces_judge(struct traces *traces, uint64_t now_us, bool all);
 void traces_ask(struct traces *traces, const uint64_t id[2]);
 /* NULL: not known (any more). Borrowed until the next call that changes something. */
 struct trace *traces_find(const struct traces *traces, const uint64_t id[2]);
-/* Kept traces, the newest first; NULL behind the last. */
-struct trace *traces_newest(const struct traces *traces);
-static inline struct trace *trace_older(const struct trace *trace) {
-    return trace->older;
-}
+/* The kept trace behind this one, the newest (NULL) first; NULL behind the last. */
+struct trace *traces_next(const struct traces *traces, const struct trace *trace);
 /* Its SPAN_EDGE, else the span that was queued first; NULL: none has begun. */
 const struct trace_span *traces_root(const struct trace *trace);
 uint64_t trace_took_us(const struct trace *trace);
