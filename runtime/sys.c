@@ -38,7 +38,10 @@ struct sys {
     X(struct sys, SysAskWaits, sys_ask_waits, on_ask_waits) \
     X(struct sys, SysAskLetters, sys_ask_letters, on_ask_letters) \
     X(struct sys, SysResend, sys_resend, on_resend) \
-    X(struct sys, SysTap, sys_tap, on_tap)
+    X(struct sys, SysTap, sys_tap, on_tap) \
+    X(struct sys, SysAskTraces, sys_ask_traces, on_ask_traces) \
+    X(struct sys, SysAskTrace, sys_ask_trace, on_ask_trace) \
+    X(struct sys, SysRecord, sys_record, on_record)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
 
 /* --- asking all lanes
@@ -253,6 +256,31 @@ static enum status on_tap(struct sys *self, const SysTap *ask, struct turn *turn
 
 /* --- life
  * ----------------------------------------------------------------------------------------- */
+
+/* --- traces: the collector's, for programs that know only sys
+ * ------------------------------------------------------------ */
+
+static enum status to_collector(struct turn *turn) {
+    actor_handle traces = turn_find(turn, "traces");
+    if (!traces) return turn_fail(turn, STATUS_NOT_FOUND, "this process records no spans");
+    turn_forward(turn, traces);
+    return STATUS_OK;
+}
+
+static enum status on_ask_traces(struct sys *self, const SysAskTraces *ask, struct turn *turn) {
+    (void)self, (void)ask;
+    return to_collector(turn);
+}
+
+static enum status on_ask_trace(struct sys *self, const SysAskTrace *ask, struct turn *turn) {
+    (void)self, (void)ask;
+    return to_collector(turn);
+}
+
+static enum status on_record(struct sys *self, const SysRecord *ask, struct turn *turn) {
+    (void)self, (void)ask;
+    return to_collector(turn);
+}
 
 static void sys_close(void *actor) {
     struct sys *self = actor;

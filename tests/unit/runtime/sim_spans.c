@@ -11,7 +11,7 @@
 enum { US = 1000 };
 
 /* What b does. */
-enum { ANSWER = 1, FAIL, DEFER, RESOLVE, FORWARD, LATER };
+enum { ANSWER = 1, FAIL, DEFER, FORWARD, LATER, CANCEL };
 
 static struct sim *sim;
 static const struct collector_options options = {.slow_us = 50 * US};
@@ -28,10 +28,11 @@ static enum status front(struct puppet *self, uint64_t what, struct turn *turn) 
     root = (struct root_span){.trace = {0x1111, 0x2222}, .parent = 7};
     turn_root_begin(turn, &root);
     turn_root_enter(turn, &root);
-    turn_call(turn, &(struct call){.to = turn_find(turn, "b"),
-                                   .message = DO(what),
-                                   .done = asked,
-                                   .deadline_us = turn_now_us(turn) + 20 * US});
+    uint64_t call = turn_call(turn, &(struct call){.to = turn_find(turn, "b"),
+                                                   .message = DO(what),
+                                                   .done = asked,
+                                                   .deadline_us = turn_now_us(turn) + 20 * US});
+    if (what == CANCEL) turn_cancel(turn, call);
     return STATUS_OK;
 }
 
@@ -174,6 +175,24 @@ Test(spans, of_what_failed_or_was_late_are_kept) {
     cr_expect_str_eq(traces->traces[0]->why, "failed");
     cr_expect_str_eq(traces->traces[0]->name, "a POST /test");
     cr_expect_str_eq(traces->traces[0]->outcome, "IO");
+}
+
+Test(spans, are_told_by_sys_too) {
+    SysAskTraces ask = SYS_ASK_TRACES__INIT;
+    const ProtobufCMessage *reply = NULL;
+    run(FAIL);
+    sim_run(sim, 4000 * US);
+    cr_assert_eq(sim_call(sim, "sys", &ask.base, 1000 * US, &reply), STATUS_OK);
+    cr_expect_eq(((const SysTraces *)reply)->n_traces, 1);
+    sim_stop(sim, "traces");
+    cr_expect_eq(sim_call(sim, "sys", &ask.base, 1000 * US, &reply), STATUS_NOT_FOUND);
+}
+
+/* Cancelled while it waits behind another: it never has its turn. */
+Test(spans, of_a_cancelled_request_tell_that) {
+    sim_tell(sim, "a", DO(CANCEL));
+    expect("a edge POST /test of outside, 0 us: CANCELLED\n"
+           "b refused LogDrop of a, 0 us: CANCELLED\n");
 }
 
 Test(spans, are_not_recorded_for_hours) {
