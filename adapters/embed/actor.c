@@ -58,6 +58,7 @@ static struct known *make(const struct vectron_actor_type *type) {
         .size = type->state_size ? type->state_size : 1,
         .handlers = known->handlers,
         .open = AS(enum status(*)(void *, const void *, struct turn *), type->open),
+        .stop = AS(void (*)(void *, struct turn *), type->stop),
         .close = type->close,
         .lane = type->flags & VECTRON_COMPUTE ? LANE_COMPUTE : LANE_IO,
         .light = type->flags & VECTRON_LIGHT,
@@ -93,6 +94,7 @@ bool embed_spawn(const struct vectron_spawn *spawn, struct spawn *out) {
         .restart = (enum restart)taken.restart,
         .intensity = taken.intensity,
         .period_s = taken.period_s,
+        .stop_ms = taken.stop_ms,
     };
     return out->type;
 }
@@ -292,6 +294,14 @@ vectron_spawn(struct vectron_turn *turn, const struct vectron_spawn *spawn, vect
 
 void vectron_stop(struct vectron_turn *turn, vectron_handle child) {
     turn_stop(turn_of(turn), child);
+}
+
+enum vectron_status vectron_supervise(struct vectron_turn *turn,
+                                      enum vectron_strategy strategy,
+                                      uint32_t intensity,
+                                      uint32_t period_s) {
+    struct policy policy = {(enum strategy)strategy, intensity, period_s};
+    return (enum vectron_status)turn_supervise(turn_of(turn), &policy);
 }
 
 void vectron_exit(struct vectron_turn *turn, enum vectron_status reason, const char *format, ...) {

@@ -24,6 +24,7 @@ SAME_STATUS(INTERNAL, , , )
 static_assert((int)STATUS_COUNT == (int)VECTRON_INTERNAL + 1, "a status is missing in vectron.h");
 static_assert(sizeof(enum status) == sizeof(enum vectron_status), "handlers return either");
 static_assert((int)RESTART_TEMPORARY == (int)VECTRON_TEMPORARY, "restarts");
+static_assert((int)REST_FOR_ONE == (int)VECTRON_REST_FOR_ONE, "strategies");
 static_assert((int)LOG_TRACE == (int)VECTRON_LOG_TRACE, "levels of the log");
 static_assert(sizeof(struct promise) <= sizeof(struct vectron_promise), "a promise fits");
 SAME(vectron_outcome, outcome, status)

@@ -130,6 +130,9 @@ struct vectron_actor_type {
     /* options: the spawner's, borrowed, valid as long as the actor can be restarted. A failure
      * stops the actor. NULL: nothing to do. */
     enum vectron_status (*open)(void *self, const void *options, struct vectron_turn *turn);
+    /* Asked to stop: finish what is under way, then vectron_exit(OK), within spawn.stop_ms. NULL:
+     * it stops at once. */
+    void (*stop)(void *self, struct vectron_turn *turn);
     void (*close)(void *self); /* also after a failed open; must not wait. NULL: nothing to do */
     uint32_t flags;
     uint32_t mailbox_messages; /* 0 = 1,024; a caller beyond it gets BUSY */
@@ -162,6 +165,7 @@ struct vectron_spawn {
     enum vectron_restart restart;
     uint32_t intensity; /* restarts allowed in period_s before its spawner fails; 0 = 1 */
     uint32_t period_s;  /* 0 = 5 */
+    uint32_t stop_ms;   /* for the type's stop; 0 = 5,000 */
 };
 
 /* --- who and when --- */
@@ -263,6 +267,14 @@ void vectron_unwatch(struct vectron_turn *turn, int fd);
 VECTRON_MUST_USE enum vectron_status
 vectron_spawn(struct vectron_turn *turn, const struct vectron_spawn *spawn, vectron_handle *out);
 void vectron_stop(struct vectron_turn *turn, vectron_handle child);
+/* Children spawned from now on restart as a group: who failed, all of them, or who failed and those
+ * spawned after it; `intensity` times in period_s together before this actor fails. To be asked for
+ * in open. NO_MEMORY. */
+enum vectron_strategy { VECTRON_ONE_FOR_ONE, VECTRON_ONE_FOR_ALL, VECTRON_REST_FOR_ONE };
+VECTRON_MUST_USE enum vectron_status vectron_supervise(struct vectron_turn *turn,
+                                                       enum vectron_strategy strategy,
+                                                       uint32_t intensity,
+                                                       uint32_t period_s);
 /* This actor ends with the turn; any status but OK is a failure its supervisor acts on. */
 void vectron_exit(struct vectron_turn *turn, enum vectron_status reason, const char *format, ...)
     VECTRON_PRINTF(3, 4);

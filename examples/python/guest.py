@@ -3,7 +3,7 @@
 
     guest.py LINK CENSUS-LINK
 
-It calls the router of the Vectron at LINK, watches its messages through a tap, and is an actor itself, ext/clerk,
+It calls the router of the Vectron at LINK, and is an actor itself, ext/clerk,
 which the census actor of another process (examples/census, at CENSUS-LINK) finds by name and calls. The wire:
 docs/protocol.md; the messages: schemas/internal/*.proto, by field number.
 """
@@ -103,9 +103,14 @@ class Link:
         self.send([kind, token, *values])
         return self.wait(lambda: self.replies.get(token))
 
-    def lookup(self, name):
+    def find(self, name):
+        """The handle of a named actor, 0 when there is none now."""
         status, handle = self.ask(LOOKUP, name)[2:4]
-        if status != OK:
+        return handle if status == OK else 0
+
+    def lookup(self, name):
+        handle = self.find(name)
+        if handle == 0:
             raise Failed(f'no actor is called {name}')
         return handle
 
@@ -177,20 +182,6 @@ def search(link):
         print(f'router: {hit[1]} {hit.get(2, 0):.4f}')
 
 
-def tap(link):
-    """Sees the router's messages while another search runs: SysTap is answered in parts."""
-    router, sys_actor = link.lookup('router'), link.lookup('sys')
-    tapped = link.start(sys_actor, 'SysTap', {1: 'router', 8: 100, 9: 5})
-    time.sleep(0.2)
-    link.call(router, 'RouterSearch', {1: 'planets', 2: vector(1.4, 0.2), 3: 1})
-
-    def seen():
-        rows = [row for answer in tapped for row in judge(answer).get(1, [])]
-        return [row for row in rows if row.get(3) == 'RouterSearch']
-    row = link.wait(seen)[0]
-    print(f'tap: {row[3]} to {row[6]}, {row[16]}')
-
-
 def clerk(link):
     """Is called: the census asks ext/clerk, which is this program."""
     asked = []
@@ -210,7 +201,6 @@ def main():
         vectron, census = Link(sys.argv[1]), Link(sys.argv[2])
         search(vectron)
         clerk(census)
-        tap(vectron)
         for link in links:
             link.close()
     except Failed as failed:

@@ -159,6 +159,66 @@ def test_own_actor_joins_a_cluster():
                 assert 'router' in str(error), error
 
 
+def expect_guest(command, printed):
+    with vectron.Up() as server, Census(server) as census:
+        for life in range(2):  # the second comes right after the first said goodbye
+            said = run(*command, link_of(server), census.link, seconds=60).split('\n')
+            assert said[:len(printed)] == printed, said
+
+
+def test_python_program_calls_and_is_called():
+    expect_guest(['/usr/bin/python3', os.path.join(EXAMPLES, 'python/guest.py')],
+                 ['router: earth 0.0100', 'router: venus 0.0500', 'clerk: asked 1 time, the census heard pens, paper'])
+
+
+def test_node_program_calls_and_is_called():
+    folder, _ = copy_example('node', 'npm')
+    install = subprocess.run(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--silent'], cwd=folder, capture_output=True,
+                             text=True)
+    if install.returncode:
+        print(f'npm install failed, examples/node is not tested: {install.stderr.strip()[-300:]}')
+        return
+    expect_guest(['node', os.path.join(folder, 'guest.js')],
+                 ['router: ganymede 0.0289', 'router: europa 0.0629', 'scribe: asked 1 time, the census heard ink, paper'])
+
+
+def test_names_of_a_killed_program_are_free_again():
+    """A program that dies without a word: its name is there until the loss is noticed, its calls end."""
+    sys.path.insert(0, os.path.join(EXAMPLES, 'python'))
+    import guest
+    with vectron.Up() as server, Census(server) as census:
+        helper = subprocess.Popen(['/usr/bin/python3', '-c', f"""
+import sys, time
+sys.path.insert(0, {os.path.join(EXAMPLES, 'python')!r})
+import guest
+link = guest.Link({census.link!r})
+link.register('ext/dies', 1 << 24 | 7, {{}})
+print('registered', flush=True)
+guest.pump(0.1)
+link.wait(lambda: False, 3600)
+"""], stdout=subprocess.PIPE, text=True)
+        assert helper.stdout.readline() == 'registered\n'
+        link = guest.Link(census.link)
+        try:
+            link.register('ext/dies', 1 << 24 | 7, {})
+            raise AssertionError('two programs have one name')
+        except guest.Failed as failed:
+            assert 'status 3' in str(failed), failed
+        helper.kill()
+        helper.wait()
+
+        def free():
+            try:
+                link.register('ext/dies', 1 << 24 | 7, {})
+                return True
+            except guest.Failed:
+                guest.pump(0.1)
+                return False
+        vectron.wait_for(free, 10)
+        link.close()
+        guest.links.clear()
+
+
 def test_runtime_builds_and_installs_alone():
     folder = os.path.join(vectron.TEMPORARY, 'alone')
     launcher = [f'-DCMAKE_C_COMPILER_LAUNCHER={os.environ["CMAKE_C_COMPILER_LAUNCHER"]}'] \

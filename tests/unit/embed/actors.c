@@ -426,6 +426,58 @@ Test(embed, turns_watch_block_monitor_and_cancel) {
     close(probe.fd);
 }
 
+/* --- groups, and an end in peace --- */
+
+static _Atomic unsigned stops;
+
+static void last_words(void *state, void *context, struct vectron_turn *turn) {
+    (void)state, (void)context;
+    stops++;
+    vectron_exit(turn, VECTRON_OK, "done");
+}
+
+static void family_stop(void *state, struct vectron_turn *turn) {
+    (void)state;
+    vectron_timer(turn, 30000, last_words, NULL);
+}
+
+static enum vectron_status
+family_open(void *state, const void *options, struct vectron_turn *turn) {
+    (void)state, (void)options;
+    enum vectron_status s = vectron_supervise(turn, VECTRON_ONE_FOR_ALL, 3, 10);
+    for (int i = 0; s == VECTRON_OK && i < 2; i++) {
+        struct vectron_spawn spawn = {
+            .size = sizeof spawn, .type = &tally_type, .name = i == 0 ? "tally" : "sister"};
+        vectron_handle child;
+        s = vectron_spawn(turn, &spawn, &child);
+    }
+    return s;
+}
+
+static const struct vectron_actor_type family_type = {.size = sizeof(struct vectron_actor_type),
+                                                      .kind = "family",
+                                                      .open = family_open,
+                                                      .stop = family_stop};
+
+Test(embed, children_restart_as_a_group_and_stops_are_waited_for) {
+    struct vectron_node *node = NULL;
+    struct vectron_node_options options = {.size = sizeof options, .compute_lanes = 1};
+    vectron_log(VECTRON_LOG_ERROR, no_log, NULL);
+    cr_assert_eq(vectron_node_open(&options, &node), VECTRON_OK);
+    struct vectron_spawn spawn = {.size = sizeof spawn, .type = &family_type, .name = "family"};
+    cr_assert_eq(vectron_node_spawn(node, &spawn, NULL), VECTRON_OK, "%s", vectron_error());
+    for (int tries = 0; tries < 300 && lives < 2; tries++)
+        usleep(10000);
+    Tally__Break end = TALLY__BREAK__INIT;
+    cr_assert_eq(vectron_node_tell(node, "sister", &end.base), VECTRON_OK);
+    for (int tries = 0; tries < 300 && lives < 4; tries++)
+        usleep(10000);
+    cr_assert_eq(lives, 4, "both opened anew");
+    vectron_node_close(node);
+    cr_assert_eq(stops, 1, "the end waited for the family's own");
+    cr_assert_eq(gone, 4);
+}
+
 /* --- manners --- */
 
 Test(embed, mistakes_are_told_in_words) {
