@@ -81,6 +81,22 @@ static const struct row rows[] = {
      {.messages = 20000, .address = "tcp"},
      {.messages = 5000, .address = "tcp"},
      {{"ours", ours_remote_rtt}, {"zmq-dealer-router", zmq_remote_rtt}}},
+    {"curve_connect",
+     "first_answer_p50",
+     "us",
+     true,
+     {.messages = 30},
+     {.messages = 10},
+     {{"ours, keys", curve_connect}, {"ours, no keys", plain_connect}}},
+    {"curve_tcp_64B",
+     "throughput",
+     "msg/s",
+     false,
+     {.messages = 500000},
+     {.messages = 100000},
+     {{"ours, keys", curve_stream},
+      {"zmq, no keys", zmq_tcp_stream},
+      {"ours, no keys", plain_stream}}},
 };
 
 static int by_value(const void *a, const void *b) {

@@ -32,6 +32,15 @@ double zmq_same_thread(const struct load *load);
 double zmq_rtt(const struct load *load);
 double zmq_remote_rtt(const struct load *load);
 
+/* libzmq over tcp, without keys: two frames a message, one way. */
+double zmq_tcp_stream(const struct load *load);
+
+/* Our link over tcp, with keys and without: a fresh node's first call; a stream. */
+double curve_connect(const struct load *load);
+double plain_connect(const struct load *load);
+double curve_stream(const struct load *load);
+double plain_stream(const struct load *load);
+
 double zactor_pipe(const struct load *load);
 double zactor_rtt(const struct load *load);
 

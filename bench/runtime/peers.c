@@ -114,6 +114,45 @@ double zmq_cross_thread(const struct load *load) {
     return (double)load->messages * 1e9 / (double)ns;
 }
 
+static void *receive_routed(void *context) {
+    const struct receiving *receiving = context;
+    for (uint64_t i = 0; i < receiving->messages; i++) {
+        zmq_msg_t id;
+        zmq_msg_init(&id);
+        int rc = zmq_msg_recv(&id, receiving->socket, 0);
+        assert(rc >= 0);
+        zmq_msg_close(&id);
+        receive_message(receiving->socket);
+    }
+    return NULL;
+}
+
+/* A context each, as two processes have. */
+double zmq_tcp_stream(const struct load *load) {
+    char bound[128];
+    size_t size = sizeof bound;
+    pthread_t thread;
+    void *contexts[2] = {zmq_ctx_new(), zmq_ctx_new()};
+    void *near = open_socket(contexts[0], ZMQ_DEALER), *far = open_socket(contexts[1], ZMQ_ROUTER);
+    int rc = zmq_bind(far, "tcp://127.0.0.1:*");
+    assert(rc == 0);
+    zmq_getsockopt(far, ZMQ_LAST_ENDPOINT, bound, &size);
+    rc = zmq_connect(near, bound);
+    assert(rc == 0);
+    struct receiving receiving = {.socket = far, .messages = load->messages};
+    pthread_create(&thread, NULL, receive_routed, &receiving);
+    uint64_t began = measure_now_ns();
+    for (uint64_t i = 0; i < load->messages; i++)
+        send_message(near);
+    pthread_join(thread, NULL);
+    uint64_t ns = measure_now_ns() - began;
+    zmq_close(near);
+    zmq_close(far);
+    zmq_ctx_term(contexts[0]);
+    zmq_ctx_term(contexts[1]);
+    return (double)load->messages * 1e9 / (double)ns;
+}
+
 double zmq_same_thread(const struct load *load) {
     struct pair pair;
     open_pair(&pair, ZMQ_PUSH, ZMQ_PULL);
