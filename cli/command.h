@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command command_collections, command_search, command_get, command_import;
-extern const struct command command_console;
+extern const struct command command_console, command_supervise;
 extern const struct command command_admin, command_trace, command_flight, command_stats,
     command_letters, command_tap, command_demo, command_config, command_version;
 

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/process.h"
 #include "cli/suggest.h"
+#include "cli/supervise/child.h"
 
 static const struct command *const servers[] = {
     &process_up, &process_pd, &process_worker, &process_gateway, NULL,
@@ -24,6 +25,7 @@ static const struct command *const tools[] = {
     &command_letters,
     &command_config,
     &command_admin,
+    &command_supervise,
     &command_version,
     NULL,
 };
@@ -111,6 +113,7 @@ int main(int argc, char **argv) {
     else if (asked)
         help(stdout);
     if (asked) return EXIT_OK;
+    if (strcmp(name, "launch") == 0) return child_launch(argc - 2, argv + 2);
     if (strcmp(name, "--version") == 0) name = "version";
     const struct command *command = find(name);
     return command ? run(command, argv + 2) : unknown(name);

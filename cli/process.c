@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,12 +18,15 @@
 #include "cli/address.h"
 #include "cli/exporter.h"
 #include "cli/keys.h"
+#include "cli/notify.h"
+#include "cli/paths.h"
 #include "cli/process_edge.h"
 #include "runtime/flight.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
 #include "runtime/node.h"
 #include "runtime/watermark.h"
+#include "schemas/sys.pb-c.h"
 
 enum { POLL_MS = 200, BLOCKING_DEFAULT = 4, SOCKET_PATH_MAX = 100 /* sun_path has 108 bytes */ };
 
@@ -46,21 +48,10 @@ struct process {
 /* --- folder
  * --------------------------------------------------------------------------------------- */
 
-static bool make_folder(const char *path) {
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    for (char *at = strchr(folder + 1, '/'); at; at = strchr(at + 1, '/')) {
-        *at = 0;
-        mkdir(folder, 0777); /* what fails shows at the last one */
-        *at = '/';
-    }
-    return mkdir(folder, 0700) == 0 || errno == EEXIST;
-}
-
 static int open_folder(struct process *process) {
     char path[PATH_MAX];
     process->data_dir = config_text(process->config, "VECTRON_DATA_DIR");
-    if (!make_folder(process->data_dir))
+    if (!paths_make(process->data_dir))
         return command_fail("cannot make the data folder %s: %s", process->data_dir,
                             strerror(errno));
     snprintf(path, sizeof path, "%s/lock", process->data_dir);
@@ -249,6 +240,24 @@ static void print_banner(const struct process *process) {
         fprintf(stderr, "  link  %s\n", link);
     if (*process->pd) fprintf(stderr, "  pd    %s\n", process->pd);
     fputs("ready\n", stderr);
+    notify_tell("READY=1\nSTATUS=ready");
+}
+
+/* Whoever started us may want a sign of life: the actor sys gives it, which asks every lane. */
+static void give_sign(const struct process *process, uint64_t *due_us) {
+    uint64_t every_us = notify_watchdog_us();
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    if (every_us == 0 || now_us < *due_us) return;
+    SysAsk question = SYS_ASK__INIT;
+    ProtobufCMessage *reply = NULL;
+    struct node_call call = {
+        .name = "sys", .message = &question.base, .timeout_ms = every_us / 2000 + 1};
+    if (node_call(process->node, &call, &reply) != STATUS_OK) return;
+    node_reply_free(reply);
+    notify_tell("WATCHDOG=1");
+    *due_us = now_us + every_us / 2;
 }
 
 /* While draining: the person, or the supervisor, does not want to wait. Nothing acknowledged is
@@ -271,8 +280,10 @@ static void take_second_signal(const sigset_t *signals) {
 
 static int serve(struct process *process, const sigset_t *signals) {
     struct timespec poll = {.tv_nsec = POLL_MS * 1000000};
+    uint64_t sign_us = 0;
     for (;;) {
         int number = sigtimedwait(signals, NULL, &poll);
+        give_sign(process, &sign_us);
         if (node_failed(process->node)) {
             return command_fail(
                 "an actor failed again and again (see above): the process ends, so that what started it can start it anew");
@@ -283,6 +294,7 @@ static int serve(struct process *process, const sigset_t *signals) {
         }
         if (number != SIGTERM && number != SIGINT) continue;
         fprintf(stderr, "%s: stopping\n", number == SIGTERM ? "SIGTERM" : "SIGINT");
+        notify_tell("STOPPING=1\nSTATUS=draining");
         take_second_signal(signals);
         if (process->edge)
             process_edge_drain(process->edge, process->node,

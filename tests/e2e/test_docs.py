@@ -15,19 +15,18 @@ allows that, so that the default ports are free.
     tests/e2e/test_docs.py [PAGE …]
 """
 import contextlib
-import ctypes
 import difflib
-import fcntl
 import glob
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+from lib.network import private_network
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, 'build', os.environ.get('VECTRON_PRESET', 'release'))
@@ -35,19 +34,6 @@ PORTS = [6001, 7001, 8080, 8081, 9090, 9191, 9192]
 SECONDS = 120  # a block may take this long
 MARK = re.compile(r'<!-- (run(?:, numbers vary)?|run in background|stop) -->')
 NUMBER = r'[0-9]+(?:\.[0-9]+)?'
-
-
-def private_network():
-    """A network namespace with nothing but loopback; False where that is not allowed."""
-    clone_newuser, clone_newnet = 0x10000000, 0x40000000
-    flags = clone_newnet | (clone_newuser if os.geteuid() else 0)
-    if ctypes.CDLL(None, use_errno=True).unshare(flags):
-        return False
-    get_flags, set_flags, up = 0x8913, 0x8914, 1
-    with socket.socket() as s:
-        request = fcntl.ioctl(s, get_flags, struct.pack('16sh14x', b'lo', 0))
-        fcntl.ioctl(s, set_flags, struct.pack('16sh14x', b'lo', struct.unpack('16sh14x', request)[1] | up))
-    return True
 
 
 def ports_in_use():
