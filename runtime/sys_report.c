@@ -157,10 +157,10 @@ void sys_report_finish(struct gathering *gathering, struct turn *turn) {
     add_process(turn, report);
     add_lanes(turn, gathering, report);
     add_links(turn, report);
-    sys_add_security(turn, report);
     report->dead_letters = letters_count(&turn->core->letters);
     report->n_letters = sys_letter_rows(turn, 0, SYS_LETTERS_REPORTED, false, &report->letters);
     add_alarms(turn, report);
+    sys_add_security(turn, report); /* behind the alarms: it adds to them */
     add_spans(turn->core, report);
     turn_resolve(turn, &gathering->promise, &report->base);
 }
