@@ -3,6 +3,7 @@
 
 #include "actors/role.h"
 #include "adapters/embed/embed.h"
+#include "runtime/keyring.h"
 #include "runtime/memory.h"
 #include "runtime/node.h"
 #include "runtime/raw.h"
@@ -13,6 +14,20 @@ static enum vectron_status without_size(const char *what) {
         "struct %s: size is not sizeof, or it asks for what this version does not know", what);
 }
 
+static enum status load_keys(const struct vectron_node_options *options, struct keyring **out) {
+    if (!options->key_file && !options->allowed_keys) return STATUS_OK;
+    if (!options->key_file || !options->allowed_keys)
+        return (enum status)embed_fail(STATUS_INVALID, "key_file and allowed_keys go together");
+    struct buffer why;
+    buffer_init(&why);
+    struct keyring_paths paths = {options->key_file, options->allowed_keys};
+    enum status s = keyring_load(&paths, out, &why);
+    if (s != STATUS_OK)
+        s = (enum status)embed_fail(s, "%.*s", (int)why.size, (const char *)why.data);
+    buffer_free(&why);
+    return s;
+}
+
 enum vectron_status vectron_node_open(const struct vectron_node_options *options,
                                       struct vectron_node **out) {
     struct vectron_node_options taken;
@@ -21,15 +36,23 @@ enum vectron_status vectron_node_open(const struct vectron_node_options *options
     if (!node) return embed_fail(STATUS_NO_MEMORY, "no memory for a node");
     struct node_options ours = {
         .name = taken.name ? taken.name : "embedded",
+        .role = "embedded",
         .io_lanes = taken.io_lanes,
         .compute_lanes = taken.compute_lanes,
         .blocking = taken.blocking,
         .link = taken.link,
         .zmq_context = taken.zmq_context,
+        .stall_limit_ms = taken.stall_limit_ms,
+        .insecure = taken.insecure,
     };
+    enum status s = load_keys(&taken, &ours.keyring);
+    if (s != STATUS_OK) {
+        mem_free(node);
+        return (enum vectron_status)s;
+    }
     sigset_t before;
     embed_block_signals(&before);
-    enum status s = node_open(&ours, &node->node);
+    s = node_open(&ours, &node->node);
     embed_restore_signals(&before);
     if (s != STATUS_OK) {
         mem_free(node);

@@ -289,14 +289,22 @@ struct vectron_node_options {
     uint32_t compute_lanes; /* threads for VECTRON_COMPUTE and searches; 0 = cores */
     uint32_t blocking;      /* threads of vectron_block; 0 = 4 */
     const char *link;       /* where other processes reach it: "tcp://127.0.0.1:9191" (port 0: any),
-                               "ipc:///run/x.sock"; NULL: they do not. Anyone who reaches it may call its
-                               actors: keep it on loopback or ipc */
+                               "ipc:///run/x.sock"; NULL: they do not. Whoever reaches it may call
+                               its actors */
     void *zmq_context; /* the program's own: borrowed, must not end before vectron_node_close, never
                           changed by the node, which takes a socket and a descriptor for each actor
                           that is not light (ZMQ_MAX_SOCKETS). The node's name is unique in it.
                           NULL: one of the node's own */
+    /* Links over tcp are encrypted, and let in only who is allowed: files that `vectron admin
+     * keygen` makes (docs/security.md). Both or neither; NULL: plain links, not beyond this machine
+     * unless `insecure`. */
+    const char *key_file;
+    const char *allowed_keys; /* a file, or a folder of *.pub files */
+    bool insecure;
+    uint32_t stall_limit_ms; /* a handler that takes longer ends the process; 0 = 60,000 */
 };
-/* INVALID; EXISTS: the link's address is in use; IO, QUOTA, NO_MEMORY. */
+/* INVALID; EXISTS: the link's address is in use; DENIED: a link open to the network without keys,
+ * or a key file that others may read; NOT_FOUND: it is not there; IO, QUOTA, NO_MEMORY. */
 VECTRON_MUST_USE enum vectron_status vectron_node_open(const struct vectron_node_options *options,
                                                        struct vectron_node **out);
 /* Stops the actors, last spawned first, and the threads; closes the database. NULL is fine. Not

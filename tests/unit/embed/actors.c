@@ -487,6 +487,14 @@ Test(embed, mistakes_are_told_in_words) {
     cr_assert(strstr(vectron_error(), "size"), "%s", vectron_error());
     options = (struct vectron_node_options){.size = sizeof options, .link = "http://here"};
     cr_assert_eq(vectron_node_open(&options, &node), VECTRON_INVALID);
+    options = (struct vectron_node_options){.size = sizeof options, .link = "tcp://0.0.0.0:0"};
+    cr_assert_eq(vectron_node_open(&options, &node), VECTRON_DENIED);
+    cr_assert(strstr(vectron_error(), "key"), "%s", vectron_error());
+    options.key_file = "/nowhere/own.key";
+    cr_assert_eq(vectron_node_open(&options, &node), VECTRON_INVALID);
+    options.allowed_keys = "/nowhere/allowed";
+    cr_assert_eq(vectron_node_open(&options, &node), VECTRON_NOT_FOUND);
+    cr_assert(strstr(vectron_error(), "/nowhere/own.key"), "%s", vectron_error());
     node = open_named("one", NULL);
     struct vectron_spawn spawn = {.size = sizeof spawn, .type = &tally_type, .name = "tally"};
     cr_assert_eq(vectron_node_spawn(node, &spawn, NULL), VECTRON_EXISTS);
