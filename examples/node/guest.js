@@ -2,11 +2,12 @@
 //
 //     node guest.js LINK CENSUS-LINK
 //
-// It calls the router of the Vectron at LINK, and is an actor itself, ext/scribe,
+// It calls the router of the Vectron at LINK, watches its messages through a tap, and is an actor itself, ext/scribe,
 // which the census actor of another process (examples/census, at CENSUS-LINK) finds by name and calls. The wire:
 // docs/protocol.md; the messages: schemas/internal/*.proto, by field number.
 'use strict'
 const { randomBytes } = require('node:crypto')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { encode, decode } = require('@msgpack/msgpack')
 const { Dealer } = require('zeromq')
 
@@ -163,6 +164,22 @@ async function search (link) {
   for (const hit of hits[1]) console.log(`router: ${hit[1]} ${(hit[2] ?? 0).toFixed(4)}`)
 }
 
+/** Sees the router's messages while another search runs: SysTap is answered in parts. */
+async function tap (link) {
+  const router = await link.lookup('router')
+  let seen
+  const row = new Promise(resolve => { seen = resolve })
+  const taps = link.call(await link.lookup('sys'), 'SysTap', { 1: 'router', 8: 100, 9: 5 }, fields => {
+    for (const message of fields[1] ?? []) if (message[3] === 'RouterSearch') seen(message)
+  })
+  const failed = new Promise((resolve, reject) => taps.catch(reject))
+  failed.catch(() => {}) // seen by the race below, and no matter after it
+  await sleep(200)
+  await link.call(router, 'RouterSearch', { 1: 'moons', 2: vector(1.8, 0.2), 3: 1 })
+  const message = await Promise.race([row, failed])
+  console.log(`tap: ${message[3]} to ${message[6]}`)
+}
+
 /** Is called: the census asks ext/scribe, which is this program. */
 async function scribe (link) {
   let asked = 0
@@ -178,6 +195,7 @@ async function main () {
   const [vectron, census] = await Promise.all(process.argv.slice(2).map(address => new Link(address).open()))
   await search(vectron)
   await scribe(census)
+  await tap(vectron)
   await Promise.all([vectron.close(), census.close()])
 }
 

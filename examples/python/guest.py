@@ -3,7 +3,7 @@
 
     guest.py LINK CENSUS-LINK
 
-It calls the router of the Vectron at LINK, and is an actor itself, ext/clerk,
+It calls the router of the Vectron at LINK, watches its messages through a tap, and is an actor itself, ext/clerk,
 which the census actor of another process (examples/census, at CENSUS-LINK) finds by name and calls. The wire:
 docs/protocol.md; the messages: schemas/internal/*.proto, by field number.
 """
@@ -182,6 +182,20 @@ def search(link):
         print(f'router: {hit[1]} {hit.get(2, 0):.4f}')
 
 
+def tap(link):
+    """Sees the router's messages while another search runs: SysTap is answered in parts."""
+    router, sys_actor = link.lookup('router'), link.lookup('sys')
+    tapped = link.start(sys_actor, 'SysTap', {1: 'router', 8: 100, 9: 5})
+    time.sleep(0.2)
+    link.call(router, 'RouterSearch', {1: 'planets', 2: vector(1.4, 0.2), 3: 1})
+
+    def seen():
+        rows = [row for answer in tapped for row in judge(answer).get(1, [])]
+        return [row for row in rows if row.get(3) == 'RouterSearch']
+    row = link.wait(seen)[0]
+    print(f'tap: {row[3]} to {row[6]}')
+
+
 def clerk(link):
     """Is called: the census asks ext/clerk, which is this program."""
     asked = []
@@ -201,6 +215,7 @@ def main():
         vectron, census = Link(sys.argv[1]), Link(sys.argv[2])
         search(vectron)
         clerk(census)
+        tap(vectron)
         for link in links:
             link.close()
     except Failed as failed:

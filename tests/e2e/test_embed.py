@@ -168,18 +168,22 @@ def expect_guest(command, printed):
 
 def test_python_program_calls_and_is_called():
     expect_guest(['/usr/bin/python3', os.path.join(EXAMPLES, 'python/guest.py')],
-                 ['router: earth 0.0100', 'router: venus 0.0500', 'clerk: asked 1 time, the census heard pens, paper'])
+                 ['router: earth 0.0100', 'router: venus 0.0500',
+                  'clerk: asked 1 time, the census heard pens, paper',
+                  'tap: RouterSearch to router'])
 
 
 def test_node_program_calls_and_is_called():
     folder, _ = copy_example('node', 'npm')
-    install = subprocess.run(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--silent'], cwd=folder, capture_output=True,
-                             text=True)
+    install = subprocess.run(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--silent'], cwd=folder,
+                             capture_output=True, text=True)
     if install.returncode:
         print(f'npm install failed, examples/node is not tested: {install.stderr.strip()[-300:]}')
         return
     expect_guest(['node', os.path.join(folder, 'guest.js')],
-                 ['router: ganymede 0.0289', 'router: europa 0.0629', 'scribe: asked 1 time, the census heard ink, paper'])
+                 ['router: ganymede 0.0289', 'router: europa 0.0629',
+                  'scribe: asked 1 time, the census heard ink, paper',
+                  'tap: RouterSearch to router'])
 
 
 def test_names_of_a_killed_program_are_free_again():
