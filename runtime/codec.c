@@ -17,6 +17,7 @@ static struct {
     uint32_t op;
     _Atomic(const ProtobufCMessageDescriptor *) type;
 } slots[SLOTS];
+static _Atomic(const ProtobufCMessageDescriptor *) types[CODEC_TYPES_MAX]; /* as they came */
 static size_t n_types;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writers */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -43,9 +44,9 @@ static enum status add(const ProtobufCMessageDescriptor *type) {
     size_t i = find_slot(op, &there);
     if (there) return strcmp(there->name, type->name) == 0 ? STATUS_OK : STATUS_EXISTS;
     if (n_types == CODEC_TYPES_MAX) return STATUS_QUOTA;
-    n_types++;
     slots[i].op = op;
     atomic_store_explicit(&slots[i].type, type, memory_order_release);
+    atomic_store_explicit(&types[n_types++], type, memory_order_release);
     return STATUS_OK;
 }
 
@@ -61,6 +62,11 @@ const ProtobufCMessageDescriptor *codec_find(uint32_t op) {
     pthread_once(&once, fill);
     find_slot(op, &type);
     return type;
+}
+
+const ProtobufCMessageDescriptor *codec_nth(size_t n) {
+    pthread_once(&once, fill);
+    return n < CODEC_TYPES_MAX ? atomic_load_explicit(&types[n], memory_order_acquire) : NULL;
 }
 
 enum status codec_add(const ProtobufCMessageDescriptor *type) {

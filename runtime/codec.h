@@ -62,6 +62,8 @@ size_t codec_print(const ProtobufCMessage *message, char *text, size_t size);
  * what codec_add added. op is a 32-bit hash (FNV-1a) of the message's full name: what envelopes
  * carry. NULL for an unknown op. Any thread. */
 const ProtobufCMessageDescriptor *codec_find(uint32_t op);
+/* The nth type that is known, in the order they became so; NULL beyond the last. */
+const ProtobufCMessageDescriptor *codec_nth(size_t n);
 /* A program's own type, for good: answers of it are decoded, traces and sys print its name. The
  * first of a name stays. EXISTS: another name has its op, rename it; QUOTA: CODEC_TYPES_MAX are
  * there. Any thread. */

@@ -26,7 +26,6 @@
 #include "runtime/codec.h"
 #include "runtime/host.h"
 #include "runtime/memory.h"
-#include "schemas/messages.h"
 
 enum {
     CHUNK = 64 * 1024,
@@ -425,20 +424,27 @@ static int take_build_id(struct dl_phdr_info *info, size_t size, void *context) 
     return 1;
 }
 
+static size_t op_name_size(const ProtobufCMessageDescriptor *type) {
+    return strnlen(type->name, UINT8_MAX);
+}
+
+/* Those that are known when the recorder opens. */
 static bool list_ops(void) {
     size_t size = 0;
-    for (size_t i = 0; schema_messages[i]; i++)
-        size += 5 + strlen(schema_messages[i]->name);
+    const ProtobufCMessageDescriptor *type;
+    for (size_t i = 0; (type = codec_nth(i)); i++)
+        size += 5 + op_name_size(type);
     recorder.ops = mem_alloc(size);
     if (!recorder.ops) return false;
     unsigned char *at = recorder.ops;
-    for (size_t i = 0; schema_messages[i]; i++) {
-        const char *name = schema_messages[i]->name;
-        size_t length = strlen(name);
-        uint32_t op = codec_op(schema_messages[i]);
+    const unsigned char *end =
+        at + size; /* types may be added meanwhile: they have come too late */
+    for (size_t i = 0; at < end && (type = codec_nth(i)); i++) {
+        size_t length = op_name_size(type);
+        uint32_t op = codec_op(type);
         memcpy(at, &op, 4);
         at[4] = (unsigned char)length;
-        memcpy(at + 5, name, length);
+        memcpy(at + 5, type->name, length);
         at += 5 + length;
     }
     recorder.ops_size = size;

@@ -5,14 +5,14 @@
 
 #include "runtime/codec.h"
 #include "runtime/memory.h"
-#include "schemas/messages.h"
 
 /* --- filters
  * -------------------------------------------------------------------------------------- */
 
 static uint32_t op_of(const char *name) {
-    for (size_t i = 0; schema_messages[i]; i++)
-        if (strcmp(schema_messages[i]->name, name) == 0) return codec_op(schema_messages[i]);
+    const ProtobufCMessageDescriptor *type;
+    for (size_t i = 0; (type = codec_nth(i)); i++)
+        if (strcmp(type->name, name) == 0) return codec_op(type);
     return 0;
 }
 

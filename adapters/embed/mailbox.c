@@ -1,6 +1,5 @@
 /* mailbox: actors' own ZeroMQ mailboxes, and the frames that are sent to them. */
 #include <stdio.h>
-#include <string.h>
 
 #include "adapters/embed/embed.h"
 #include "runtime/envelope.h"
@@ -13,29 +12,25 @@ static_assert((int)VECTRON_CANCEL == (int)PARCEL_CANCEL, "kinds of messages");
 
 enum { NOBODY_YET = 1 /* the sender: the mailbox replaces it */ };
 
-/* The endpoint in the report's row of that name. */
-static const char *endpoint_of(const SysReport *report, const char *name) {
-    for (size_t i = 0; i < report->n_actors; i++)
-        if (strcmp(report->actors[i]->name, name) == 0) return report->actors[i]->endpoint;
-    return "";
-}
-
 enum vectron_status
 vectron_mailbox(struct vectron_node *node, const char *name, char out[VECTRON_MAILBOX_MAX]) {
-    SysAsk ask = SYS_ASK__INIT;
-    ask.actors = true;
+    SysAskActor ask = SYS_ASK_ACTOR__INIT;
+    ask.name = (char *)name;
+    struct node_call call = {
+        .name = "sys", .message = &ask.base, .reply = &sys_actor_view__descriptor};
     ProtobufCMessage *reply = NULL;
-    enum status s =
-        node_call(node->node, &(struct node_call){.name = "sys", .message = &ask.base}, &reply);
-    if (s != STATUS_OK) return embed_fail(s, "the node's sys actor does not answer");
-    const char *endpoint = "";
-    if (reply->descriptor == &sys_report__descriptor)
-        endpoint = endpoint_of((const SysReport *)reply, name);
-    bool found = *endpoint;
-    snprintf(out, VECTRON_MAILBOX_MAX, "%s", endpoint);
+    enum status s = node_call(node->node, &call, &reply);
+    if (s == STATUS_OK && reply->descriptor == &sys_actor_view__descriptor) {
+        const SysActor *actor = ((const SysActorView *)reply)->actor;
+        snprintf(out, VECTRON_MAILBOX_MAX, "%s", actor ? actor->endpoint : "");
+        if (!*out) s = STATUS_NOT_FOUND;
+    } else if (s == STATUS_OK) {
+        s = STATUS_INTERNAL;
+    }
     node_reply_free(reply);
-    if (found) return VECTRON_OK;
-    return embed_fail(STATUS_NOT_FOUND, "no actor with a mailbox is called %s", name);
+    if (s == STATUS_OK) return VECTRON_OK;
+    if (s == STATUS_NOT_FOUND) return embed_fail(s, "no actor with a mailbox is called %s", name);
+    return embed_fail(s, "the node's sys actor does not answer");
 }
 
 size_t vectron_envelope_write(const struct vectron_envelope *envelope,

@@ -168,6 +168,11 @@ Test(raw, types_can_be_added) {
     cr_assert_eq(codec_add(&own), STATUS_OK);
     cr_assert_eq(codec_add(&twin), STATUS_OK);
     cr_assert_eq(codec_find(codec_op(&own)), &own, "the first stays");
+    size_t n = 0;
+    while (codec_nth(n))
+        n++;
+    cr_assert_eq(codec_nth(n - 1), &own);
+    cr_assert_null(codec_nth(CODEC_TYPES_MAX));
     /* Two names with one FNV-1a. */
     other.name = "costarring";
     clash.name = "liquid";
