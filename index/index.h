@@ -41,7 +41,7 @@ struct index_options {
     uint32_t dimension; /* 1..INDEX_DIMENSION_MAX */
     enum index_metric metric;
     uint32_t M;               /* links per node above level 0 (2M at 0); 0 = 16 */
-    uint32_t ef_construction; /* 0 = 200 */
+    uint32_t ef_construction; /* 0 = 128 */
     uint64_t seed;            /* levels and repairs; same seed and same calls give the same graph */
     uint32_t tail_max;        /* 0 = INDEX_TAIL_MAX */
     uint32_t tail_extra;      /* more room in the tail, for points put back at start without a file:

@@ -1,6 +1,7 @@
-/* select: the pair distances of building are computed here. They go in small batches: most
- * candidates are refused by one of the first few kept. As near counts as nearer: of a clump of
- * equal points a row keeps one, and has room for the ways out of it. */
+/* select: the pair distances of building are computed here. The first goes alone, the others in
+ * small batches: most candidates are refused by the nearest of those kept, or soon after. As near
+ * counts as nearer: of a clump of equal points a row keeps one, and has room for the ways out of
+ * it. */
 #include "index/select.h"
 
 #include <stdlib.h>
@@ -27,8 +28,9 @@ static bool is_diverse(struct selection *selection, struct candidate candidate) 
     const struct metric *metric = &selection->points->metric;
     const float *vector = points_vector(selection->points, candidate.slot);
     float distances[BATCH];
-    for (unsigned at = 0; at < selection->n; at += BATCH) {
-        unsigned n = selection->n - at < BATCH ? selection->n - at : BATCH;
+    unsigned n = 1;
+    for (unsigned at = 0; at < selection->n; at += n) {
+        if (at > 0) n = selection->n - at < BATCH ? selection->n - at : BATCH;
         metric_distances(metric, vector, selection->rows + at, n, distances);
         selection->distances += n;
         for (unsigned i = 0; i < n; i++) {

@@ -6,7 +6,7 @@
 #include "runtime/poison.h"
 
 enum {
-    EF_CONSTRUCTION_DEFAULT = 200,
+    EF_CONSTRUCTION_DEFAULT = 128,
     M_DEFAULT = 16,
     TAIL_BYTES_MAX = 40 << 20, /* of vectors: a scan of about 5 ms at 8 GB/s */
     TAIL_MIN = 64,

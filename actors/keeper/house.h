@@ -3,6 +3,8 @@
 #ifndef ACTORS_KEEPER_HOUSE_H
 #define ACTORS_KEEPER_HOUSE_H
 
+#include <stdatomic.h>
+
 #include "actors/journal/journal.h"
 #include "actors/keeper/keeper.h"
 #include "actors/shard/shard.h"
@@ -14,6 +16,7 @@ struct tenant {
     struct shard_options options; /* the actor's, on another lane: never changed */
     char state[16];               /* as the shard said last */
     bool stopping;
+    atomic_bool doomed; /* its data is to be removed: read by the actor when it stops */
 };
 
 struct house {

@@ -82,7 +82,8 @@ static enum status spawn(const struct tenant *tenant, struct turn *turn) {
                                       .options = &tenant->options,
                                       .restart = RESTART_PERMANENT,
                                       .intensity = SHARD_RESTARTS_MAX,
-                                      .period_s = RESTARTS_PERIOD_S},
+                                      .period_s = RESTARTS_PERIOD_S,
+                                      .stop_ms = SHARD_STOP_MS},
                       &actor);
 }
 
@@ -105,7 +106,8 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .shelf = self->options.shelf,
                                              .index_dir = self->options.index_dir,
                                              .memory = self->options.memory,
-                                             .tail_max = self->options.tail_max};
+                                             .tail_max = self->options.tail_max,
+                                             .doomed = &tenant->doomed};
     s = tenant_add(self, tenant);
     if (s != STATUS_OK) {
         mem_free(tenant);
@@ -130,6 +132,7 @@ static void stop_tenant(struct house *self, struct tenant *tenant, struct turn *
     char name[NAME_SIZE];
     shard_name(tenant->options.shard, name, sizeof name);
     tenant->stopping = true;
+    atomic_store(&tenant->doomed, true);
     actor_handle actor = turn_find(turn, name);
     if (actor == 0) {
         removal_start(self, tenant, tenant->options.store_id, turn);

@@ -44,6 +44,7 @@ struct replica {
     bool probe_armed;
     bool flushing;
     bool saving;
+    bool stopping;     /* exits when the index is saved */
     bool retire_armed; /* a timer looks whether replaced points may leave the index */
     bool room_armed;   /* a timer looks for room in the tail */
 };
@@ -103,5 +104,8 @@ MUST_USE enum status replica_get(struct replica *self, const char *id, struct tu
 
 /* upkeep.c: something was applied. */
 void upkeep_arm(struct replica *self, struct turn *turn);
+/* The actor is to stop: saves an index that changed much, so that the next start need not link so
+ * much again, then exits. False: there is nothing to wait for. */
+bool upkeep_stop(struct replica *self, struct turn *turn);
 
 #endif

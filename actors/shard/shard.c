@@ -477,6 +477,10 @@ static enum status shard_open(void *actor, const void *options, struct turn *tur
     return STATUS_OK;
 }
 
+static void shard_stop(void *actor, struct turn *turn) {
+    if (!upkeep_stop(actor, turn)) turn_exit(turn, STATUS_OK, "stopped");
+}
+
 static void shard_close(void *actor) {
     struct replica *self = actor;
     load_free(self->load);
@@ -491,6 +495,7 @@ const struct actor_type shard_type = {
     .size = sizeof(struct replica),
     .handlers = shard_handlers,
     .open = shard_open,
+    .stop = shard_stop,
     .close = shard_close,
     .lane = LANE_IO,
 };

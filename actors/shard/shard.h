@@ -27,7 +27,8 @@ enum {
      * some five times), or when it rests. */
     SHARD_SAVE_CHANGES_MIN = 10 * 1000,
     SHARD_SAVE_RESTS_MS = 10 * 1000,
-    SHARD_SAVE_MS = 5 * 1000, /* between two saves */
+    SHARD_SAVE_MS = 5 * 1000,  /* between two saves */
+    SHARD_STOP_MS = 20 * 1000, /* for the last save, at a stop */
 };
 
 struct shard_options {
@@ -45,6 +46,7 @@ struct shard_options {
     /* Tells how near the process is to the end of its memory: at the mark points are refused
      * (NO_MEMORY), reads and removals are not. NULL: there is no mark. */
     struct watermark (*memory)(void);
+    const atomic_bool *doomed; /* set before a stop: the data goes, nothing is kept. NULL: never */
 };
 
 /* Names of actors and files that belong to a shard; `size` 64 is always enough. */

@@ -2,7 +2,7 @@
  * is something to do:
  *
  *     points flushed (64 MB of log or 60 s) ─▶ log cut below what is persisted
- *     index saved by the linker, when it changed by a quarter or rests
+ *     index saved by the linker, when it changed by a quarter or rests, and at a stop
  *     linker told again, should the message have been lost
  *
  * The store of points is the process's: a flush covers all its shards. So a shard first asks what
@@ -95,15 +95,14 @@ static void on_saved(void *actor, void *context, const struct outcome *outcome, 
         self->changes -= covered;
     else
         turn_note(turn, "save %s %s", status_name(outcome->status), outcome->text);
+    if (self->stopping) turn_exit(turn, STATUS_OK, "stopped");
 }
 
-static void start_save(struct replica *self, struct turn *turn) {
-    if (self->saving || !self->options.index_dir || self->changes < SHARD_SAVE_CHANGES_MIN) return;
-    uint64_t now = turn_now_us(turn);
-    if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
-    bool rests = now - self->changed_us >= SHARD_SAVE_RESTS_MS * UINT64_C(1000);
-    uint64_t points = index_stats(self->holding->view).points;
-    if (!rests && self->changes < points / SAVE_SHARE) return;
+static bool worth_saving(const struct replica *self) {
+    return self->options.index_dir && self->changes >= SHARD_SAVE_CHANGES_MIN;
+}
+
+static void save(struct replica *self, struct turn *turn) {
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerSave save = LINKER_SAVE__INIT;
@@ -114,12 +113,29 @@ static void start_save(struct replica *self, struct turn *turn) {
                                    .message = &save.base,
                                    .done = on_saved,
                                    .context = (void *)(uintptr_t)self->changes,
-                                   .deadline_us = now + SAVE_TIMEOUT_US});
+                                   .deadline_us = turn_now_us(turn) + SAVE_TIMEOUT_US});
+}
+
+static void start_save(struct replica *self, struct turn *turn) {
+    if (self->saving || !worth_saving(self)) return;
+    uint64_t now = turn_now_us(turn);
+    if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
+    bool rests = now - self->changed_us >= SHARD_SAVE_RESTS_MS * UINT64_C(1000);
+    uint64_t points = index_stats(self->holding->view).points;
+    if (rests || self->changes >= points / SAVE_SHARE) save(self, turn);
+}
+
+bool upkeep_stop(struct replica *self, struct turn *turn) {
+    bool doomed = self->options.doomed && atomic_load(self->options.doomed);
+    bool whole = self->state == REPLICA_SERVING || self->state == REPLICA_DISK_FULL;
+    if (doomed || !whole) return false;
+    self->stopping = true;
+    if (!self->saving && worth_saving(self)) save(self, turn);
+    return self->saving;
 }
 
 static bool has_work(const struct replica *self) {
-    return self->dirty_us != 0 || index_stats(self->holding->view).tail > 0 ||
-           (self->options.index_dir && self->changes >= SHARD_SAVE_CHANGES_MIN);
+    return self->dirty_us != 0 || index_stats(self->holding->view).tail > 0 || worth_saving(self);
 }
 
 static void look(void *actor, void *context, struct turn *turn) {

@@ -347,17 +347,13 @@ Test(gateway, an_id_that_is_updated_is_neither_missing_nor_twice) {
     }
 }
 
-/* The file is older than the points: what was written and deleted since is found by comparing. */
-Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
-    enum { POINTS = 12000, PAGE = 1000 };
-    char folder[] = "/tmp/vectron-test-index-XXXXXX";
-    cr_assert(mkdtemp(folder));
-    world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
-    cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
+/* Points p0, p1, … in a line, in collection "docs" of dimension 2. */
+static void fill_pages(int n_points) {
+    enum { PAGE = 1000 };
     static RouterPoint points[PAGE], *rows[PAGE];
     static float vectors[PAGE][2];
     static char ids[PAGE][16];
-    for (int start = 0; start < POINTS; start += PAGE) {
+    for (int start = 0; start < n_points; start += PAGE) {
         for (int i = 0; i < PAGE; i++) {
             router_point__init(&points[i]);
             snprintf(ids[i], sizeof ids[i], "p%d", start + i);
@@ -375,6 +371,16 @@ Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
                      STATUS_OK, "%s", world_words(&world));
         sim_trace_clear(world.sim);
     }
+}
+
+/* The file is older than the points: what was written and deleted since is found by comparing. */
+Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
+    enum { POINTS = 12000 };
+    char folder[] = "/tmp/vectron-test-index-XXXXXX";
+    cr_assert(mkdtemp(folder));
+    world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
+    cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
+    fill_pages(POINTS);
     sim_run(world.sim, 30 * SECOND);
     char path[128];
     shard_index_path(folder, 16, path, sizeof path);
@@ -403,4 +409,35 @@ Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
     cr_expect_neq(access(path, F_OK), 0, "the file goes with its collection");
     world_close(&world);
     cr_expect_eq(rmdir(folder), 0);
+}
+
+/* Linking is not done again because of a stop, and a collection that is removed is not saved first.
+ */
+Test(gateway, a_stop_saves_the_index) {
+    enum { POINTS = 12000 };
+    char folder[] = "/tmp/vectron-test-index-XXXXXX";
+    char path[128];
+    cr_assert(mkdtemp(folder));
+    shard_index_path(folder, 16, path, sizeof path);
+    world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
+    cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
+    fill_pages(POINTS);
+    cr_assert_neq(access(path, F_OK), 0, "it did not rest yet");
+    world_worker_stop(&world, 0);
+    cr_expect_eq(access(path, R_OK), 0);
+    world_worker_start(&world, 0);
+    const RouterHits *hits = world_search(&world, "docs", 5, 0, 1);
+    cr_assert(hits, "%s", world_words(&world));
+    cr_expect_str_eq(hits->hits[0]->id, "p5");
+
+    cr_assert_eq(unlink(path), 0);
+    fill_pages(POINTS);
+    const ProtobufCMessage *reply;
+    cr_assert_eq(sim_call(world.sim, "router",
+                          MESSAGE(RouterDeleteCollection, router_delete_collection, .name = "docs"),
+                          10 * SECOND, &reply),
+                 STATUS_OK);
+    sim_run(world.sim, SECOND);
+    cr_expect_eq(rmdir(folder), 0, "nothing was saved");
+    world_close(&world);
 }
