@@ -28,7 +28,16 @@ def survives(what, seconds=30):
     return wait_for(tried, seconds)
 
 
+def both_workers_are_there():
+    """A worker that has not registered yet gets no shard."""
+    client.CreateCollection(name='trial', dimension=2, distance='euclidean', shards=2)
+    leaders = {s.leader_id for s in client.GetCollectionStatus(name='trial').shards}
+    client.DeleteCollection(name='trial')
+    return len(leaders) == 2
+
+
 def test_four_shards_spread_over_both_workers():
+    survives(both_workers_are_there)
     client.CreateCollection(name='spread', dimension=2, distance='euclidean', shards=4)
     shards = client.GetCollectionStatus(name='spread').shards
     assert len(shards) == 4 and all(s.ready for s in shards), shards
