@@ -151,6 +151,10 @@ enum status role_storage_open(const struct role_storage_options *options,
     return STATUS_OK;
 }
 
+bool role_storage_ready(const struct role_storage *storage) {
+    return shelf_filled(storage->shelf);
+}
+
 void role_storage_close(struct role_storage *storage) {
     if (!storage) return;
     shelf_close(storage->shelf);

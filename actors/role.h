@@ -39,6 +39,9 @@ MUST_USE enum status role_storage_open(const struct role_storage_options *option
  */
 void role_storage_close(struct role_storage *storage);
 
+/* The shards this process had when it started are loaded. Any thread. */
+bool role_storage_ready(const struct role_storage *storage);
+
 struct role_pd_options {
     struct role_storage *storage;
     uint32_t default_shards;   /* of a collection that names none; 0 = ROLE_SHARDS_CLUSTER */

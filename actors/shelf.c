@@ -19,6 +19,7 @@ struct shelf {
     pthread_mutex_t lock;
     struct holding *buckets[SHELF_BUCKETS]; /* by shard id */
     atomic_uint turn;                       /* ties between searchers go round */
+    atomic_bool filled;
     uint32_t n_searchers;
     atomic_int loads[SHELF_SEARCHERS_MAX];
 };
@@ -147,6 +148,14 @@ bool shelf_uses(struct shelf *shelf, uint64_t shard) {
     bool used = find(shelf, shard) != NULL;
     pthread_mutex_unlock(&shelf->lock);
     return used;
+}
+
+void shelf_set_filled(struct shelf *shelf) {
+    atomic_store_explicit(&shelf->filled, true, memory_order_release);
+}
+
+bool shelf_filled(const struct shelf *shelf) {
+    return atomic_load_explicit(&shelf->filled, memory_order_acquire);
 }
 
 void shelf_searchers(struct shelf *shelf, uint32_t n_searchers) {

@@ -58,6 +58,10 @@ void holding_drop(struct holding *holding);
 /* True while anybody uses the shard's store: its files must stay. */
 bool shelf_uses(struct shelf *shelf, uint64_t shard);
 
+/* The shards that were to be opened at start are loaded, or say why they cannot be; stays so. */
+void shelf_set_filled(struct shelf *shelf);
+bool shelf_filled(const struct shelf *shelf);
+
 /* --- searchers of the process
  * ------------------------------------------------------------------------- */
 

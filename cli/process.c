@@ -192,7 +192,7 @@ static int start_roles(struct process *process) {
     }
     if (status != STATUS_OK) return command_fail("%s", role_error());
     if (!(process->role & (ROLE_UP | ROLE_GATEWAY))) return EXIT_OK;
-    return process_edge_start(process->node, process->config, &process->edge);
+    return process_edge_start(process->node, process->config, process->storage, &process->edge);
 }
 
 /* Who of several processes of one role it is: its link, which no other has on this machine. */

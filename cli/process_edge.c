@@ -73,7 +73,14 @@ static size_t edges_of(const struct config *config) {
     return n < 1 ? 1 : n > EDGES_MAX ? EDGES_MAX : (size_t)n;
 }
 
-int process_edge_start(struct node *node, const struct config *config, struct process_edge **out) {
+static bool storage_ready(const void *storage) {
+    return role_storage_ready(storage);
+}
+
+int process_edge_start(struct node *node,
+                       const struct config *config,
+                       const struct role_storage *storage,
+                       struct process_edge **out) {
     struct process_edge *edge = mem_zero(1, sizeof *edge);
     if (!edge) return command_fail("out of memory");
     *out = edge;
@@ -86,6 +93,8 @@ int process_edge_start(struct node *node, const struct config *config, struct pr
     edge->options.routes = edge_gateway_routes;
     edge->options.openapi = edge_openapi();
     edge->options.router = "router";
+    edge->options.ready = storage ? storage_ready : NULL;
+    edge->options.ready_context = storage;
     edge->options.cors_origins = config_text(config, "CORS_ALLOWED_ORIGINS");
     if (!*edge->options.cors_origins) edge->options.cors_origins = NULL;
     edge->options.limits = limits_of(config);

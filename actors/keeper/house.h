@@ -48,6 +48,8 @@ void house_beat_soon(struct house *self, struct turn *turn);
 
 /* tenants.c: opens what the ledger says and stops the rest; again whenever a tenant is gone. */
 void tenants_settle(struct house *self, struct turn *turn);
+/* Says on the shelf that it is filled, once no tenant is loading. */
+void tenants_look(const struct house *self);
 struct tenant *tenant_find(const struct house *self, uint64_t shard);
 /* Fills in one row a running tenant. */
 MUST_USE enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn);

@@ -45,6 +45,7 @@ static enum status on_shard(struct house *self, const KeeperShard *msg, struct t
     struct tenant *tenant = tenant_find(self, msg->shard);
     if (!tenant) return STATUS_OK;
     snprintf(tenant->state, sizeof tenant->state, "%s", msg->state);
+    tenants_look(self);
     house_beat_soon(self, turn);
     return STATUS_OK;
 }

@@ -168,6 +168,14 @@ static const PdAssignment *assignment_find(const struct house *self,
     return same ? given : NULL;
 }
 
+void tenants_look(const struct house *self) {
+    for (uint32_t i = 0; i < self->n_tenants; i++) {
+        const char *state = self->tenants[i]->state;
+        if (!*state || !strcmp(state, "loading")) return; /* a new one has not said anything yet */
+    }
+    shelf_set_filled(self->options.shelf);
+}
+
 void tenants_settle(struct house *self, struct turn *turn) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         struct tenant *tenant = self->tenants[i];
@@ -177,6 +185,7 @@ void tenants_settle(struct house *self, struct turn *turn) {
     for (size_t i = 0; i < self->ledger->n_assignments; i++)
         if (!tenant_find(self, self->ledger->assignments[i]->shard))
             open_tenant(self, self->ledger->assignments[i], turn);
+    tenants_look(self);
 }
 
 /* --- reporting

@@ -146,8 +146,9 @@ static void hub_flush_one(struct hub *hub, struct conn *conn, struct turn *turn)
 }
 
 static bool hub_ready(struct hub *hub, struct turn *turn) {
-    const char *router = hub->options->router;
-    return !router || turn_find(turn, router) != 0;
+    const struct edge_options *options = hub->options;
+    if (options->router && turn_find(turn, options->router) == 0) return false;
+    return !options->ready || options->ready(options->ready_context);
 }
 
 static void hub_drained(struct hub *hub, struct turn *turn) {

@@ -58,6 +58,9 @@ struct edge_options {
     const struct edge_route *routes;            /* ended by {0}; NULL: none */
     const char *openapi;                        /* text of /openapi.json; NULL: not served */
     const char *router; /* name of the actor the services ask; /readyz waits for it; NULL: none */
+    bool (*ready)(
+        const void *context); /* what else /readyz waits for; any edge's lane; NULL: none */
+    const void *ready_context;
     const char *cors_origins; /* NULL or "*": all (contract 2.4); else a comma-separated list that
                                  is matched and echoed (contract 2.5) */
     struct edge_limits limits;

@@ -215,6 +215,20 @@ Test(cluster, acknowledged_points_survive_a_power_loss_of_the_worker) {
     world_close(&world);
 }
 
+Test(cluster, a_process_is_ready_when_its_shards_are_loaded) {
+    world_open(&world, &(struct world_options){.workers = 1, .block_us = 100 * 1000});
+    sim_run(world.sim, SECOND);
+    cr_expect(shelf_filled(world.workers[0].shelf), "a new worker has nothing to load");
+    cr_assert_eq(world_create(&world, "docs", 2, 3), STATUS_OK);
+    cr_assert_eq(world_put(&world, "docs", "a", 1, 2, ""), STATUS_OK);
+    world_worker_stop(&world, 0);
+    world_worker_start(&world, 0);
+    cr_expect_not(shelf_filled(world.workers[0].shelf));
+    sim_run(world.sim, 10 * SECOND);
+    cr_expect(shelf_filled(world.workers[0].shelf));
+    world_close(&world);
+}
+
 /* Flushed points, a cut log, then a crash: what is replayed is only the rest. */
 Test(cluster, the_log_is_cut_behind_what_is_flushed) {
     world_open(&world, &(struct world_options){.workers = 1});
