@@ -41,6 +41,7 @@ void lane_free(struct lane *lane) {
     ring_close(&lane->ring);
     timers_free(&lane->timers);
     waits_free(&lane->waits);
+    runqueue_close(&lane->queue);
     arena_free(&lane->arena);
 }
 
@@ -84,7 +85,16 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind) {
     return lane->light[kind];
 }
 
+uint64_t lane_held_us(const struct lane *lane, uint64_t us) {
+    uint64_t before = atomic_load_explicit(&lane->waited_us, memory_order_relaxed);
+    uint64_t now = runqueue_waited_us(&lane->queue);
+    uint64_t waited = now > before ? now - before : 0;
+    return us > waited ? us - waited : 0;
+}
+
 void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us) {
+    us = lane_held_us(lane, us);
+    if (us <= LANE_STALL_US) return;
     if (lane->now_us - lane->stall_told_us < LANE_STALL_EVERY_US) return;
     lane->stall_told_us = lane->now_us;
     char name[CELL_NAME_MAX];

@@ -11,6 +11,7 @@
 #include "runtime/parcel.h"
 #include "runtime/ring.h"
 #include "runtime/rng.h"
+#include "runtime/runqueue.h"
 #include "runtime/timers.h"
 #include "runtime/wait.h"
 
@@ -78,6 +79,9 @@ struct lane {
     uint64_t turns, busy_us, wakes, stall_max_us;
     uint64_t trunk_full, spins; /* counted by the driver */
     uint64_t stall_told_us;     /* when a stall was reported last */
+    struct runqueue queue;      /* of its thread */
+    _Atomic uint64_t waited_us; /* of queue, when the watchdog first saw the turn that runs, or
+                                   last looked before it */
     void *driver;               /* the driver's own */
 };
 
@@ -109,7 +113,9 @@ MUST_USE enum status lane_room_to_watch(struct lane *lane, int fd);
 struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
 /* codec_op, remembered. */
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
-/* A turn took longer than LANE_STALL_US. */
+/* Of `us` that a turn took so far, what it did not spend waiting for a core. Any thread. */
+uint64_t lane_held_us(const struct lane *lane, uint64_t us);
+/* A turn took longer than LANE_STALL_US. Says nothing when it was interrupted for most of it. */
 void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
 /* Where the lane's own clock does not know the time. */
 uint64_t lane_ask_time(struct lane *lane);

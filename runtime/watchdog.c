@@ -1,6 +1,7 @@
 /* watchdog: reads what lanes publish (struct lane_now): numbers and static words, so an actor that
  * dies meanwhile does no harm. It counts time by its own looks, none of them for more than it is
- * long: a process that was stopped (SIGSTOP) or starved did not stall. The thread also gives memory
+ * long: a process that was stopped (SIGSTOP) or starved did not stall, nor did a lane whose thread
+ * only waits for a core. The thread also gives memory
  * back, which takes too long for a lane.
  */
 #include "runtime/watchdog.h"
@@ -22,6 +23,7 @@ struct watched {
     uint64_t told_us;
     uint64_t seen; /* number of the turn that was running at the last look, 0 = none */
     uint64_t seen_us;
+    uint64_t last;       /* number of the turn, or of the pause behind it, at the last look */
     uint64_t stalled_us; /* how long that one was seen running */
 };
 
@@ -49,6 +51,10 @@ static _Noreturn void end_process(struct node *node, uint32_t lane) {
 static void look(struct node *node, struct lane *lane, struct watched *watched) {
     struct lane_now *doing = &lane->doing;
     uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
+    if (turn != watched->last)
+        atomic_store_explicit(&lane->waited_us, runqueue_waited_us(&lane->queue),
+                              memory_order_relaxed);
+    watched->last = turn;
     measure(watched, turn, node->core.driver->now_us(&node->core));
     if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
         end_process(node, lane->index);
@@ -59,6 +65,7 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     uint32_t op = atomic_load_explicit(&doing->op, memory_order_acquire);
     uint64_t now = node->core.driver->now_us(&node->core);
     if (now < since + LANE_STALL_US) return;
+    if (lane_held_us(lane, now - since) < LANE_STALL_US) return; /* it has no core */
     if (atomic_load_explicit(&doing->turn, memory_order_relaxed) != turn) return;
     if (now - watched->told_us < LANE_STALL_EVERY_US) return;
     watched->told = turn;

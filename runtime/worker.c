@@ -246,6 +246,7 @@ static void *run(void *context) {
     pthread_setname_np(pthread_self(), name);
     if (lane->kind == LANE_COMPUTE)
         setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), COMPUTE_NICE);
+    runqueue_open(&lane->queue);
     parcel_pool_enter(worker->pool);
     assert_lane(lane);
     flight_take_stack();
