@@ -31,6 +31,7 @@ struct times {
 struct list {
     struct trace *newest, *oldest;
     uint32_t count;
+    uint32_t spans;
 };
 
 struct traces {
@@ -39,6 +40,7 @@ struct traces {
     struct list lists[LISTS];
     struct trace *free_traces;
     struct trace_span *free_spans;
+    uint32_t n_traces, n_spans; /* ever used: the rest was never touched */
     uint64_t wanted[WANTED][2];
     uint32_t n_wanted; /* ever */
     uint64_t dropped;
@@ -61,6 +63,7 @@ static void list_push(struct traces *traces, struct trace *trace, uint8_t number
         list->oldest = trace;
     list->newest = trace;
     list->count++;
+    list->spans += trace->n_spans;
 }
 
 static void list_take(struct traces *traces, struct trace *trace) {
@@ -74,6 +77,7 @@ static void list_take(struct traces *traces, struct trace *trace) {
     else
         list->oldest = trace->newer;
     list->count--;
+    list->spans -= trace->n_spans;
 }
 
 static struct trace **bucket_of(struct traces *traces, const uint64_t id[2]) {
@@ -94,14 +98,6 @@ struct traces *traces_new(const struct traces_options *options) {
     struct traces *traces = mem_zero(1, sizeof *traces);
     if (!traces) return NULL;
     traces->options = *options;
-    for (size_t i = TRACES_MAX; i-- > 0;) {
-        traces->traces[i].older = traces->free_traces;
-        traces->free_traces = &traces->traces[i];
-    }
-    for (size_t i = TRACES_SPANS; i-- > 0;) {
-        traces->spans[i].next = traces->free_spans;
-        traces->free_spans = &traces->spans[i];
-    }
     return traces;
 }
 
@@ -128,18 +124,50 @@ static void forget(struct traces *traces, struct trace *trace) {
     traces->free_traces = trace;
 }
 
-/* Forgets the least worth, but not `not`; false: there is nothing else. */
-static bool make_room(struct traces *traces, const struct trace * not ) {
-    static const uint8_t order[] = {RECENT, KEPT, SLOWEST, OPEN};
-    for (size_t i = 0; i < sizeof order; i++) {
-        struct trace *trace = traces->lists[order[i]].oldest;
-        if (trace && trace == not ) trace = trace->newer;
-        if (!trace) continue;
-        if (order[i] == OPEN) traces->dropped += trace->n_spans;
-        forget(traces, trace);
-        return true;
+static void settle(struct traces *traces, struct trace *trace);
+
+static uint32_t kept_spans(const struct traces *traces) {
+    return traces->lists[KEPT].spans + traces->lists[SLOWEST].spans;
+}
+
+/* The one that is worth least, but not `not`; NULL: there is nothing else. */
+static struct trace *least(struct traces *traces, const struct trace * not ) {
+    struct list *lists = traces->lists;
+    struct trace *kept = lists[KEPT].oldest ? lists[KEPT].oldest : lists[SLOWEST].oldest;
+    if (kept && kept_spans(traces) > TRACES_SPANS / TRACES_KEPT_PART) return kept;
+    if (lists[RECENT].oldest) return lists[RECENT].oldest;
+    for (struct trace *open = lists[OPEN].oldest, *newer; open; open = newer) {
+        newer = open->newer;
+        if (open != not ) settle(traces, open);
+        if (lists[RECENT].oldest) return lists[RECENT].oldest;
     }
-    return false;
+    return lists[KEPT].oldest ? lists[KEPT].oldest : lists[SLOWEST].oldest;
+}
+
+/* Forgets something; false: there is nothing but `not`. */
+static bool make_room(struct traces *traces, const struct trace * not ) {
+    struct trace *trace = least(traces, not );
+    if (trace) forget(traces, trace);
+    return trace != NULL;
+}
+
+/* NULL: make room first. */
+static struct trace *take_trace(struct traces *traces) {
+    struct trace *trace = traces->free_traces;
+    if (trace)
+        traces->free_traces = trace->older;
+    else if (traces->n_traces < TRACES_MAX)
+        trace = &traces->traces[traces->n_traces++];
+    return trace;
+}
+
+static struct trace_span *take_span(struct traces *traces) {
+    struct trace_span *span = traces->free_spans;
+    if (span)
+        traces->free_spans = span->next;
+    else if (traces->n_spans < TRACES_SPANS)
+        span = &traces->spans[traces->n_spans++];
+    return span;
 }
 
 static bool was_wanted(const struct traces *traces, const uint64_t id[2]) {
@@ -150,9 +178,9 @@ static bool was_wanted(const struct traces *traces, const uint64_t id[2]) {
 }
 
 static struct trace *new_trace(struct traces *traces, const struct span_record *record) {
-    if (!traces->free_traces) make_room(traces, NULL);
-    struct trace *trace = traces->free_traces;
-    traces->free_traces = trace->older;
+    struct trace *trace;
+    while (!(trace = take_trace(traces)))
+        make_room(traces, NULL);
     *trace = (struct trace){.id = {record->trace[0], record->trace[1]},
                             .first_us = record->began_us,
                             .asked = was_wanted(traces, record->trace)};
@@ -169,16 +197,18 @@ static struct trace_span *get_span(struct traces *traces, struct trace *trace, u
     while (span && span->span != id)
         span = span->next;
     if (span) return span;
-    if (trace->n_spans == TRACES_SPANS_EACH || (!traces->free_spans && !make_room(traces, trace))) {
+    if (trace->n_spans < TRACES_SPANS_EACH)
+        while (!(span = take_span(traces)) && make_room(traces, trace)) {
+        }
+    if (!span) {
         trace->n_dropped++;
         traces->dropped++;
         return NULL;
     }
-    span = traces->free_spans;
-    traces->free_spans = span->next;
     *span = (struct trace_span){.span = id, .next = trace->spans};
     trace->spans = span;
     trace->n_spans++;
+    traces->lists[trace->list].spans++;
     return span;
 }
 

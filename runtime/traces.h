@@ -1,6 +1,6 @@
-/* traces: spans put together to traces, and which traces are kept. Bounded in spans and traces:
- * what nobody asked to keep makes room for what is new. Pure, one thread: records of span.h in,
- * traces out.
+/* traces: spans put together to traces, and which traces are kept. Bounded in spans and traces
+ * (while only open ones are left, the oldest is judged before it has rested): what nobody asked to
+ * keep makes room for what is new. Pure, one thread: records of span.h in, traces out.
  *
  *     records ─▶ trace is open ──root ended, or nothing for a while──▶ judged ─▶ kept: sampled,
  *                                                                        │       failed, late, slow
@@ -15,9 +15,10 @@
 #include "runtime/span.h"
 
 enum {
-    TRACES_SPANS = 16384,     /* spans held in all, some 2 MB */
+    TRACES_SPANS = 65536,     /* spans held in all: 6 MB once there were so many */
     TRACES_SPANS_EACH = 512,  /* of one trace; more are counted */
-    TRACES_MAX = 4096,        /* open, recent and kept */
+    TRACES_MAX = 16384,       /* open, recent and kept */
+    TRACES_KEPT_PART = 2,     /* kept ones have 1/2 of the spans at most */
     TRACES_NEWEST = 256,      /* kept … */
     TRACES_SLOWEST = 64,      /* … and beyond those the slowest */
     TRACES_PEERS = 16,        /* processes that a trace went to */

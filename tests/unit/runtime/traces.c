@@ -173,6 +173,21 @@ Test(traces, grow_by_records_that_come_late) {
     cr_expect_eq(n_kept, 2, "told again, for the exporter");
 }
 
+/* More open at once than there is room for: they are judged early, and what is kept stays. */
+Test(traces, kept_outlive_a_flood_of_open_ones) {
+    run(&(struct request){.id = 1, .took_us = MS, .outcome = STATUS_IO});
+    judge();
+    for (uint64_t id = 10; id < 10 + 3 * TRACES_MAX; id++)
+        run(&(struct request){.id = id, .took_us = 1});
+    cr_expect_eq(why(1), TRACE_FAILED);
+    run(&(struct request){.id = 2, .took_us = MS, .outcome = STATUS_IO});
+    for (uint64_t id = 10; id < 10 + 3 * TRACES_MAX; id++)
+        run(&(struct request){.id = 100000 + id, .took_us = 1});
+    cr_expect_eq(why(2), TRACE_FAILED, "judged early");
+    judge();
+    cr_expect_eq(count_kept(), 2);
+}
+
 /* The answer may be recorded before the turn that put it off, and other turns before both. */
 Test(traces, do_not_mind_the_order_of_records) {
     struct span_record reply = {.trace = {1, 9}, .span = 5, .ran_us = 10, .kind = SPAN_REPLY};
@@ -198,7 +213,7 @@ Test(traces, do_not_mind_the_order_of_records) {
 Test(traces, of_any_records_stay_within_their_memory) {
     struct rng rng;
     rng_init(&rng, 9);
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < 600000; i++) {
         struct span_record record = {.trace = {1 + rng_below(&rng, 20000), 9},
                                      .span = rng_below(&rng, 4) ? rng_next(&rng) : 1,
                                      .parent = rng_below(&rng, 100),
