@@ -7,7 +7,7 @@
 
 #include "runtime/arena.h"
 
-enum { TABLE_COLUMNS_MAX = 12 };
+enum { TABLE_COLUMNS_MAX = 16 };
 
 struct table {
     struct arena arena;

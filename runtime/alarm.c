@@ -105,6 +105,7 @@ void alarm_raise(
     struct alarm *alarm = *at ? *at : add(alarms, name, subject);
     bool new = alarm && (alarm->since_ms == 0 || alarm->over_ms);
     if (alarm) put(alarm->text, sizeof alarm->text, text);
+    if (alarm) alarm->last_ms = now;
     if (new) {
         alarm->since_ms = now;
         alarm->over_ms = 0;
@@ -127,6 +128,17 @@ void alarm_clear(struct core *core, const char *name, const char *subject) {
     }
     pthread_mutex_unlock(&alarms->lock);
     if (lasts) tell(core, "is over", &ended);
+}
+
+void alarm_calm(struct core *core, const char *name, uint64_t ms) {
+    struct alarms *alarms = &core->alarms;
+    if (atomic_load_explicit(&alarms->n, memory_order_relaxed) == 0) return;
+    uint64_t now = core->driver->wall_ms(core);
+    pthread_mutex_lock(&alarms->lock);
+    for (struct alarm *alarm = alarms->first; alarm; alarm = alarm->next)
+        if (!alarm->over_ms && strcmp(alarm->name, name) == 0 && now - alarm->last_ms > ms)
+            alarm->over_ms = now;
+    pthread_mutex_unlock(&alarms->lock);
 }
 
 void alarm_forget(struct core *core, const char *subject) {

@@ -27,6 +27,7 @@ struct alarm {
     char subject[ALARM_SUBJECT_MAX];
     char text[ALARM_TEXT_MAX];
     uint64_t since_ms; /* unix time */
+    uint64_t last_ms;  /* when it was raised last */
     uint64_t over_ms;  /* when it ended; 0: it lasts */
 };
 
@@ -46,6 +47,8 @@ void alarm_raise(struct core *core, const char *name, const char *subject, const
     __attribute__((format(printf, 4, 5)));
 /* It is over; nothing when it was not raised. */
 void alarm_clear(struct core *core, const char *name, const char *subject);
+/* Ends those of this name that were not raised again for so long: events, which nobody clears. */
+void alarm_calm(struct core *core, const char *name, uint64_t ms);
 /* All of a subject that is gone. */
 void alarm_forget(struct core *core, const char *subject);
 /* Copies those that last, newest first, then those that ended in the last ALARM_SHOWN_MS. Returns

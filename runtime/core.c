@@ -222,6 +222,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
         options->sample_ratio >= 1 ? UINT64_MAX : (uint64_t)(options->sample_ratio * 0x1p64);
     core->bodies = options->bodies;
     core->actions = options->actions;
+    core->linting = options->linting;
     core->started_us = core->driver->now_us(core);
     core->n_io = options->io_lanes;
     core->n_lanes = options->io_lanes + options->compute_lanes;

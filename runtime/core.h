@@ -72,6 +72,7 @@ struct core {
     bool tracing;
     enum sys_bodies bodies;
     enum sys_actions actions;
+    bool linting; /* sys looks for what is wrong once a second */
     uint64_t seed;
     uint64_t incarnation; /* random, of the process's life */
     uint64_t started_us;
@@ -105,6 +106,7 @@ struct core_options {
     double sample_ratio; /* of new traces */
     enum sys_bodies bodies;
     enum sys_actions actions;
+    bool linting;
     const struct driver *driver;
     void *host;
 };

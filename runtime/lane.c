@@ -92,8 +92,15 @@ uint64_t lane_held_us(const struct lane *lane, uint64_t us) {
     return us > waited ? us - waited : 0;
 }
 
-void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us) {
+void lane_report_slow(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us) {
     us = lane_held_us(lane, us);
+    if (us <= LANE_SLOW_US) return;
+    struct lint *lint = &cell->stats->lint;
+    lint->slow++;
+    if (us > lint->slow_us) {
+        lint->slow_us = us;
+        lint->slow_op = op;
+    }
     if (us <= LANE_STALL_US) return;
     if (lane->now_us - lane->stall_told_us < LANE_STALL_EVERY_US) return;
     lane->stall_told_us = lane->now_us;

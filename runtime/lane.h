@@ -8,6 +8,7 @@
 #include "runtime/arena.h"
 #include "runtime/clock.h"
 #include "runtime/histogram.h"
+#include "runtime/lint.h"
 #include "runtime/parcel.h"
 #include "runtime/ring.h"
 #include "runtime/rng.h"
@@ -25,6 +26,7 @@ enum {
     LANE_BATCH = 64,               /* messages an actor may handle before the next one's turn */
     LANE_BATCH_US = 200,           /* and time */
     LANE_OPS = 64,                 /* descriptors whose op is remembered */
+    LANE_SLOW_US = 10000,          /* a longer turn is an alarm (runtime/lint.h) */
     LANE_STALL_US = 50000,         /* a longer turn is reported … */
     LANE_STALL_EVERY_US = 1000000, /* … but not more often a lane */
     LANE_ARENA_MAX = 256 * 1024 * 1024, /* memory of one turn */
@@ -37,6 +39,7 @@ struct actor_stats {
     uint64_t busy_us;
     struct histogram mailbox; /* time waiting */
     struct histogram handler; /* time in the handler */
+    struct lint lint;         /* what is watched of a component actor */
 };
 
 /* What the lane is doing, for watchers on other threads: static words and numbers only. */
@@ -115,8 +118,9 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
 /* Of `us` that a turn took so far, what it did not spend waiting for a core. Any thread. */
 uint64_t lane_held_us(const struct lane *lane, uint64_t us);
-/* A turn took longer than LANE_STALL_US. Says nothing when it was interrupted for most of it. */
-void lane_report_stall(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
+/* A turn took longer than LANE_SLOW_US; one above LANE_STALL_US is logged, too. Nothing when it
+ * was interrupted for most of it. */
+void lane_report_slow(struct lane *lane, const struct cell *cell, uint32_t op, uint64_t us);
 /* Where the lane's own clock does not know the time. */
 uint64_t lane_ask_time(struct lane *lane);
 /* The time now, on this lane; not remembered. */

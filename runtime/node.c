@@ -224,6 +224,7 @@ static enum status open_core(struct node *node, const struct node_options *optio
                                    .role = options->role,
                                    .bodies = options->bodies,
                                    .actions = options->actions,
+                                   .linting = true,
                                    .seed = options->seed ? options->seed : system_seed(),
                                    .io_lanes = io,
                                    .compute_lanes = compute,

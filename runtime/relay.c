@@ -94,8 +94,9 @@ static uint64_t now_us(void *host) {
 }
 
 static void alarm_people(void *host, const char *words) {
-    (void)host;
+    struct node *node = host;
     log_error("%s", words);
+    alarm_raise(&node->core, "link_refused", "", "%s", words);
 }
 
 /* --- for the lane

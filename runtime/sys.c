@@ -30,6 +30,7 @@ struct sys {
     struct viewing *viewings; /* owned */
     uint32_t n_viewings;
     struct sys_tappings tappings;
+    struct sys_lint lint;
 };
 
 #define SYS_ACCEPTS(X) \
@@ -254,6 +255,10 @@ static enum status on_tap(struct sys *self, const SysTap *ask, struct turn *turn
     return sys_tap(self, ask, turn);
 }
 
+struct sys_lint *sys_lint(struct sys *self) {
+    return &self->lint;
+}
+
 /* --- life
  * ----------------------------------------------------------------------------------------- */
 
@@ -291,10 +296,17 @@ static void sys_close(void *actor) {
     sys_taps_close(&self->tappings);
 }
 
+static enum status sys_open(void *actor, const void *options, struct turn *turn) {
+    (void)actor, (void)options;
+    sys_lint_start(turn);
+    return STATUS_OK;
+}
+
 static const struct actor_type sys_type = {
     .kind = "sys",
     .size = sizeof(struct sys),
     .handlers = sys_handlers,
+    .open = sys_open,
     .close = sys_close,
     .lane = LANE_IO,
 };

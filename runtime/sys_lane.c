@@ -10,7 +10,8 @@ struct reporter {
     X(struct reporter, SysAsk, sys_ask, on_ask) \
     X(struct reporter, SysAskActor, sys_ask_actor, on_ask_actor) \
     X(struct reporter, SysAskWaits, sys_ask_waits, on_ask_waits) \
-    X(struct reporter, SysTap, sys_tap, on_tap)
+    X(struct reporter, SysTap, sys_tap, on_tap) \
+    X(struct reporter, SysLint, sys_lint, on_lint)
 ACTOR_HANDLERS(reporter_handlers, REPORTER_ACCEPTS);
 
 const char *sys_reporter_name(struct turn *turn, uint32_t lane) {
@@ -72,6 +73,11 @@ static enum status on_ask_waits(struct reporter *self, const SysAskWaits *ask, s
 
 static enum status on_tap(struct reporter *self, const SysTap *ask, struct turn *turn) {
     return sys_lane_tap(&self->taps, ask, turn);
+}
+
+static enum status on_lint(struct reporter *self, const SysLint *ask, struct turn *turn) {
+    (void)self, (void)ask;
+    return sys_lane_lint(turn);
 }
 
 static enum status reporter_open(void *actor, const void *options, struct turn *turn) {

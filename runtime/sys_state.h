@@ -115,6 +115,27 @@ struct sys_tappings *sys_tappings(struct sys *self);
 MUST_USE enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn);
 void sys_taps_close(struct sys_tappings *taps);
 
+/* --- sys_lint.c --- */
+enum { SYS_LINT_LINKS = 64 };
+struct lane_load {
+    uint64_t busy_us, clock_us; /* at the last look */
+};
+struct lint_link {
+    char address[128]; /* "": free */
+    bool there;
+    uint32_t gone; /* looks since it was there */
+};
+struct sys_lint {
+    struct lane_load loads[TABLE_LANES_MAX];
+    uint32_t apart[2];         /* looks in a row, by enum lane_kind */
+    char cycle[CELL_NAME_MAX]; /* subject of the alarm that is on; "": none */
+    struct lint_link links[SYS_LINT_LINKS];
+};
+struct sys_lint *sys_lint(struct sys *self);
+/* In sys's open. */
+void sys_lint_start(struct turn *turn);
+MUST_USE enum status sys_lane_lint(struct turn *turn);
+
 /* --- sys_report.c --- */
 void sys_report_finish(struct gathering *gathering, struct turn *turn);
 

@@ -76,7 +76,7 @@ void turn_end(struct turn *turn) {
     lane->turns++;
     lane->busy_us += spent;
     if (spent > lane->stall_max_us) lane->stall_max_us = spent;
-    if (spent > LANE_STALL_US) lane_report_stall(lane, turn->cell, turn->op, spent);
+    if (spent > LANE_SLOW_US) lane_report_slow(lane, turn->cell, turn->op, spent);
     uint64_t number = atomic_load_explicit(&lane->doing.turn, memory_order_relaxed);
     atomic_store_explicit(&lane->doing.turn, number + 1, memory_order_release);
     span_turn(turn, began, spent);

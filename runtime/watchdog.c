@@ -6,7 +6,9 @@
  */
 #include "runtime/watchdog.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,6 +27,7 @@ struct watched {
     uint64_t seen_us;
     uint64_t last;       /* number of the turn, or of the pause behind it, at the last look */
     uint64_t stalled_us; /* how long that one was seen running */
+    bool alarmed;
 };
 
 /* Adds to the time that the same turn was seen running. */
@@ -47,6 +50,26 @@ static _Noreturn void end_process(struct node *node, uint32_t lane) {
     abort();
 }
 
+static void lane_text(const struct lane *lane, char text[16]) {
+    snprintf(text, 16, "lane/%" PRIu32, lane->index + 1);
+}
+
+static void
+raise_alarm(struct node *node, const struct lane *lane, struct watched *watched, const char *what) {
+    char subject[16];
+    lane_text(lane, subject);
+    watched->alarmed = true;
+    alarm_raise(&node->core, "stalled_lane", subject, "one turn in %s for more than %d ms", what,
+                LANE_STALL_US / 1000);
+}
+
+static void end_alarm(struct node *node, const struct lane *lane, struct watched *watched) {
+    char subject[16];
+    lane_text(lane, subject);
+    watched->alarmed = false;
+    alarm_clear(&node->core, "stalled_lane", subject);
+}
+
 /* Reports the lane's turn once. */
 static void look(struct node *node, struct lane *lane, struct watched *watched) {
     struct lane_now *doing = &lane->doing;
@@ -58,6 +81,7 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     measure(watched, turn, node->core.driver->now_us(&node->core));
     if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
         end_process(node, lane->index);
+    if (watched->alarmed && turn != watched->told) end_alarm(node, lane, watched);
     if (turn % 2 == 0 || turn == watched->told) return;
     uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_acquire);
     const char *kind = atomic_load_explicit(&doing->kind, memory_order_acquire);
@@ -74,6 +98,7 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     log_error("%s/%u#%u holds lane %u since %" PRIu64 " ms in %s", kind, handle_slot(actor),
               handle_incarnation(actor), lane->index + 1, (now - since) / 1000,
               type ? type->name : "a turn without a message");
+    raise_alarm(node, lane, watched, type ? type->name : kind);
 }
 
 static void *run(void *context) {

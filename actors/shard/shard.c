@@ -72,10 +72,22 @@ static void log_move(const struct replica *self, enum replica_state state) {
         log_info("shard/%" PRIu64 " takes writes again", shard);
 }
 
+static void tell_alarm(const struct replica *self, enum replica_state state, struct turn *turn) {
+    if (state == REPLICA_QUARANTINED)
+        turn_raise(turn, "quarantined", "%s", self->why);
+    else
+        turn_clear(turn, "quarantined");
+    if (state == REPLICA_DISK_FULL)
+        turn_raise(turn, "disk_full", "reads only, until there is space: %s", self->why);
+    else
+        turn_clear(turn, "disk_full");
+}
+
 void replica_move(struct replica *self, enum replica_state state, struct turn *turn) {
     if (self->state == state) return;
     turn_note(turn, "%s -> %s", state_names[self->state], state_names[state]);
     log_move(self, state);
+    tell_alarm(self, state, turn);
     self->state = state;
     if (state == REPLICA_SERVING) self->why[0] = '\0';
     KeeperShard told = KEEPER_SHARD__INIT;

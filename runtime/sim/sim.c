@@ -321,6 +321,7 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .tracing = true,
                                                    .bodies = options->bodies,
                                                    .actions = options->actions,
+                                                   .linting = options->linting,
                                                    .ring_records = SIM_RING,
                                                    .driver = &sim_driver,
                                                    .host = node,
