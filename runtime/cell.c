@@ -396,6 +396,17 @@ static void run_batch(struct cell *cell) {
     if (cell->passive) cell->passive->used_us = lane->now_us;
 }
 
+/* One message of an actor that a person holds. */
+static void run_step(struct cell *cell) {
+    struct parcel *parcel = mailbox_pop(&cell->mailbox);
+    cell->steps--;
+    if (!parcel) return;
+    cell->now = CELL_OPEN;
+    parcel_turn(cell, parcel);
+    if (cell->now == CELL_OPEN) cell->now = CELL_PAUSED;
+    if (cell->steps > 0 || cell_leaves(cell)) lane_ready(cell->lane, cell);
+}
+
 void cell_run(struct cell *cell) {
     lane_read_clock(cell->lane);
     if (cell->now == CELL_STOPPING) {
@@ -412,4 +423,5 @@ void cell_run(struct cell *cell) {
     bool wakes = cell->now == CELL_ASLEEP && cell->mailbox.depth > 0;
     if (cell->now == CELL_NEW || wakes) open_turn(cell);
     if (cell->now == CELL_OPEN && !cell_leaves(cell)) run_batch(cell);
+    if (cell->now == CELL_PAUSED && cell->steps > 0) run_step(cell);
 }

@@ -14,7 +14,15 @@
 #include "runtime/forward.h"
 #include "runtime/mailbox.h"
 
-enum cell_state { CELL_NEW, CELL_OPEN, CELL_STOPPING, CELL_WAITING, CELL_HELD, CELL_ASLEEP };
+enum cell_state {
+    CELL_NEW,
+    CELL_OPEN,
+    CELL_STOPPING,
+    CELL_WAITING,
+    CELL_HELD,
+    CELL_ASLEEP,
+    CELL_PAUSED
+};
 
 /* Who is told when this life ends. */
 struct watcher {
@@ -67,6 +75,7 @@ struct cell {
     actor_handle supervisor; /* any incarnation; 0 = the root has none */
     uint32_t supervisor_moves;
     uint32_t moves;      /* how often it went to another lane */
+    uint8_t steps;       /* messages that it may handle while it is CELL_PAUSED (sys_do.c) */
     int move_to;         /* lane to go to, from 1, or MOVE_ANYWHERE; 0 = none */
     bool moved;          /* it arrived on a lane: its turn about that comes first */
     char *name;          /* owned; NULL: kind/slot */

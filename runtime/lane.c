@@ -17,7 +17,8 @@
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 
-enum { PARTS_FACTOR = 4 }; /* parts of answers may fill this many times the mailbox's bytes */
+enum { PAUSED_US = 10 * 1000 }; /* until the timers of a paused actor are looked at again */
+enum { PARTS_FACTOR = 4 };      /* parts of answers may fill this many times the mailbox's bytes */
 
 void lane_init(struct lane *lane, struct core *core, uint32_t index, enum lane_kind kind) {
     *lane = (struct lane){.core = core, .index = index, .kind = kind};
@@ -298,6 +299,10 @@ uint64_t lane_next_us(const struct lane *lane) {
 static void fire(struct lane *lane, struct wait *wait) {
     struct cell *cell = wait->cell;
     struct outcome late = {.status = STATUS_EXPIRED, .text = status_text(STATUS_EXPIRED)};
+    if (cell->now == CELL_PAUSED && wait->kind != WAIT_STOP) { /* its time stands still */
+        timers_add(&lane->timers, &wait->timer, lane->now_us + PAUSED_US);
+        return;
+    }
     switch (wait->kind) {
     case WAIT_TIMER:
         cell_run_fn(cell, wait);

@@ -42,7 +42,8 @@ struct sys {
     X(struct sys, SysTap, sys_tap, on_tap) \
     X(struct sys, SysAskTraces, sys_ask_traces, on_ask_traces) \
     X(struct sys, SysAskTrace, sys_ask_trace, on_ask_trace) \
-    X(struct sys, SysRecord, sys_record, on_record)
+    X(struct sys, SysRecord, sys_record, on_record) \
+    X(struct sys, SysDo, sys_do, on_do)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
 
 /* --- asking all lanes
@@ -242,6 +243,14 @@ static enum status on_ask_letters(struct sys *self, const SysAskLetters *ask, st
 static enum status on_resend(struct sys *self, const SysResend *ask, struct turn *turn) {
     (void)self;
     return sys_resend(ask, turn);
+}
+
+/* --- actions
+ * -------------------------------------------------------------------------------------- */
+
+static enum status on_do(struct sys *self, const SysDo *ask, struct turn *turn) {
+    (void)self;
+    return sys_do(ask, turn);
 }
 
 /* --- taps

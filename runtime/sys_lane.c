@@ -11,7 +11,8 @@ struct reporter {
     X(struct reporter, SysAskActor, sys_ask_actor, on_ask_actor) \
     X(struct reporter, SysAskWaits, sys_ask_waits, on_ask_waits) \
     X(struct reporter, SysTap, sys_tap, on_tap) \
-    X(struct reporter, SysLint, sys_lint, on_lint)
+    X(struct reporter, SysLint, sys_lint, on_lint) \
+    X(struct reporter, SysDo, sys_do, on_do)
 ACTOR_HANDLERS(reporter_handlers, REPORTER_ACCEPTS);
 
 const char *sys_reporter_name(struct turn *turn, uint32_t lane) {
@@ -78,6 +79,11 @@ static enum status on_tap(struct reporter *self, const SysTap *ask, struct turn 
 static enum status on_lint(struct reporter *self, const SysLint *ask, struct turn *turn) {
     (void)self, (void)ask;
     return sys_lane_lint(turn);
+}
+
+static enum status on_do(struct reporter *self, const SysDo *ask, struct turn *turn) {
+    (void)self;
+    return sys_lane_do(ask, turn);
 }
 
 static enum status reporter_open(void *actor, const void *options, struct turn *turn) {

@@ -63,9 +63,13 @@ static SysHistogram *histogram_row(struct turn *turn, const struct histogram *hi
 }
 
 static const char *const state_names[] = {
-    [CELL_NEW] = "opening",       [CELL_OPEN] = "",
-    [CELL_STOPPING] = "stopping", [CELL_WAITING] = "waiting to restart",
-    [CELL_ASLEEP] = "passive",    [CELL_HELD] = "held by its supervisor",
+    [CELL_NEW] = "opening",
+    [CELL_OPEN] = "",
+    [CELL_STOPPING] = "stopping",
+    [CELL_WAITING] = "waiting to restart",
+    [CELL_ASLEEP] = "passive",
+    [CELL_PAUSED] = "paused",
+    [CELL_HELD] = "held by its supervisor",
 };
 
 /* What waits in each band. Those that are reserved are not counted as they come, so they are

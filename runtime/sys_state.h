@@ -115,6 +115,10 @@ struct sys_tappings *sys_tappings(struct sys *self);
 MUST_USE enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn);
 void sys_taps_close(struct sys_tappings *taps);
 
+/* --- sys_do.c: sys's side, which forwards, and the lane's --- */
+MUST_USE enum status sys_do(const SysDo *ask, struct turn *turn);
+MUST_USE enum status sys_lane_do(const SysDo *ask, struct turn *turn);
+
 /* --- sys_lint.c --- */
 enum { SYS_LINT_LINKS = 64 };
 struct lane_load {
