@@ -275,6 +275,26 @@ static enum status start_keeper(struct node *node, const struct role_worker_opti
     return start(node, &(struct start){.type = &keeper_type, .name = "keeper", .options = keeper});
 }
 
+/* --- what sys shows of the stores --- */
+
+static uint64_t point_cache_bytes(void *context) {
+    return point_store_stats(context).cache_bytes;
+}
+
+static uint64_t point_memtable_bytes(void *context) {
+    return point_store_stats(context).memtable_bytes;
+}
+
+static uint64_t index_bytes(void *context) {
+    return shelf_bytes(context);
+}
+
+static void show_memory(struct node *node, struct role_storage *storage) {
+    node_gauge(node, &(struct gauge){"point cache", point_cache_bytes, storage->points});
+    node_gauge(node, &(struct gauge){"point memtables", point_memtable_bytes, storage->points});
+    node_gauge(node, &(struct gauge){"indexes", index_bytes, storage->shelf});
+}
+
 enum status role_worker_start(struct node *node, const struct role_worker_options *options) {
     struct role_storage *storage = options->storage;
     uint32_t n = options->searchers ? options->searchers : machine_cores();
@@ -284,6 +304,7 @@ enum status role_worker_start(struct node *node, const struct role_worker_option
         return fail(STATUS_INVALID, "%u searchers are above the limit of %d", (unsigned)n,
                     SHELF_SEARCHERS_MAX);
     enum status s = start_log(node, storage);
+    show_memory(node, storage);
     if (s == STATUS_OK) s = start_searchers(node, storage, n);
     return s == STATUS_OK ? start_keeper(node, options) : s;
 }

@@ -143,6 +143,16 @@ void holding_drop(struct holding *holding) {
     mem_free(holding);
 }
 
+uint64_t shelf_bytes(struct shelf *shelf) {
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&shelf->lock);
+    for (uint32_t i = 0; i < SHELF_BUCKETS; i++)
+        for (const struct holding *holding = shelf->buckets[i]; holding; holding = holding->next)
+            if (holding->listed) bytes += index_stats(holding->view).memory_bytes;
+    pthread_mutex_unlock(&shelf->lock);
+    return bytes;
+}
+
 bool shelf_uses(struct shelf *shelf, uint64_t shard) {
     pthread_mutex_lock(&shelf->lock);
     bool used = find(shelf, shard) != NULL;

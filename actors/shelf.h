@@ -61,6 +61,8 @@ bool shelf_uses(struct shelf *shelf, uint64_t shard);
 /* The shards that were to be opened at start are loaded, or say why they cannot be; stays so. */
 void shelf_set_filled(struct shelf *shelf);
 bool shelf_filled(const struct shelf *shelf);
+/* Bytes of all published indexes, estimated. */
+uint64_t shelf_bytes(struct shelf *shelf);
 
 /* --- searchers of the process
  * ------------------------------------------------------------------------- */

@@ -140,6 +140,15 @@ static void clock_text(uint64_t unix_ms, char out[16]) {
     strftime(out, 16, "%H:%M:%S", localtime_r(&seconds, &local));
 }
 
+static void print_memory(const SysReport *report) {
+    if (report->n_memory == 0) return;
+    fputs("of it", stdout);
+    for (size_t i = 0; i < report->n_memory; i++)
+        printf("%s %s %.1f MB", i ? "," : "", report->memory[i]->component,
+               (double)report->memory[i]->bytes / 1048576);
+    putchar('\n');
+}
+
 static void print_alarms(const SysReport *report) {
     char when[16];
     for (size_t i = 0; i < report->n_alarms; i++) {
@@ -156,6 +165,7 @@ static void print_report(const SysReport *report, bool all) {
     if (report->memory_limit)
         printf("%.1f MB in use of the limit of %.1f MB (VECTRON_MEMORY_LIMIT)\n",
                (double)report->memory_used / 1048576, (double)report->memory_limit / 1048576);
+    print_memory(report);
     print_alarms(report);
     putchar('\n');
     print_actors(report, all);

@@ -229,6 +229,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
     table_open(&core->table);
     kinds_open(&core->kinds);
     alarms_open(&core->alarms);
+    gauges_open(&core->gauges);
     letters_open(&core->letters);
     enum status s = registry_open(&core->registry);
     if (s != STATUS_OK) return s;
@@ -256,6 +257,7 @@ void core_close(struct core *core) {
     kinds_close(&core->kinds);
     table_close(&core->table);
     alarms_close(&core->alarms);
+    gauges_close(&core->gauges);
     letters_close(&core->letters);
     memset(core, 0, sizeof *core);
 }

@@ -10,6 +10,7 @@
 #include "runtime/alarm.h"
 #include "runtime/collector.h"
 #include "runtime/credit.h"
+#include "runtime/gauge.h"
 #include "runtime/kind.h"
 #include "runtime/lane.h"
 #include "runtime/letters.h"
@@ -91,6 +92,7 @@ struct core {
     struct cell *root; /* borrowed; on the first lane */
     actor_handle root_handle;
     struct alarms alarms;
+    struct gauges gauges;
     struct letters letters;
 };
 

@@ -394,3 +394,7 @@ const char *node_link(const struct node *node) {
 void *node_zmq_context(struct node *node) {
     return node->context;
 }
+
+void node_gauge(struct node *node, const struct gauge *gauge) {
+    gauges_add(&node->core.gauges, gauge);
+}

@@ -7,6 +7,7 @@
 #ifndef RUNTIME_NODE_H
 #define RUNTIME_NODE_H
 
+#include "runtime/gauge.h"
 #include "runtime/permit.h"
 #include "runtime/turn.h"
 
@@ -78,6 +79,9 @@ MUST_USE enum status node_decode(const ProtobufCMessageDescriptor *type,
 /* Runs `run` in a turn of the root actor (its self is nothing to touch) and waits until it ran:
  * what turns can do, for plain threads. */
 void node_run(struct node *node, turn_fn run, void *context);
+
+/* Shows the bytes of a component in sys's report from now on. */
+void node_gauge(struct node *node, const struct gauge *gauge);
 
 /* The address peers use, with the port that was picked; "" when there is none. */
 const char *node_link(const struct node *node);

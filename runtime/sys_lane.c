@@ -33,6 +33,29 @@ static void add_actors(struct turn *turn, SysReport *report) {
             report->actors[report->n_actors++] = sys_actor_row(turn, cell);
 }
 
+/* What the lane itself holds. Mailboxes: of the component actors. */
+static void add_memory(struct turn *turn, SysReport *report) {
+    const struct lane *lane = turn->lane;
+    uint64_t mailboxes = 0;
+    for (const struct cell *cell = lane->cells[0]; cell; cell = cell->next)
+        mailboxes += cell->mailbox.bytes;
+    const struct {
+        char *component;
+        uint64_t bytes;
+    } rows[] = {
+        {"mailboxes", mailboxes},
+        {"waits", waits_bytes(&lane->waits)},
+        {"spans", lane->ring.records ? (lane->ring.mask + 1) * RING_RECORD : 0},
+    };
+    report->memory = SYS_LIST(turn, sizeof rows / sizeof *rows, SysMemory);
+    for (size_t i = 0; report->memory && i < sizeof rows / sizeof *rows; i++) {
+        SysMemory *row = turn_new(turn, SysMemory, sys_memory);
+        row->component = rows[i].component;
+        row->bytes = rows[i].bytes;
+        report->memory[report->n_memory++] = row;
+    }
+}
+
 static enum status on_ask(struct reporter *self, const SysAsk *ask, struct turn *turn) {
     (void)self;
     const struct lane *lane = turn->lane;
@@ -53,6 +76,7 @@ static enum status on_ask(struct reporter *self, const SysAsk *ask, struct turn 
     if (!report->lanes) return turn_fail(turn, STATUS_NO_MEMORY, "no memory for the report");
     report->lanes[0] = row;
     report->n_lanes = 1;
+    add_memory(turn, report);
     if (ask->actors) add_actors(turn, report);
     turn_reply(turn, &report->base);
     return STATUS_OK;

@@ -2,6 +2,7 @@
  * the link. */
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -104,6 +105,26 @@ static SysLane *silent_lane(struct turn *turn, const struct lane *lane) {
     return row;
 }
 
+/* Adds to the component's row, or makes it. */
+static void add_bytes(struct turn *turn, SysReport *report, const char *component, uint64_t bytes) {
+    size_t i = 0;
+    while (i < report->n_memory && strcmp(report->memory[i]->component, component) != 0)
+        i++;
+    if (i == SYS_MEMORY_MAX) return;
+    if (i == report->n_memory) {
+        report->memory[report->n_memory++] = turn_new(turn, SysMemory, sys_memory);
+        report->memory[i]->component = (char *)component;
+    }
+    report->memory[i]->bytes += bytes;
+}
+
+static void add_gauges(struct turn *turn, SysReport *report) {
+    struct gauge gauges[GAUGES_MAX];
+    size_t n = gauges_copy(&turn->core->gauges, gauges);
+    for (size_t i = 0; i < n; i++)
+        add_bytes(turn, report, gauges[i].component, gauges[i].bytes(gauges[i].context));
+}
+
 static void add_lanes(struct turn *turn, const struct gathering *gathering, SysReport *report) {
     report->lanes = SYS_LIST(turn, gathering->n, SysLane);
     report->actors = SYS_LIST(turn, SYS_ROWS_MAX, SysActor);
@@ -117,6 +138,8 @@ static void add_lanes(struct turn *turn, const struct gathering *gathering, SysR
         }
         report->lanes[report->n_lanes++] = part->lanes[0];
         report->actors_total += part->lanes[0]->actors;
+        for (size_t j = 0; j < part->n_memory; j++)
+            add_bytes(turn, report, part->memory[j]->component, part->memory[j]->bytes);
         for (size_t j = 0; j < part->n_actors && report->n_actors < SYS_ROWS_MAX; j++)
             report->actors[report->n_actors++] = part->actors[j];
     }
@@ -155,7 +178,9 @@ static void add_spans(const struct core *core, SysReport *report) {
 void sys_report_finish(struct gathering *gathering, struct turn *turn) {
     SysReport *report = turn_new(turn, SysReport, sys_report);
     add_process(turn, report);
-    add_lanes(turn, gathering, report);
+    report->memory = SYS_LIST(turn, SYS_MEMORY_MAX, SysMemory);
+    if (report->memory) add_lanes(turn, gathering, report);
+    if (report->memory) add_gauges(turn, report);
     add_links(turn, report);
     report->dead_letters = letters_count(&turn->core->letters);
     report->n_letters = sys_letter_rows(turn, 0, SYS_LETTERS_REPORTED, false, &report->letters);

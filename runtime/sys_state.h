@@ -21,6 +21,7 @@ enum {
     SYS_EDGES_MAX = 2048,
     SYS_LETTERS_REPORTED = 32, /* in a SysReport */
     SYS_LETTERS_DEFAULT = 64,
+    SYS_MEMORY_MAX = 64,
     SYS_WALK_MAX = 4096,      /* parcels or waits of one actor that are looked at for one answer */
     SYS_ASK_US = 1000 * 1000, /* a lane that does not answer by then is told by what it publishes */
 };

@@ -175,3 +175,7 @@ void waits_look(const struct waits *waits,
             n--;
         }
 }
+
+size_t waits_bytes(const struct waits *waits) {
+    return waits->n_chunks * sizeof(struct wait_chunk);
+}

@@ -102,6 +102,8 @@ struct wait *wait_served(const struct waits *waits,
 void waits_each(struct waits *waits,
                 void (*visit)(struct wait *wait, void *context),
                 void *context);
+/* Bytes of the slab. */
+size_t waits_bytes(const struct waits *waits);
 /* The same for the first n records of one kind; only looks. */
 void waits_look(const struct waits *waits,
                 enum wait_kind kind,
