@@ -30,6 +30,7 @@ struct watcher {
     actor_handle handle;
     uint64_t correlation; /* of its monitor */
     bool link;            /* no monitor: the other end of a link (runtime/bond.h) */
+    bool renewed;         /* … that knows of the last move */
 };
 
 struct child {

@@ -243,6 +243,16 @@ static void say(const struct cell *cell,
     core_send(cell->core, cell->lane, parcel);
 }
 
+/* The next link that is to be made anew; 0: none. Saying so may end a link at once. */
+static actor_handle next_link(struct cell *cell) {
+    struct watcher *watcher = cell->watchers;
+    while (watcher && (!watcher->link || watcher->renewed))
+        watcher = watcher->next;
+    if (!watcher) return 0;
+    watcher->renewed = true;
+    return watcher->handle;
+}
+
 /* Monitors and links name an incarnation: the new one first, so that no end goes by unnoticed; an
  * end that is told twice is one. */
 static void renew_bonds(struct cell *cell, actor_handle old) {
@@ -251,10 +261,12 @@ static void renew_bonds(struct cell *cell, actor_handle old) {
         say(cell, PARCEL_MONITOR, cell->handle, wait->peer, wait_name(wait));
         say(cell, PARCEL_UNMONITOR, old, wait->peer, wait_name(wait));
     }
-    for (struct watcher *watcher = cell->watchers; watcher; watcher = watcher->next) {
-        if (!watcher->link) continue;
-        say(cell, PARCEL_LINK, cell->handle, watcher->handle, 0);
-        say(cell, PARCEL_UNLINK, old, watcher->handle, 0);
+    for (struct watcher *watcher = cell->watchers; watcher; watcher = watcher->next)
+        watcher->renewed = false;
+    actor_handle linked;
+    while ((linked = next_link(cell))) {
+        say(cell, PARCEL_LINK, cell->handle, linked, 0);
+        say(cell, PARCEL_UNLINK, old, linked, 0);
     }
 }
 
