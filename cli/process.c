@@ -135,6 +135,7 @@ static int open_node(struct process *process) {
         .blocking = (uint32_t)config_number(config, "VECTRON_BLOCKING_THREADS"),
         .link = *process->link ? process->link : NULL,
         .spin = config_on(config, "VECTRON_SPIN"),
+        .stall_limit_ms = (uint32_t)config_number(config, "VECTRON_STALL_LIMIT"),
         .ring = ring > 0 ? (int32_t)ring : -1,
         .sample_ratio = config_real(config, "VECTRON_TRACE_SAMPLE"),
         .slow_us = (uint64_t)config_number(config, "VECTRON_TRACE_SLOW_MS") * 1000,

@@ -78,6 +78,9 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_DRAIN_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 100, .high = 600e3,
      .roles = EDGES, .group = "Process", .effect = "After SIGTERM calls under way may finish for this long; then they are cut."},
 
+    {.name = "VECTRON_STALL_LIMIT", .type = SETTING_DURATION, .unit = "ms", .fallback = "60000", .low = 1000, .high = 3600e3,
+     .roles = SERVERS, .group = "Process",
+     .effect = "A handler that holds its lane for longer ends the process (SIGABRT), so that a supervisor can start it again; a stopped process does not count."},
     {.name = "VECTRON_MEMORY_LIMIT", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 1024 * GIGA, .roles = STORES | ROLE_GATEWAY, .group = "Process",
      .effect = "When this process uses more, new points and large bodies are refused (RESOURCE_EXHAUSTED, 429); reads and deletes go on. 0 = 85 % of the machine's memory, or of the control group's; at most 95 %."},
 
