@@ -1,10 +1,14 @@
-/* bench_runtime: what a message costs, beside raw libzmq doing the same (two frames of 64 bytes,
- * made and freed for each message) and a CZMQ zactor. All peers are measured in the same run,
- * interleaved; rows are medians.
+/* bench_runtime: what messages and actors cost, beside raw libzmq doing the same (two frames of 64
+ * bytes, made and freed for each message) and CZMQ's zactor. All peers are measured in the same
+ * run, interleaved; rows are medians of 10 with the spread of ours: half of what lies between the
+ * quartiles, as a part of the median.
  *
- *     bench_runtime [--quick] [--only CASE]      prints one JSON line a row
- *     bench_runtime --alone --only CASE          ours without the others, for a profiler
- *     bench_runtime --serve PEER ADDRESS         the other process of the ipc and tcp rows */
+ *     bench_runtime [--quick] [--only CASE]           prints one JSON line a row
+ *     bench_runtime --alone --only CASE                ours without the others, for a profiler
+ *     bench_runtime --serve PEER ADDRESS               the other process of the ipc and tcp rows
+ *     bench_runtime --crowd KIND N                     the process of the rows about idle actors
+ *
+ * A peer named `limit` is no peer but the most that ours may be. */
 #include "bench/runtime/measure.h"
 
 #include <stdio.h>
@@ -14,89 +18,255 @@
 #include "runtime/assert.h"
 #include "runtime/log.h"
 
-enum { ROUNDS = 7, ROUNDS_QUICK = 3, PEERS_MAX = 3 };
+enum { ROUNDS = 10, ROUNDS_QUICK = 3, PEERS_MAX = 4 };
 
-/* One way to do a case; the result of one round: messages a second, or microseconds. */
+/* One way to do a case. */
 struct peer {
     const char *name;
-    double (*run)(const struct load *load);
+    double (*run)(const struct load *load); /* NULL: `limit` */
+    double limit;                           /* a bound on ours itself */
+    double wanted;                          /* the least ratio that will do; 0: none is set */
 };
 
 struct row {
-    const char *name;
-    const char *metric;
-    const char *unit;
+    const char *name, *metric, *unit;
     bool less_is_better;
+    bool once; /* in a process of its own, or long: no rounds */
     struct load full, quick;
-    struct peer peers[PEERS_MAX]; /* the first is ours */
+    double (*run)(const struct load *load);
+    struct peer peers[PEERS_MAX];
 };
 
 static const struct row rows[] = {
-    {"cross_lane_64B",
-     "throughput",
-     "msg/s",
-     false,
-     {.messages = 2000000},
-     {.messages = 300000},
-     {{"ours", ours_cross_lane}, {"zmq-inproc", zmq_cross_thread}, {"zactor", zactor_pipe}}},
-    {"trace_overhead",
-     "cpu_per_message",
-     "ns",
-     true,
-     {.messages = 2000000},
-     {.messages = 300000},
-     {{"traced", ours_traced_cpu}, {"untraced", ours_untraced_cpu}}},
-    {"same_lane_64B",
-     "throughput",
-     "msg/s",
-     false,
-     {.messages = 3000000},
-     {.messages = 300000},
-     {{"ours", ours_same_lane}, {"zmq-inproc", zmq_same_thread}, {"zactor", zactor_pipe}}},
-    {"cross_lane",
-     "rtt_p50",
-     "us",
-     true,
-     {.messages = 20000},
-     {.messages = 5000},
-     {{"ours", ours_rtt}, {"zmq-inproc", zmq_rtt}, {"zactor", zactor_rtt}}},
-    {"cross_lane_spin",
-     "rtt_p50",
-     "us",
-     true,
-     {.messages = 20000, .spin = true},
-     {.messages = 5000, .spin = true},
-     {{"ours", ours_rtt}, {"zmq-inproc", zmq_rtt}, {"zactor", zactor_rtt}}},
-    {"ipc",
-     "rtt_p50",
-     "us",
-     true,
-     {.messages = 20000, .address = "ipc"},
-     {.messages = 5000, .address = "ipc"},
-     {{"ours", ours_remote_rtt}, {"zmq-dealer-router", zmq_remote_rtt}}},
-    {"tcp",
-     "rtt_p50",
-     "us",
-     true,
-     {.messages = 20000, .address = "tcp"},
-     {.messages = 5000, .address = "tcp"},
-     {{"ours", ours_remote_rtt}, {"zmq-dealer-router", zmq_remote_rtt}}},
-    {"curve_connect",
-     "first_answer_p50",
-     "us",
-     true,
-     {.messages = 30},
-     {.messages = 10},
-     {{"ours, keys", curve_connect}, {"ours, no keys", plain_connect}}},
-    {"curve_tcp_64B",
-     "throughput",
-     "msg/s",
-     false,
-     {.messages = 500000},
-     {.messages = 100000},
-     {{"ours, keys", curve_stream},
-      {"zmq, no keys", zmq_tcp_stream},
-      {"ours, no keys", plain_stream}}},
+    {.name = "cross_lane_64B",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 2000000},
+     .quick = {.messages = 300000},
+     .run = ours_throughput,
+     .peers = {{.name = "zmq-inproc", .run = zmq_cross_thread, .wanted = 4},
+               {.name = "zmq-inproc-100k", .run = zmq_cross_thread_100k},
+               {.name = "zactor", .run = zactor_pipe},
+               {.name = "zactor-poller", .run = zactor_poller, .wanted = 15}}},
+    {.name = "cross_lane_encoded",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 2000000},
+     .quick = {.messages = 300000},
+     .run = ours_throughput_encoded,
+     .peers = {{.name = "zmq-inproc", .run = zmq_cross_thread, .wanted = 4}}},
+    {.name = "same_lane_64B",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 3000000, .lane = 1},
+     .quick = {.messages = 300000, .lane = 1},
+     .run = ours_throughput,
+     .peers = {{.name = "zmq-inproc", .run = zmq_same_thread},
+               {.name = "zactor", .run = zactor_pipe, .wanted = 12}}},
+    {.name = "spread_1000",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 2000000, .actors = 1000},
+     .quick = {.messages = 300000, .actors = 1000},
+     .run = ours_throughput,
+     .peers = {{.name = "one receiver", .run = ours_throughput_one, .wanted = 1 / 1.5}}},
+    {.name = "trace_overhead",
+     .metric = "cpu_per_message",
+     .unit = "ns",
+     .less_is_better = true,
+     .full = {.messages = 2000000},
+     .quick = {.messages = 300000},
+     .run = ours_traced_cpu,
+     .peers = {{.name = "untraced", .run = ours_untraced_cpu, .wanted = 1 / 1.2}}},
+    {.name = "same_lane",
+     .metric = "rtt_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 200000, .lane = 1},
+     .quick = {.messages = 50000, .lane = 1},
+     .run = ours_rtt,
+     .peers = {{.name = "limit", .limit = 0.3, .wanted = 1}}},
+    {.name = "same_lane",
+     .metric = "rtt_p99",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 200000, .lane = 1, .percentile = 99},
+     .quick = {.messages = 50000, .lane = 1, .percentile = 99},
+     .run = ours_rtt,
+     .peers = {{.name = "limit", .limit = 1, .wanted = 1}}},
+    {.name = "cross_lane",
+     .metric = "rtt_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 20000},
+     .quick = {.messages = 5000},
+     .run = ours_rtt,
+     .peers = {{.name = "zmq-inproc", .run = zmq_rtt, .wanted = 1 / 1.05},
+               {.name = "zactor", .run = zactor_rtt}}},
+    {.name = "cross_lane_spin",
+     .metric = "rtt_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 20000, .spin = true},
+     .quick = {.messages = 5000, .spin = true},
+     .run = ours_rtt,
+     .peers = {{.name = "zmq-inproc", .run = zmq_rtt, .wanted = 1 / 0.15},
+               {.name = "zactor", .run = zactor_rtt}}},
+    {.name = "fan_out_16",
+     .metric = "round_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 10000, .actors = 16},
+     .quick = {.messages = 2000, .actors = 16},
+     .run = ours_rtt,
+     .peers = {{.name = "one call", .run = ours_rtt_one, .wanted = 1 / 1.5},
+               {.name = "zactor", .run = zactor_rtt}}},
+    {.name = "fan_out_16_spin",
+     .metric = "round_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 10000, .actors = 16, .spin = true},
+     .quick = {.messages = 2000, .actors = 16, .spin = true},
+     .run = ours_rtt,
+     .peers = {{.name = "zactor", .run = zactor_rtt, .wanted = 10}}},
+    {.name = "ipc",
+     .metric = "rtt_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 20000, .address = "ipc"},
+     .quick = {.messages = 5000, .address = "ipc"},
+     .run = ours_remote_rtt,
+     .peers = {{.name = "zmq-dealer-router", .run = zmq_remote_rtt, .wanted = 1 / 1.15}}},
+    {.name = "tcp",
+     .metric = "rtt_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 20000, .address = "tcp"},
+     .quick = {.messages = 5000, .address = "tcp"},
+     .run = ours_remote_rtt,
+     .peers = {{.name = "zmq-dealer-router", .run = zmq_remote_rtt, .wanted = 1 / 1.15}}},
+    {.name = "tcp_64B",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 1000000, .address = "tcp"},
+     .quick = {.messages = 200000, .address = "tcp"},
+     .run = ours_remote_throughput,
+     .peers = {{.name = "zmq-pair", .run = zmq_remote_throughput, .wanted = 1.3}}},
+    {.name = "curve_connect",
+     .metric = "first_answer_p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 30},
+     .quick = {.messages = 10},
+     .run = curve_connect,
+     .peers = {{.name = "ours, no keys", .run = plain_connect, .wanted = 1 / 4.5}}},
+    {.name = "curve_tcp_64B",
+     .metric = "throughput",
+     .unit = "msg/s",
+     .full = {.messages = 500000},
+     .quick = {.messages = 100000},
+     .run = curve_stream,
+     .peers = {{.name = "zmq, no keys", .run = zmq_tcp_stream, .wanted = 0.5},
+               {.name = "ours, no keys", .run = plain_stream}}},
+    {.name = "search_768",
+     .metric = "encode_decode",
+     .unit = "ns",
+     .less_is_better = true,
+     .full = {.messages = 300000},
+     .quick = {.messages = 100000},
+     .run = ours_search_codec,
+     .peers = {{.name = "limit", .limit = 500, .wanted = 1},
+               {.name = "memcpy", .run = memcpy_search}}},
+    {.name = "light_actor",
+     .metric = "rss",
+     .unit = "bytes",
+     .less_is_better = true,
+     .full = {.actors = 100000},
+     .quick = {.actors = 100000},
+     .run = ours_light_bytes,
+     .peers = {{.name = "limit", .limit = 1024, .wanted = 1},
+               {.name = "zactor", .run = zactor_bytes}}},
+    {.name = "light_actor",
+     .metric = "spawn",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.actors = 100000},
+     .quick = {.actors = 100000},
+     .run = ours_light_spawn,
+     .peers = {{.name = "limit", .limit = 1, .wanted = 1},
+               {.name = "zactor", .run = zactor_spawn}}},
+    {.name = "component_actor",
+     .metric = "rss",
+     .unit = "bytes",
+     .less_is_better = true,
+     .full = {.actors = 1000},
+     .quick = {.actors = 1000},
+     .run = ours_component_bytes,
+     .peers = {{.name = "zactor", .run = zactor_bytes, .wanted = 4}}},
+    {.name = "component_actor",
+     .metric = "files",
+     .unit = "fds",
+     .less_is_better = true,
+     .full = {.actors = 1000},
+     .quick = {.actors = 1000},
+     .run = ours_component_files,
+     .peers = {{.name = "zactor", .run = zactor_files, .wanted = 2}}},
+    {.name = "component_actor",
+     .metric = "spawn",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.actors = 1000},
+     .quick = {.actors = 1000},
+     .run = ours_component_spawn,
+     .peers = {{.name = "zactor", .run = zactor_spawn, .wanted = 5}}},
+    {.name = "component_10k",
+     .metric = "rss_each",
+     .unit = "bytes",
+     .less_is_better = true,
+     .once = true,
+     .full = {.actors = 10000},
+     .quick = {.actors = 10000},
+     .run = ours_component_bytes,
+     .peers = {{.name = "limit", .limit = 1e4, .wanted = 1}}},
+    {.name = "descriptor_limit",
+     .metric = "refused_cleanly",
+     .unit = "bool",
+     .once = true,
+     .run = ours_limit,
+     .peers = {{.name = "limit", .limit = 1, .wanted = 1}}},
+    {.name = "light_1M",
+     .metric = "rss_each",
+     .unit = "bytes",
+     .less_is_better = true,
+     .once = true,
+     .full = {.actors = 1000000},
+     .quick = {.actors = 1000000},
+     .run = ours_light_bytes,
+     .peers = {{.name = "limit", .limit = 1200, .wanted = 1}}},
+    {.name = "light_1M",
+     .metric = "spawn_ask_stop",
+     .unit = "s",
+     .less_is_better = true,
+     .once = true,
+     .full = {.actors = 1000000},
+     .quick = {.actors = 1000000},
+     .run = ours_light_seconds,
+     .peers = {{.name = "limit", .limit = 5, .wanted = 1}}},
+    {.name = "restart_in_place",
+     .metric = "p50",
+     .unit = "us",
+     .less_is_better = true,
+     .full = {.messages = 200},
+     .quick = {.messages = 100},
+     .run = ours_restart,
+     .peers = {{.name = "limit", .limit = 1000, .wanted = 1}}},
+    {.name = "simulator_5_nodes",
+     .metric = "speed",
+     .unit = "s/s",
+     .full = {.messages = 100},
+     .quick = {.messages = 30},
+     .run = ours_simulator,
+     .peers = {{.name = "limit", .limit = 100, .wanted = 1}}},
 };
 
 static int by_value(const void *a, const void *b) {
@@ -104,41 +274,51 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Sorts them. */
 static double median(double *values, int n) {
     qsort(values, (size_t)n, sizeof *values, by_value);
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-static void print_row(const struct row *row, const char *peer_name, double ours, double peer) {
-    double ratio = row->less_is_better ? peer / ours : ours / peer;
+/* Of sorted values. */
+static double spread(const double *values, int n, double middle) {
+    return middle > 0 ? (values[3 * n / 4] - values[n / 4]) / 2 / middle : 0;
+}
+
+static void print_row(
+    const struct row *row, const struct peer *peer, double ours, double noise, double theirs) {
+    double ratio = row->less_is_better ? theirs / ours : ours / theirs;
     printf("{\"suite\":\"runtime\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.6g,"
-           "\"peer\":%.6g,\"peer_name\":\"%s\",\"ratio\":%.3f}\n",
-           row->name, row->metric, row->unit, ours, peer, peer_name, ratio);
+           "\"peer\":%.6g,\"peer_name\":\"%s\",\"ratio\":%.3f,\"noise\":%.3f",
+           row->name, row->metric, row->unit, ours, theirs, peer->name, ratio, noise);
+    if (peer->wanted > 0)
+        printf(",\"target\":%.3g,\"met\":%s", peer->wanted,
+               ratio >= peer->wanted ? "true" : "false");
+    printf("}\n");
     fflush(stdout);
 }
 
 static void run_row(const struct row *row, bool quick, bool alone) {
-    double values[PEERS_MAX][ROUNDS] = {{0}};
-    double medians[PEERS_MAX] = {0};
+    double ours[ROUNDS], theirs[PEERS_MAX][ROUNDS] = {{0}};
     const struct load *load = quick ? &row->quick : &row->full;
-    int rounds = quick ? ROUNDS_QUICK : ROUNDS;
-    int peers = alone ? 1 : PEERS_MAX;
-    for (int i = 0; i < rounds; i++)
-        for (int j = 0; j < peers; j++)
-            if (row->peers[j].run) values[j][i] = row->peers[j].run(load);
-    for (int j = 0; j < PEERS_MAX; j++)
-        medians[j] = median(values[j], rounds);
-    if (alone) fprintf(stderr, "%s: %.4g %s\n", row->name, medians[0], row->unit);
-    for (int j = 1; j < PEERS_MAX; j++)
-        if (row->peers[j].run && medians[j] > 0)
-            print_row(row, row->peers[j].name, medians[0], medians[j]);
+    int rounds = row->once ? 1 : quick ? ROUNDS_QUICK : ROUNDS;
+    for (int i = 0; i < rounds; i++) {
+        ours[i] = row->run(load);
+        for (int j = 0; j < PEERS_MAX && !alone; j++)
+            if (row->peers[j].run) theirs[j][i] = row->peers[j].run(load);
+    }
+    double middle = median(ours, rounds), noise = spread(ours, rounds, middle);
+    if (alone) fprintf(stderr, "%s: %.4g %s\n", row->name, middle, row->unit);
+    for (int j = 0; j < PEERS_MAX && row->peers[j].name && !alone; j++) {
+        const struct peer *peer = &row->peers[j];
+        double value = peer->run ? median(theirs[j], rounds) : peer->limit;
+        if (value > 0) print_row(row, peer, middle, noise, value);
+    }
 }
 
-int main(int argc, char **argv) {
+static int run_rows(int argc, char **argv) {
     bool quick = false, alone = false;
     const char *only = NULL;
-    log_set(LOG_ERROR, false);
-    if (argc == 4 && strcmp(argv[1], "--serve") == 0) return measure_serve(argv[2], argv[3]);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0)
             quick = true;
@@ -147,12 +327,20 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else {
-            fprintf(stderr, "usage: %s [--quick] [--only CASE]\n", argv[0]);
+            fprintf(stderr, "usage: %s [--quick] [--alone] [--only CASE]\n", argv[0]);
             return 2;
         }
     }
-    measure_self(argv[0]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!only || strcmp(rows[i].name, only) == 0) run_row(&rows[i], quick, alone);
     return 0;
+}
+
+int main(int argc, char **argv) {
+    log_set(LOG_ERROR, false);
+    measure_self(argv[0]);
+    if (argc == 4 && strcmp(argv[1], "--serve") == 0) return measure_serve(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "--crowd") == 0)
+        return measure_crowd_main(argv[2], (uint32_t)strtoul(argv[3], NULL, 10));
+    return run_rows(argc, argv);
 }

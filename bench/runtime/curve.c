@@ -102,7 +102,7 @@ static double connect_p50(uint64_t times, bool curve) {
     }
     node_close(both.near);
     node_close(both.far);
-    double p50 = measure_p50_us(ns, times);
+    double p50 = measure_us(ns, times, 50);
     mem_free(ns);
     return p50;
 }

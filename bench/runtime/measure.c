@@ -2,6 +2,7 @@
  * ZeroMQ exists in it: a context does not survive fork (runtime.md 5.9). */
 #include "bench/runtime/measure.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -46,9 +47,30 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double measure_p50_us(uint64_t *ns, size_t n) {
+double measure_us(uint64_t *ns, size_t n, double percentile) {
     qsort(ns, n, sizeof *ns, by_value);
-    return (double)ns[n / 2] / 1000;
+    size_t at = (size_t)((double)n * (percentile > 0 ? percentile : 50) / 100);
+    return (double)ns[at < n ? at : n - 1] / 1000;
+}
+
+double measure_rss_bytes(void) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert(file);
+    int n = fscanf(file, "%*d %ld", &pages);
+    assert(n == 1);
+    fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+double measure_files(void) {
+    double n = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert(folder);
+    while (readdir(folder))
+        n++;
+    closedir(folder);
+    return n;
 }
 
 void measure_self(const char *program) {
@@ -96,7 +118,33 @@ void measure_end(struct server *server) {
 int measure_serve(const char *peer, const char *address) {
     if (strcmp(peer, "ours") == 0)
         ours_serve(address);
+    else if (strcmp(peer, "zmq-sink") == 0)
+        zmq_serve_sink(address);
     else
         zmq_serve(address);
+    return 0;
+}
+
+/* --- crowds
+ * --------------------------------------------------------------------------------------- */
+
+void measure_crowd(const char *kind, uint32_t actors, struct crowd *out) {
+    char command[512];
+    snprintf(command, sizeof command, "%s --crowd %s %u", self, kind, actors);
+    FILE *child = popen(command, "r");
+    assert(child);
+    int n = fscanf(child, "%lf %lf %lf %lf %lf", &out->bytes, &out->files, &out->us, &out->seconds,
+                   &out->limit);
+    assert(n == 5);
+    pclose(child);
+}
+
+int measure_crowd_main(const char *kind, uint32_t actors) {
+    struct crowd crowd = {0};
+    if (strcmp(kind, "zactor") == 0)
+        zactor_crowd(actors, &crowd);
+    else
+        ours_crowd(kind, actors, &crowd);
+    printf("%g %g %g %g %g\n", crowd.bytes, crowd.files, crowd.us, crowd.seconds, crowd.limit);
     return 0;
 }

@@ -17,14 +17,18 @@ enum { ENVELOPE = 64, HWM = 1000, SAME_THREAD_BURST = 64 };
 
 static const char filling[ENVELOPE + BODY];
 
-static void *open_socket(void *context, int type) {
+static void *open_socket_hwm(void *context, int type, int hwm) {
     void *socket = zmq_socket(context, type);
     assert(socket);
-    int hwm = HWM, linger = 0;
+    int linger = 0;
     zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
     zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
     return socket;
+}
+
+static void *open_socket(void *context, int type) {
+    return open_socket_hwm(context, type, HWM);
 }
 
 static void send_frame(void *socket, size_t size, int flags) {
@@ -57,10 +61,10 @@ struct pair {
     void *far;
 };
 
-static void open_pair(struct pair *pair, int near, int far) {
+static void open_pair(struct pair *pair, int near, int far, int hwm) {
     pair->context = zmq_ctx_new();
-    pair->near = open_socket(pair->context, near);
-    pair->far = open_socket(pair->context, far);
+    pair->near = open_socket_hwm(pair->context, near, hwm);
+    pair->far = open_socket_hwm(pair->context, far, hwm);
     int rc = zmq_bind(pair->far, "inproc://bench");
     assert(rc == 0);
     rc = zmq_connect(pair->near, "inproc://bench");
@@ -92,10 +96,10 @@ static void *receive_all(void *context) {
     return NULL;
 }
 
-double zmq_cross_thread(const struct load *load) {
+static double cross_thread(const struct load *load, int hwm) {
     struct pair pair;
     pthread_t thread;
-    open_pair(&pair, ZMQ_PUSH, ZMQ_PULL);
+    open_pair(&pair, ZMQ_PUSH, ZMQ_PULL, hwm);
     struct receiving receiving = {.socket = pair.far, .messages = load->messages};
     uint64_t began = measure_now_ns();
     pthread_create(&thread, NULL, receive_all, &receiving);
@@ -112,6 +116,14 @@ double zmq_cross_thread(const struct load *load) {
             (double)receiving.cpu_ns / (double)load->messages);
     close_pair(&pair);
     return (double)load->messages * 1e9 / (double)ns;
+}
+
+double zmq_cross_thread(const struct load *load) {
+    return cross_thread(load, HWM);
+}
+
+double zmq_cross_thread_100k(const struct load *load) {
+    return cross_thread(load, 100 * HWM);
 }
 
 static void *receive_routed(void *context) {
@@ -155,7 +167,7 @@ double zmq_tcp_stream(const struct load *load) {
 
 double zmq_same_thread(const struct load *load) {
     struct pair pair;
-    open_pair(&pair, ZMQ_PUSH, ZMQ_PULL);
+    open_pair(&pair, ZMQ_PUSH, ZMQ_PULL, HWM);
     uint64_t began = measure_now_ns();
     for (uint64_t i = 0; i < load->messages; i += SAME_THREAD_BURST) {
         for (int j = 0; j < SAME_THREAD_BURST; j++)
@@ -181,7 +193,7 @@ static void *echo_all(void *context) {
     return NULL;
 }
 
-static double run_trips(void *socket, uint64_t n) {
+static double run_trips(void *socket, uint64_t n, double percentile) {
     uint64_t *ns = mem_zero(n, sizeof *ns);
     assert(ns);
     for (uint64_t i = 0; i < n; i++) {
@@ -190,19 +202,19 @@ static double run_trips(void *socket, uint64_t n) {
         receive_message(socket);
         ns[i] = measure_now_ns() - began;
     }
-    double p50 = measure_p50_us(ns, n);
+    double us = measure_us(ns, n, percentile);
     mem_free(ns);
-    return p50;
+    return us;
 }
 
 double zmq_rtt(const struct load *load) {
     struct pair pair;
     pthread_t thread;
-    open_pair(&pair, ZMQ_PAIR, ZMQ_PAIR);
+    open_pair(&pair, ZMQ_PAIR, ZMQ_PAIR, HWM);
     struct receiving receiving = {.socket = pair.far, .messages = load->messages};
     pthread_create(&thread, NULL, echo_all, &receiving);
     measure_pin(0);
-    double p50 = run_trips(pair.near, load->messages);
+    double p50 = run_trips(pair.near, load->messages, load->percentile);
     measure_pin(-1);
     pthread_join(thread, NULL);
     close_pair(&pair);
@@ -216,7 +228,7 @@ double zmq_remote_rtt(const struct load *load) {
     void *socket = open_socket(context, ZMQ_DEALER);
     int rc = zmq_connect(socket, server.address);
     assert(rc == 0);
-    double p50 = run_trips(socket, load->messages);
+    double p50 = run_trips(socket, load->messages, load->percentile);
     zmq_close(socket);
     zmq_ctx_term(context);
     measure_end(&server);
@@ -239,23 +251,71 @@ static void echo_router(void *socket) {
     }
 }
 
-void zmq_serve(const char *address) {
-    char bound[128], folder[128];
-    size_t size = sizeof bound;
-    snprintf(folder, sizeof folder, "%s", address + strlen("ipc://"));
+/* Makes the folder of an ipc address. */
+static void make_folder(const char *address) {
+    char folder[128];
+    if (strncmp(address, "ipc://", 6) != 0) return;
+    snprintf(folder, sizeof folder, "%s", address + 6);
     char *slash = strrchr(folder, '/');
-    if (strncmp(address, "ipc", 3) == 0 && slash) {
-        *slash = '\0';
-        mkdir(folder, 0700);
-    }
-    void *context = zmq_ctx_new();
-    void *socket = open_socket(context, ZMQ_ROUTER);
+    if (slash) *slash = '\0';
+    mkdir(folder, 0700);
+}
+
+/* Binds, and prints where. */
+static void *serve_at(void *context, int type, const char *address) {
+    char bound[128];
+    size_t size = sizeof bound;
+    make_folder(address);
+    void *socket = open_socket(context, type);
     int rc = zmq_bind(socket, address);
     assert(rc == 0);
     zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size);
     printf("%s\n", bound);
     fflush(stdout);
+    return socket;
+}
+
+void zmq_serve(const char *address) {
+    void *context = zmq_ctx_new();
+    void *socket = serve_at(context, ZMQ_ROUTER, address);
     echo_router(socket);
     zmq_close(socket);
     zmq_ctx_term(context);
+}
+
+/* The first message is a count; that many follow; then it answers. */
+void zmq_serve_sink(const char *address) {
+    uint64_t count = 0;
+    char byte;
+    void *context = zmq_ctx_new();
+    void *socket = serve_at(context, ZMQ_PAIR, address);
+    int size = zmq_recv(socket, &count, sizeof count, 0);
+    assert(size == sizeof count);
+    for (uint64_t i = 0; i < count; i++)
+        receive_message(socket);
+    send_message(socket);
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+    zmq_close(socket);
+    zmq_ctx_term(context);
+}
+
+double zmq_remote_throughput(const struct load *load) {
+    struct server server;
+    measure_start(&server, "zmq-sink", load->address);
+    void *context = zmq_ctx_new();
+    void *socket = open_socket(context, ZMQ_PAIR);
+    int rc = zmq_connect(socket, server.address);
+    assert(rc == 0);
+    rc = zmq_send(socket, &load->messages, sizeof load->messages, 0);
+    assert(rc == sizeof load->messages);
+    uint64_t began = measure_now_ns();
+    for (uint64_t i = 0; i < load->messages; i++)
+        send_message(socket);
+    receive_message(socket);
+    uint64_t ns = measure_now_ns() - began;
+    zmq_close(socket);
+    zmq_ctx_term(context);
+    measure_end(&server);
+    return (double)load->messages * 1e9 / (double)ns;
 }
