@@ -116,11 +116,11 @@ bool credit_pays(struct core *core, struct parcel *parcel) {
     if (!account) return true; /* without memory for an account it goes unpaid */
     if (account->left > 0 && !account->first) {
         account->left--;
-        if (account->left == 0) account->heard_us = core->driver->now_us(core);
+        if (account->left == 0) account->heard_us = lane_time(core->lanes);
         return true;
     }
     park(core, account, parcel);
-    uint64_t now = core->driver->now_us(core);
+    uint64_t now = lane_time(core->lanes);
     if (now - account->heard_us >= CREDIT_STALE_US) {
         account->left++;
         account->heard_us = now;
@@ -137,7 +137,7 @@ void credit_take(struct core *core, struct parcel *parcel) {
     if (more > CREDIT_MAX) more = CREDIT_MAX;
     account->left += (uint32_t)more;
     if (account->left > CREDIT_MAX) account->left = CREDIT_MAX;
-    account->heard_us = core->driver->now_us(core);
+    account->heard_us = lane_time(core->lanes);
     send_parked(core, account, account->heard_us);
 }
 

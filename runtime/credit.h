@@ -22,7 +22,7 @@ struct lane;
 
 enum {
     CREDIT_INITIAL = 64,
-    CREDIT_MAX = 512,
+    CREDIT_MAX = 1024,
     CREDIT_LOT = 16,               /* said at the latest when so many are owed */
     CREDIT_PARKED_MESSAGES = 1024, /* for one actor */
     CREDIT_PARKED_BYTES = 8 * 1024 * 1024,

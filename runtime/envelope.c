@@ -37,12 +37,10 @@ struct reading {
     const char *why;
 };
 
-static uint64_t read_uint(struct reading *r, uint64_t max, const char *why) {
-    struct pack_value value;
+static inline uint64_t read_uint(struct reading *r, uint64_t max, const char *why) {
+    uint64_t number;
     if (r->why) return 0;
-    if (pack_read(r->cursor, &value) && value.type == PACK_UINT && value.number <= max) {
-        return value.number;
-    }
+    if (pack_read_uint(r->cursor, &number) && number <= max) return number;
     r->why = why;
     return 0;
 }

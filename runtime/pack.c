@@ -2,8 +2,6 @@
  * big-endian. */
 #include "runtime/pack.h"
 
-#include <endian.h>
-
 static uint64_t load(const unsigned char *at, size_t size) {
     uint16_t two;
     uint32_t four;

@@ -6,6 +6,7 @@
 #ifndef RUNTIME_PACK_H
 #define RUNTIME_PACK_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,20 @@ static inline bool pack_read(struct pack_cursor *cursor, struct pack_value *valu
     if (mark >= 0x80) return pack_read_wide(cursor, mark, value);
     value->type = PACK_UINT;
     value->number = mark;
+    return true;
+}
+/* pack_read where an unsigned integer is wanted; false also when it is none. Large ones, as handles
+ * and ids are, are read in line, too. */
+static inline bool pack_read_uint(struct pack_cursor *cursor, uint64_t *number) {
+    if (cursor->end - cursor->at >= PACK_HEAD_MAX && *cursor->at == 0xcf) {
+        memcpy(number, cursor->at + 1, sizeof *number);
+        *number = be64toh(*number);
+        cursor->at += PACK_HEAD_MAX;
+        return true;
+    }
+    struct pack_value value;
+    if (!pack_read(cursor, &value) || value.type != PACK_UINT) return false;
+    *number = value.number;
     return true;
 }
 /* pack_read where a map is looked for, or bytes: the usual short forms are read in line. */
