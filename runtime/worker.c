@@ -26,8 +26,7 @@
 enum {
     EVENTS_MAX = 64,
     TAKE_MAX = 512,        /* parcels and lists of them taken from the trunk in one loop */
-    BUSY_LOOPS = 16,       /* while actors are ready, sockets are asked every so many loops */
-    BUSY_TURNS = 256,      /* or turns */
+    BUSY_US = 20,     /* while actors are ready, sockets are asked every so often */
     FLUSH_US = 100,        /* what was written waits no longer for other actors' turns */
     SPIN_ASK_US = 10,      /* a lane that spins asks for other events every so often */
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
@@ -223,17 +222,13 @@ static void run_ready(struct worker *worker) {
 static void take_input(struct worker *worker) {
     struct lane *lane = worker->lane;
     bool idle = lane->n_ready == 0 && !worker->more && lane_next_us(lane) > lane->now_us;
-    bool ask = ++worker->skipped >= BUSY_LOOPS || lane->turns - worker->ran >= BUSY_TURNS;
+    bool ask = lane->now_us - worker->asked_us >= BUSY_US;
     if (idle)
         sleep_until_due(worker);
     else if (!ask && lane->n_ready > 0)
         return;
     else if (ask || !worker->more)
         wait_events(worker, 0);
-    if (idle || ask) {
-        worker->skipped = 0;
-        worker->ran = lane->turns;
-    }
     if (lane->n_ready == 0 || !idle) take_batches(worker, TAKE_MAX);
     door_drain_pending(worker);
 }

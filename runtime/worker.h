@@ -22,8 +22,6 @@ struct worker {
     bool more; /* the lane's PULL may hold another batch */
     bool ending;
     struct door *doors; /* mailbox sockets to look into before sleeping */
-    uint32_t skipped;   /* loops since the sockets were asked */
-    uint64_t ran;       /* lane.turns when they were asked */
     uint64_t flushed_us;
     uint64_t asked_us; /* when epoll was asked last */
     bool busy;         /* messages came since the lane was idle last */

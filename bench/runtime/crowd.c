@@ -18,6 +18,7 @@ struct crowding {
     const struct actor_type *type;
     uint32_t wanted; /* of one boss */
     uint32_t bosses;
+    int lane; /* of the children; 0: any */
     bool ask; /* each child once */
     _Atomic uint32_t opened, answered, bosses_over;
     enum status refused; /* the spawn that was */
@@ -83,6 +84,7 @@ static void spawn_step(void *actor, void *context, struct turn *turn) {
         enum status s = turn_spawn(turn,
                                    &(struct spawn){.type = crowding->type,
                                                    .options = crowding,
+                                                   .lane = crowding->lane,
                                                    .restart = RESTART_TEMPORARY},
                                    &child);
         assert(s == STATUS_OK);
@@ -162,6 +164,7 @@ void ours_crowd(const char *kind, uint32_t actors, struct crowd *out) {
         .type = strcmp(kind, "component") == 0 ? &component_type : &light_type,
         .ask = ask,
         .bosses = actors > 100000 ? actors / BROOD : 1,
+        .lane = actors > 100000 ? 0 : 1, /* on two, sockets wait for each other in libzmq */
     };
     crowding.wanted = actors / crowding.bosses;
     if (limit) setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, LIMIT});
