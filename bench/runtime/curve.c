@@ -14,7 +14,12 @@
 #include "runtime/node.h"
 #include "schemas/log.pb-c.h"
 
-enum { STREAM_WINDOW = 8000, STREAM_CREDIT = 1000, STREAM_BURST = 64, STREAM_MAILBOX = 16384 };
+enum {
+    STREAM_WINDOW = WINDOW / 2,
+    /* less than what the link may park for one actor */ STREAM_CREDIT = 1000,
+    STREAM_BURST = 64,
+    STREAM_MAILBOX = 16384
+};
 
 /* --- two nodes --- */
 
