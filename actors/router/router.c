@@ -224,6 +224,12 @@ void hub_unpark(struct hub *self,
 /* --- opening and closing
  * -------------------------------------------------------------------------------- */
 
+/* The first request finds the way open, and tools find this process by its link to the driver. What
+ * was not there yet is looked up when it is needed. */
+static void on_met(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)actor, (void)context, (void)outcome, (void)turn;
+}
+
 static enum status router_open(void *actor, const void *options, struct turn *turn) {
     struct hub *self = actor;
     self->options = *(const struct router_options *)options;
@@ -236,6 +242,9 @@ static enum status router_open(void *actor, const void *options, struct turn *tu
     if (size >= TARGET_LINK_SIZE)
         return turn_fail(turn, STATUS_INVALID, "address of the placement driver is too long");
     memcpy(self->pd->link, self->options.pd, size);
+    if (size > 0)
+        turn_lookup(turn, &(struct lookup){
+                              .address = self->pd->link, .name = self->pd->name, .done = on_met});
     return STATUS_OK;
 }
 

@@ -85,8 +85,19 @@ void console_confirm(struct console *console, const struct once *once, const cha
     console->prompt = PROMPT_CONFIRM;
 }
 
+/* A tap costs the actor that nobody looks at any more. */
+static void leave_actor(struct console *console) {
+    const struct model *model = &console->timeline.model;
+    if (console->view != VIEW_ACTOR || !model->tap_open || !console->order) return;
+    struct once once = {.kind = ONCE_UNTAP};
+    memcpy(once.address, model->tap_address, sizeof once.address);
+    memcpy(once.actor, model->tap_key, sizeof once.actor);
+    console->order(console->order_context, &once);
+}
+
 void console_go(struct console *console, enum view_name view) {
     if (view == console->view) return;
+    if (view != VIEW_HELP) leave_actor(console);
     bool tab = view < VIEW_TABS;
     if (tab) console->n_back = 0;
     if (!tab && console->n_back < BACK_MAX) console->back[console->n_back++] = console->view;
@@ -98,7 +109,7 @@ void console_go(struct console *console, enum view_name view) {
 }
 
 static void go_back(struct console *console) {
-    if (console->search[0]) {
+    if (console->search[0] && console->view < VIEW_TABS) {
         console->search[0] = 0;
         return;
     }
@@ -107,6 +118,7 @@ static void go_back(struct console *console) {
         return;
     }
     if (console->n_back == 0) return;
+    leave_actor(console);
     console->view = console->back[--console->n_back];
 }
 

@@ -91,6 +91,7 @@ static void draw_cost(const struct console *console, struct screen *screen, int 
     char cpu[UNITS_MAX], bytes[UNITS_MAX], every[UNITS_MAX], text[96];
     if (console->replay) {
         snprintf(text, sizeof text, "recording, %zu answers ", console->timeline.history.n);
+        if (at + screen_columns(text) >= screen->width) snprintf(text, sizeof text, "recording ");
     } else {
         units_share(cpu, cost->cpu);
         units_bytes(bytes, cost->bytes);

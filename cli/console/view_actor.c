@@ -9,7 +9,7 @@
 #include "cli/console/draw.h"
 #include "cli/console/units.h"
 
-enum { HISTOGRAM_ROWS = 6, LOG_MAX = 64, ACTOR_NAME_MAX = 192 };
+enum { HISTOGRAM_ROWS = 6, LOG_MAX = 64, ACTOR_NAME_MAX = 192, ROWS_SHOWN = 8 };
 
 static const struct column actor_columns[] = {
     {"actor", "ACTOR", VALUE_NAME, 16, 40, 0},
@@ -122,8 +122,12 @@ static void fill_message(const struct process *process,
     bool handled = *message->outcome;
     if (handled) list_number(list, row, "ran_us", (double)message->ran_us);
     list_text(list, row, "outcome", handled ? message->outcome : "waits");
-    bool failed = handled && strcmp(message->outcome, "OK") != 0;
-    list_style(list, row, "outcome", failed ? STYLE_HOT : handled ? STYLE_GOOD : STYLE_DIM);
+    bool later = strcmp(message->outcome, "DEFERRED") == 0; /* it is answered some time */
+    bool failed = handled && !later && strcmp(message->outcome, "OK") != 0;
+    list_style(list, row, "outcome",
+               failed              ? STYLE_HOT
+               : handled && !later ? STYLE_GOOD
+                                   : STYLE_DIM);
     if (message->deadline_us) list_number(list, row, "deadline_us", (double)message->deadline_us);
     char hex[33] = "";
     for (size_t i = 0; i < message->trace.len && i < 16; i++)
@@ -341,19 +345,25 @@ static void draw_histograms(struct page *page, const SysActor *actor, const stru
     page->row += HISTOGRAM_ROWS;
 }
 
-static void draw_table(struct page *page, unsigned which, const char *title, const char *note) {
+/* At most so many rows; of what is left out the title tells. */
+static void
+draw_table(struct page *page, unsigned which, const char *title, const char *note, size_t most) {
     struct list list;
+    char words[64];
     list_init(&list, title, view_actor.columns[which]);
     fill(page->console, which, &list);
     struct list_state still = {.still = true, .sort = SIZE_MAX};
-    if (list.n_rows || (note && *note)) {
+    if (list.n_rows > most) {
+        snprintf(words, sizeof words, "%zu of %zu", most, list.n_rows);
+        note = note ? note : words;
+        list.n_rows = most;
+    }
+    if (list.n_rows || note)
         draw_rule(page->screen, &(struct rule){page->row++, 0, page->screen->width, title, note});
-        if (list.n_rows) {
-            list_draw(&list, page->screen,
-                      (struct area){page->row, 1, (int)list.n_rows + 1, page->screen->width - 2},
-                      &still);
-            page->row += (int)list.n_rows + 1;
-        }
+    if (list.n_rows) {
+        struct area area = {page->row, 1, (int)list.n_rows + 1, page->screen->width - 2};
+        list_draw(&list, page->screen, area, &still);
+        page->row += area.height;
     }
     list_free(&list);
 }
@@ -381,7 +391,8 @@ static void draw_log(struct page *page) {
     else if (tapped_here(page->console))
         snprintf(note, sizeof note, "tap ended: %s %s", status_name(model->tap_status),
                  model->tap_text);
-    draw_table(page, 2, tapped_here(page->console) ? "messages tapped" : "last messages", note);
+    draw_table(page, 2, tapped_here(page->console) ? "messages tapped" : "last messages", note,
+               LOG_MAX);
 }
 
 static int draw_page(struct console *console, struct screen *screen) {
@@ -411,16 +422,17 @@ static int draw_page(struct console *console, struct screen *screen) {
         screen_format(screen, page.row++, 3, STYLE_WARM, "last failure: %s", view->text);
     draw_mailbox(&page, actor);
     draw_histograms(&page, actor, row);
-    draw_table(&page, 1, "in the mailbox", NULL);
-    draw_table(&page, 3, "waits", NULL);
-    draw_table(&page, 4, "top senders", NULL);
+    if (tapped_here(console)) draw_log(&page);
+    draw_table(&page, 1, "in the mailbox", NULL, ROWS_SHOWN);
+    draw_table(&page, 3, "waits", NULL, ROWS_SHOWN);
+    draw_table(&page, 4, "top senders", NULL, ROWS_SHOWN);
     if (view && (view->n_children || view->n_links || view->n_watchers)) {
         draw_rule(screen, &(struct rule){page.row++, 0, screen->width, "bonds", NULL});
         draw_names(&page, "children", view->children, view->n_children);
         draw_names(&page, "links   ", view->links, view->n_links);
         draw_names(&page, "watchers", view->watchers, view->n_watchers);
     }
-    draw_log(&page);
+    if (!tapped_here(console)) draw_log(&page);
     return page.row;
 }
 

@@ -64,29 +64,45 @@ static void add_edge(struct list *list, const struct wait_graph *graph, size_t i
     if (edge->in_cycle) list_style(list, row, "waiter", STYLE_HOT);
 }
 
-static void add_below(struct list *list, struct wait_graph *graph, size_t node, int depth) {
-    graph->nodes[node].mark = 100; /* drawn: below it only once */
+/* Of the same request, as far as both tell which. */
+static bool goes_on(const SysEdge *above, const SysEdge *below) {
+    bool told = above && above->trace.len && below->trace.len;
+    return !told || (above->trace.len == below->trace.len &&
+                     memcmp(above->trace.data, below->trace.data, below->trace.len) == 0);
+}
+
+/* Every edge is drawn once, so circles end. */
+static void add_below(
+    struct list *list, struct wait_graph *graph, size_t node, const SysEdge *above, int depth) {
     for (size_t i = graph->nodes[node].out; i != WAIT_NONE && depth < DEPTH_MAX;
          i = graph->edges[i].next) {
+        struct wait_edge *edge = &graph->edges[i];
+        if (edge->drawn || !goes_on(above, edge->row)) continue;
+        edge->drawn = true;
         add_edge(list, graph, i, depth);
-        if (graph->nodes[graph->edges[i].to].mark != 100)
-            add_below(list, graph, graph->edges[i].to, depth + 1);
+        add_below(list, graph, edge->to, edge->row, depth + 1);
     }
+}
+
+static bool has_more(const struct wait_graph *graph, size_t node) {
+    for (size_t i = graph->nodes[node].out; i != WAIT_NONE; i = graph->edges[i].next)
+        if (!graph->edges[i].drawn) return true;
+    return false;
 }
 
 static void add_root(struct list *list, struct wait_graph *graph, size_t node) {
     char name[WAIT_NAME_MAX];
+    if (!has_more(graph, node)) return;
+    const struct wait_node *at = &graph->nodes[node];
     struct list_row *row =
-        list_add(list,
-                 graph->nodes[node].handle * 31 +
-                     (graph->nodes[node].process ? graph->nodes[node].process->number : 0),
-                 NULL);
+        list_add(list, at->handle * 31 + (at->process ? at->process->number : 0), NULL);
+    if (!row) return;
     list_format(list, row, "waiter", "%s", wait_graph_name(graph, node, name, sizeof name));
     list_style(list, row, "waiter", STYLE_BRIGHT);
     list_text(list, row, "message", "");
     list_text(list, row, "trace", "");
-    if (row) row->values[2].style = row->values[3].style = STYLE_TRACK;
-    add_below(list, graph, node, 0);
+    row->values[2].style = row->values[3].style = STYLE_TRACK;
+    add_below(list, graph, node, NULL, 0);
 }
 
 /* For scripts: the edges, without the forest. */
@@ -95,16 +111,15 @@ static void fill_edges(struct list *list, const struct wait_graph *graph) {
         add_edge(list, graph, i, 0);
 }
 
+/* Circles, then who is waited for by nobody, then what hangs on another request than what is above.
+ */
 static void fill_forest(struct list *list, struct wait_graph *graph) {
-    for (size_t i = 0; i < graph->n_cycles; i++) {
-        size_t node = graph->edges[graph->cycles[i]].to;
-        if (graph->nodes[node].mark != 100) add_root(list, graph, node);
-    }
+    for (size_t i = 0; i < graph->n_cycles; i++)
+        add_root(list, graph, graph->edges[graph->cycles[i]].to);
     for (size_t i = 0; i < graph->n_nodes; i++)
-        if (graph->nodes[i].n_in == 0 && graph->nodes[i].out != WAIT_NONE) add_root(list, graph, i);
-    for (size_t i = 0; i < graph->n_nodes; i++) /* young circles */
-        if (graph->nodes[i].mark != 100 && graph->nodes[i].out != WAIT_NONE)
-            add_root(list, graph, i);
+        if (graph->nodes[i].n_in == 0) add_root(list, graph, i);
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        add_root(list, graph, i);
 }
 
 static void fill(struct console *console, unsigned which, struct list *list) {

@@ -50,7 +50,7 @@ static void add_edge(struct wait_graph *graph, const struct process *process, co
     size_t from = node_of(graph, process, handle_local(row->from_handle), row->from);
     size_t to = node_of(graph, there, handle, row->to);
     size_t i = graph->n_edges++;
-    graph->edges[i] = (struct wait_edge){from, to, graph->nodes[from].out, row, false};
+    graph->edges[i] = (struct wait_edge){from, to, graph->nodes[from].out, row, false, false};
     graph->nodes[from].out = i;
     graph->nodes[to].n_in++;
     if (row->since_us > graph->nodes[to].in_oldest_us)
@@ -104,9 +104,9 @@ static enum status find_cycles(struct wait_graph *graph) {
     return STATUS_OK;
 }
 
-/* sys asking its lanes, for us. */
+/* sys and its lanes at work for us. */
 static bool is_ours(const SysEdge *edge) {
-    return strcmp(edge->from, "sys") == 0 && strncmp(edge->message, "SysAsk", 6) == 0;
+    return strcmp(edge->from, "sys") == 0 && strncmp(edge->message, "Sys", 3) == 0;
 }
 
 enum status wait_graph_build(struct wait_graph *graph, const struct model *model) {

@@ -27,6 +27,7 @@ struct wait_edge {
     size_t from, to, next; /* next: of the same from */
     const SysEdge *row;
     bool in_cycle;
+    bool drawn; /* the view's */
 };
 
 struct wait_graph {
