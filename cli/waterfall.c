@@ -12,6 +12,7 @@
 
 #include "cli/span_set.h"
 #include "runtime/memory.h"
+#include "runtime/text.h"
 
 enum { NAME_WIDTH = 36, BAR_WIDTH = 19, TIME_WIDTH = 7, DEPTH_MAX = 8, WORDS_MAX = 512 };
 
@@ -74,6 +75,16 @@ static void put_times(const SysSpan *span, FILE *out) {
     fputc('\n', out);
 }
 
+/* Why it failed, on a line of its own. */
+static void put_words(const SysSpan *span, size_t depth, FILE *out) {
+    enum { WIDTH = 80 };
+    int indent = (int)(depth < DEPTH_MAX ? depth : DEPTH_MAX) * 2 + 2;
+    if (!*span->text || !span_failed(span)) return;
+    size_t size = strlen(span->text), room = (size_t)(WIDTH - indent - 2);
+    size_t shown = size > room ? text_prefix(span->text, room - 1) : size;
+    fprintf(out, "%*s! %.*s%s\n", indent, "", (int)shown, span->text, shown < size ? "…" : "");
+}
+
 struct waterfall {
     const struct span_set *set;
     struct scale scale;
@@ -89,6 +100,7 @@ static void put_span(struct waterfall *self, size_t i, const SysSpan *parent, si
     put_name(span, parent, depth < DEPTH_MAX ? depth : DEPTH_MAX, self->out);
     put_bar(span, &self->scale, self->out);
     put_times(span, self->out);
+    put_words(span, depth, self->out);
     put_children(self, span, depth + 1);
 }
 

@@ -110,6 +110,14 @@ static void put_trace(struct turn *turn, ProtobufCBinaryData *out, const uint64_
     out->len = TRACE_BYTES;
 }
 
+/* Its words, when it failed and they are known. */
+static char *failure_text(struct turn *turn, const struct trace_span *span) {
+    char text[REASON_MAX];
+    bool failed = span->outcome != STATUS_OK && span->outcome < STATUS_COUNT;
+    if (!failed || !reasons_get(&turn->core->reasons, span->span, text)) return "";
+    return turn_printf(turn, "%s", text);
+}
+
 static SysSpan *
 write_span(struct writer *writer, const struct trace *trace, const struct trace_span *span) {
     SysSpan *row = turn_new(writer->turn, SysSpan, sys_span);
@@ -126,6 +134,7 @@ write_span(struct writer *writer, const struct trace *trace, const struct trace_
     row->ran_us = span->ran_us;
     row->took_us = span_took_us(span);
     row->outcome = (char *)span_outcome_name(span->outcome);
+    row->text = failure_text(writer->turn, span);
     row->lane = span->lane + 1u;
     return row;
 }

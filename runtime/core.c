@@ -231,6 +231,7 @@ enum status core_open(struct core *core, const struct core_options *options) {
     alarms_open(&core->alarms);
     gauges_open(&core->gauges);
     letters_open(&core->letters);
+    reasons_open(&core->reasons);
     enum status s = registry_open(&core->registry);
     if (s != STATUS_OK) return s;
     core->lanes = mem_zero(core->n_lanes, sizeof(struct lane));
@@ -259,5 +260,6 @@ void core_close(struct core *core) {
     alarms_close(&core->alarms);
     gauges_close(&core->gauges);
     letters_close(&core->letters);
+    reasons_close(&core->reasons);
     memset(core, 0, sizeof *core);
 }

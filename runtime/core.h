@@ -16,6 +16,7 @@
 #include "runtime/letters.h"
 #include "runtime/parcel.h"
 #include "runtime/permit.h"
+#include "runtime/reasons.h"
 #include "runtime/registry.h"
 #include "runtime/table.h"
 
@@ -81,6 +82,7 @@ struct core {
     struct collector_options collecting; /* period_min 0: there is no collector */
     uint64_t sample_below;               /* a new trace is sampled when its hash is below */
     struct collector_counts collected;
+    struct reasons reasons;
     struct lane *lanes; /* owned; I/O lanes first */
     uint32_t n_lanes;
     uint32_t n_io;

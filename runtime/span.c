@@ -278,9 +278,11 @@ void turn_root_enter(struct turn *turn, const struct root_span *root) {
 void turn_root_end(struct turn *turn,
                    const struct root_span *root,
                    const char *name,
-                   enum status outcome) {
+                   enum status outcome,
+                   const char *text) {
     struct lane *lane = turn->lane;
     if (!lane->ring.records) return;
+    reasons_put(&turn->core->reasons, root->span, text);
     uint64_t words[RING_WORDS];
     uint64_t now = lane_time(lane);
     struct span_record record = {

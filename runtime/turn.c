@@ -373,7 +373,10 @@ void turn_resolve(struct turn *turn,
     send_answer(turn, PARCEL_REPLY, promise->caller, promise->correlation, message);
 }
 
-static void trace_failed(const struct turn *turn, enum status status, const char *text) {
+/* Into the trace of lines, and kept for the spans of requests that are traced. */
+static void
+trace_failed(const struct turn *turn, uint64_t span, enum status status, const char *text) {
+    if (turn->trace[0] | turn->trace[1]) reasons_put(&turn->core->reasons, span, text);
     trace_words(turn->cell, '!', "%s%s%s", status_name(status), *text ? " " : "", text);
 }
 
@@ -385,7 +388,7 @@ void turn_reject(
     const char *text = format_in(&turn->lane->arena, format, args);
     va_end(args);
     if (!text) text = "";
-    trace_failed(turn, status, text);
+    trace_failed(turn, promise->span, status, text);
     span_answered(turn, promise, status);
     turn->cell->stats->failed++;
     if (promise->caller == 0) return;
@@ -416,7 +419,7 @@ static void settle(struct turn *turn, enum status s) {
     turn->outcome = (uint8_t)s;
     turn->cell->stats->failed++;
     const char *text = turn_words(turn);
-    trace_failed(turn, s, text);
+    trace_failed(turn, turn->span, s, text);
     if (!owes(turn)) return;
     const struct envelope *asked = &turn->parcel->envelope;
     turn_send_failed(turn, asked->from, asked->correlation, s, text, turn->retry_after_ms);

@@ -177,11 +177,12 @@ struct root_span {
 void turn_root_begin(struct turn *turn, struct root_span *root);
 /* What this turn sends, waits for and puts off from now on is done for it; NULL: for nobody. */
 void turn_root_enter(struct turn *turn, const struct root_span *root);
-/* It is over. name: static words, as the route. Once a root. */
+/* It is over. name: static words, as the route; text: words of a failure, else "". Once a root. */
 void turn_root_end(struct turn *turn,
                    const struct root_span *root,
                    const char *name,
-                   enum status outcome);
+                   enum status outcome,
+                   const char *text);
 
 /* --- others
  * --------------------------------------------------------------------------------------- */

@@ -186,11 +186,13 @@ void answer_fail(struct edge_call *call, const struct failure *failure, struct t
     if (call->answer.ended) return;
     stats->calls_failed++;
     if (call->outcome == STATUS_OK) call->outcome = STATUS_INVALID;
+    call->reason = failure->text;
     if (failure->grpc == status_grpc(STATUS_BUSY)) stats->calls_refused++;
     if (call->kind == CALL_GRPC)
         grpc_end(call, failure, turn);
     else
         http_fail(call, failure, turn);
+    call->reason = NULL;
     if (call->stage == CALL_HEAD || call->stage == CALL_BODY) {
         body_free(&call->body);
         call->stage = CALL_ENDED;

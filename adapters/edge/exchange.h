@@ -92,6 +92,7 @@ struct edge_call {
     struct root_span root; /* while traced */
     bool traced;
     enum status outcome; /* of the answer */
+    const char *reason;  /* words of a failure while it is answered; NULL: none */
 };
 
 /* --- call.c: life ------------------------------------------------------------------------- */

@@ -44,5 +44,6 @@ bool tracing_header(struct edge_call *call) {
 void tracing_end(struct edge_call *call, enum status outcome, struct turn *turn) {
     if (!turn || !call->traced) return;
     call->traced = false;
-    turn_root_end(turn, &call->root, call->entry.method->path + 1, outcome);
+    turn_root_end(turn, &call->root, call->entry.method->path + 1, outcome,
+                  call->reason ? call->reason : "");
 }

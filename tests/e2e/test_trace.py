@@ -81,14 +81,15 @@ def spans_of(body):
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    spans, requests, refuse = [], [], 0
+    spans, requests, refuse, never = [], [], 0, None
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers['Content-Length']))
         Receiver.requests.append((self.path, dict(self.headers)))
-        if Receiver.refuse:
-            Receiver.refuse -= 1
-            self.send_response(503)
+        never = Receiver.never is not None and any(s['name'] == Receiver.never for s in spans_of(body))
+        if Receiver.refuse or never:
+            Receiver.refuse -= 0 if never else 1
+            self.send_response(400 if never else 503)
             self.send_header('Content-Length', '0')
             self.end_headers()
             return
@@ -208,7 +209,8 @@ def test_a_waterfall_fits_a_terminal():
     lines = text.rstrip('\n').split('\n')
     assert re.match(rf'trace {SEARCH}: \S+, \d+ spans in 3 processes, OK$', lines[0]), lines[0]
     assert all(len(line) <= 80 for line in lines), max(lines, key=len)
-    assert 'gateway edge/' in text and ' router RouterSearch' in text and 'shard/' in text and '━' in text
+    assert "! collection 'nothing' not found" in trace(http_call('POST', '/v1/collections/nothing/points/search', {'vector': [1, 2]})[2].split('-')[1]).stdout
+    assert 'gateway edge/' in text and ' router RouterSearch' in text and 'searcher/' in text and '━' in text, text
     assert trace('123', check=False).returncode == 2
     gone = trace('1' * 32, check=False)
     assert gone.returncode == 1 and 'no process knows' in gone.stderr
@@ -285,10 +287,23 @@ def test_failures_have_a_status_and_come_again_after_a_refusal():
     bad = bad.split('-')[1]
     mine = wait_for(lambda: [s for s in Receiver.spans if s['trace'] == bad and s['kind'] == 2])
     assert Receiver.refuse == 0 and len(mine) == 1, 'once, after two refusals'
-    assert mine[0]['status'] == 2 and mine[0]['words'] == 'NOT_FOUND' and mine[0]['parent'] == ''
-    report = json.loads(subprocess.run([vectron.BINARY, 'stats', '--json', '--link', f'ipc://{cluster.folder}/gateway/link.ipc'], check=True,
-                                       env=vectron.clean_environment(), capture_output=True, text=True).stdout)
+    assert mine[0]['status'] == 2 and mine[0]['words'] == "collection 'nothing' not found" and mine[0]['parent'] == ''
+    report = gateway_report()
     assert int(report['exported']) > 0 and int(report['exportLost']) == 0 and int(report['spans']) > int(report['exported'])
+
+
+def gateway_report():
+    run = subprocess.run([vectron.BINARY, 'stats', '--json', '--link', f'ipc://{cluster.folder}/gateway/link.ipc'], check=True,
+                         env=vectron.clean_environment(), capture_output=True, text=True)
+    return json.loads(run.stdout)
+
+
+def test_what_the_receiver_will_never_take_is_counted_as_lost():
+    Receiver.never = 'vectron.v1.VectronService/GetCollectionStatus'
+    _, _, bad = http_call('GET', '/v1/collections/nothing/status')
+    wait_for(lambda: int(gateway_report()['exportLost']) > 0)
+    assert not [s for s in Receiver.spans if s['trace'] == bad.split('-')[1]]
+    assert 'spans do not reach' in cluster.gateway.log()
 
 
 # --- the flight recorder -----------------------------------------------------------------------------------------------------

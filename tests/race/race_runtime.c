@@ -192,6 +192,11 @@ static void *call_from_outside(void *context) {
             node_call(node, &(struct node_call){.name = "sys", .message = &message.base}, &reply);
         assert(s == STATUS_OK && ((SysReport *)reply)->n_lanes == 5);
         node_reply_free(reply);
+        reply = NULL;
+        SysAskTraces traces = SYS_ASK_TRACES__INIT;
+        s = node_call(node, &(struct node_call){.name = "traces", .message = &traces.base}, &reply);
+        assert(s == STATUS_OK);
+        node_reply_free(reply);
         nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
     }
     return NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/flight.h"
@@ -14,7 +15,7 @@
 #include "runtime/node.h"
 #include "schemas/log.pb-c.h"
 
-enum { ROOM = 1 << 20, MARK = 77 };
+enum { ROOM = 1 << 20, MARK = 77, OVERFLOW = 78 };
 
 struct echo {
     char unused;
@@ -22,9 +23,17 @@ struct echo {
 #define ECHO_ACCEPTS(X) X(struct echo, LogDrop, log_drop, on_drop)
 ACTOR_HANDLERS(echo_handlers, ECHO_ACCEPTS);
 
+/* For ever, and not as a loop. */
+static uint64_t fill_stack(uint64_t depth) {
+    volatile char room[4096];
+    room[depth % sizeof room] = (char)depth;
+    return depth == 0 ? 0 : fill_stack(depth + 1) + (uint64_t)room[7];
+}
+
 static enum status on_drop(struct echo *self, const LogDrop *message, struct turn *turn) {
     (void)self;
     if (message->store == MARK) return turn_fail(turn, STATUS_QUOTA, "marked");
+    if (message->store == OVERFLOW) fill_stack(message->store);
     return STATUS_OK;
 }
 
@@ -68,6 +77,7 @@ static void tear_down(void) {
 }
 
 TestSuite(flight, .init = set_up, .fini = tear_down);
+TestSuite(crash);
 
 static size_t count_files(char *name) {
     size_t n = 0;
@@ -78,15 +88,19 @@ static size_t count_files(char *name) {
     return n;
 }
 
+static void load_file(const char *path) {
+    int fd = open(path, O_RDONLY);
+    size = (size_t)read(fd, data, ROOM);
+    close(fd);
+    cr_assert(size > FLIGHT_HEADER && size < ROOM);
+}
+
 static void write_and_load(void) {
     char name[256] = "", path[512];
     raise(SIGUSR2);
     cr_assert_eq(count_files(name), 1);
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    int fd = open(path, O_RDONLY);
-    size = (size_t)read(fd, data, ROOM);
-    close(fd);
-    cr_assert(size > FLIGHT_HEADER && size < ROOM);
+    load_file(path);
 }
 
 static enum status load(const char **why) {
@@ -169,6 +183,48 @@ Test(flight, keeps_a_bounded_number_of_files) {
     flight_disarm();
     cr_assert_eq(flight_arm(node, folder), STATUS_OK);
     cr_expect_eq(count_files(NULL), FLIGHT_KEPT - 1, "room for the next");
+}
+
+/* A stack that ran over: the handler has one of its own. */
+Test(crash, of_a_lane_tells_lane_and_actor) {
+    const char *why = "";
+    char name[256] = "", path[512];
+    int status = 0;
+    snprintf(folder, sizeof folder, "/tmp/vectron-flight-XXXXXX");
+    cr_assert(mkdtemp(folder));
+    pid_t child = fork();
+    if (child == 0) {
+        struct node_options options = {
+            .name = "falling", .io_lanes = 1, .compute_lanes = 1, .ring = 128};
+        struct spawn spawn = {.type = &echo_type, .name = "echo"};
+        LogDrop message = LOG_DROP__INIT;
+        actor_handle handle;
+        message.store = OVERFLOW;
+        if (node_open(&options, &node) != STATUS_OK) _exit(3);
+        if (node_spawn(node, &spawn, &handle) != STATUS_OK) _exit(3);
+        if (flight_arm(node, folder) != STATUS_OK) _exit(3);
+        enum status s =
+            node_call(node, &(struct node_call){.name = "echo", .message = &message.base}, NULL);
+        _exit(s == STATUS_OK ? 0 : 2);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 1, "status %d", status);
+    cr_assert_eq(count_files(name), 1);
+    data = malloc(ROOM);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    load_file(path);
+    cr_assert_eq(load(&why), STATUS_OK, "%s", why);
+    cr_expect_eq(flight.header.signal, SIGSEGV);
+    cr_expect_eq(flight.header.lane, 2);
+    cr_assert_eq(flight.n_doing, 1);
+    cr_expect_eq(flight.doing[0].lane, 2);
+    cr_expect_str_eq(flight.doing[0].kind, "echo");
+    flight_op_name(&flight, flight.doing[0].op, name, sizeof name);
+    cr_expect_str_eq(name, "LogDrop");
+    cr_expect_gt(flight.n_stack, 3);
+    snprintf(path, sizeof path, "rm -r %s", folder);
+    cr_assert_eq(system(path), 0);
+    free(data);
 }
 
 Test(flight, needs_a_folder) {

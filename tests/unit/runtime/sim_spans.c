@@ -19,7 +19,7 @@ static struct root_span root;
 
 static void asked(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
     (void)self, (void)context;
-    turn_root_end(turn, &root, "POST /test", outcome->status);
+    turn_root_end(turn, &root, "POST /test", outcome->status, outcome->text);
 }
 
 /* A request from outside, for which b is asked. */
@@ -108,8 +108,9 @@ static void expect(const char *expected) {
         const char *parent = span->parent == 7 ? "outside" : "unknown";
         for (size_t j = 0; j < got->n_spans; j++)
             if (got->spans[j]->span == span->parent) parent = got->spans[j]->actor;
-        buffer_printf(&text, "%s %s %s of %s, %d us: %s\n", span->actor, span->kind, span->message,
-                      parent, (int)span->took_us, span->outcome);
+        buffer_printf(&text, "%s %s %s of %s, %d us: %s%s%s\n", span->actor, span->kind,
+                      span->message, parent, (int)span->took_us, span->outcome,
+                      *span->text ? " " : "", span->text);
     }
     buffer_printf(&text, "%c", 0);
     cr_assert_str_eq((const char *)text.data, expected);
@@ -128,7 +129,7 @@ Test(spans, of_a_call_have_their_parents) {
 
 Test(spans, end_with_the_failure_of_their_request) {
     run(FAIL);
-    expect("a edge POST /test of outside, 0 us: IO\nb call LogDrop of a, 0 us: IO\n");
+    expect("a edge POST /test of outside, 0 us: IO broken\nb call LogDrop of a, 0 us: IO broken\n");
 }
 
 Test(spans, of_a_deferred_request_last_until_its_answer) {
@@ -145,14 +146,14 @@ Test(spans, of_a_request_handed_on_are_two) {
 
 Test(spans, tell_a_deadline_that_passed) {
     run(LATER);
-    expect("a edge POST /test of outside, 20000 us: EXPIRED\n"
+    expect("a edge POST /test of outside, 20000 us: EXPIRED deadline exceeded\n"
            "b call LogDrop of a, 60000 us: OK\n");
 }
 
 Test(spans, of_a_request_to_nobody_are_refusals) {
     sim_stop(sim, "b");
     run(ANSWER);
-    expect("a edge POST /test of outside, 0 us: LOST_PEER\n"
+    expect("a edge POST /test of outside, 0 us: LOST_PEER peer is unreachable\n"
            "elsewhere refused LogDrop of a, 0 us: LOST_PEER\n");
 }
 
@@ -191,7 +192,7 @@ Test(spans, are_told_by_sys_too) {
 /* Cancelled while it waits behind another: it never has its turn. */
 Test(spans, of_a_cancelled_request_tell_that) {
     sim_tell(sim, "a", DO(CANCEL));
-    expect("a edge POST /test of outside, 0 us: CANCELLED\n"
+    expect("a edge POST /test of outside, 0 us: CANCELLED cancelled by the caller\n"
            "b refused LogDrop of a, 0 us: CANCELLED\n");
 }
 
