@@ -26,7 +26,7 @@
 enum {
     EVENTS_MAX = 64,
     TAKE_MAX = 512,        /* parcels and lists of them taken from the trunk in one loop */
-    BUSY_US = 20,     /* while actors are ready, sockets are asked every so often */
+    BUSY_US = 20,          /* while actors are ready, sockets are asked every so often */
     FLUSH_US = 100,        /* what was written waits no longer for other actors' turns */
     SPIN_ASK_US = 10,      /* a lane that spins asks for other events every so often */
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
@@ -229,7 +229,8 @@ static void take_input(struct worker *worker) {
         return;
     else if (ask || !worker->more)
         wait_events(worker, 0);
-    if (lane->n_ready == 0 || !idle) take_batches(worker, TAKE_MAX);
+    /* After a wake-up the first message is served before the socket is asked for more. */
+    if (lane->n_ready == 0 || !idle) take_batches(worker, idle ? 1 : TAKE_MAX);
     door_drain_pending(worker);
 }
 

@@ -16,7 +16,7 @@
 
 enum {
     STREAM_WINDOW = WINDOW / 2,
-    /* less than what the link may park for one actor */ STREAM_CREDIT = 1000,
+    /* less than what the link may park for one actor */ STREAM_CREDIT = WINDOW / 8,
     STREAM_BURST = 64,
     STREAM_MAILBOX = 16384
 };
