@@ -22,6 +22,7 @@ static const struct command *const tools[] = {
     &command_trace,
     &command_flight,
     &command_tap,
+    &command_profile,
     &command_letters,
     &command_config,
     &command_admin,

@@ -11,9 +11,12 @@ enum {
     TOP_MAX = 8 << 20,    /* free bytes at the end of an arena */
 };
 
+typedef void (*mem_watch_fn)(size_t bytes);
+
 static _Atomic uint64_t made;
 static _Atomic uint64_t freed;
 static _Atomic uint64_t fail_at;
+static _Atomic(mem_watch_fn) watching;
 
 /* True when this allocation must fail. Counting starts anew with mem_fail_at. */
 static int fails(void) {
@@ -23,6 +26,11 @@ static int fails(void) {
     return atomic_fetch_sub_explicit(&fail_at, 1, memory_order_relaxed) == 1;
 }
 
+static void watched(size_t bytes) {
+    mem_watch_fn watch = atomic_load_explicit(&watching, memory_order_relaxed);
+    if (__builtin_expect(watch != NULL, 0)) watch(bytes);
+}
+
 /* A failed allocation never existed. */
 static void *counted(void *memory) {
     if (!memory) atomic_fetch_add_explicit(&freed, 1, memory_order_relaxed);
@@ -30,15 +38,18 @@ static void *counted(void *memory) {
 }
 
 void *mem_alloc(size_t size) {
+    watched(size);
     return counted(fails() ? NULL : malloc(size ? size : 1));
 }
 
 void *mem_zero(size_t count, size_t size) {
+    watched(count * size);
     return counted(fails() ? NULL : calloc(count ? count : 1, size ? size : 1));
 }
 
 void *mem_resize(void *memory, size_t size) {
     if (!memory) return mem_alloc(size);
+    watched(size);
     void *moved = counted(fails() ? NULL : realloc(memory, size ? size : 1));
     if (moved) atomic_fetch_add_explicit(&freed, 1, memory_order_relaxed);
     return moved;
@@ -46,6 +57,7 @@ void *mem_resize(void *memory, size_t size) {
 
 void *mem_aligned(size_t alignment, size_t size) {
     void *memory = NULL;
+    watched(size);
     if (fails() || posix_memalign(&memory, alignment, size ? size : 1) != 0) memory = NULL;
     return counted(memory);
 }
@@ -83,4 +95,8 @@ struct mem_count mem_counted(void) {
     uint64_t gone = atomic_load(&freed);
     uint64_t all = atomic_load(&made);
     return (struct mem_count){.alive = all - gone, .made = all};
+}
+
+void mem_watch(void (*watch)(size_t)) {
+    atomic_store(&watching, watch);
 }

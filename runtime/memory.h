@@ -24,6 +24,10 @@ void mem_settle(void);
 /* Gives the heap's free pages back to the kernel, as far as it can. Milliseconds and more. */
 void mem_trim(void);
 
+/* From now on called with the bytes of each allocation, before it is made; NULL: nobody. For
+ * profiles: it must not allocate. */
+void mem_watch(void (*watch)(size_t bytes));
+
 /* Test hook: the nth allocation of this process from now on returns NULL (0 = never). */
 void mem_fail_at(uint64_t nth);
 /* Allocations alive and made since start. Approximate while other threads run. */

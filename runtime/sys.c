@@ -31,6 +31,7 @@ struct sys {
     uint32_t n_viewings;
     struct sys_tappings tappings;
     struct sys_lint lint;
+    struct sys_profiles profiles;
 };
 
 #define SYS_ACCEPTS(X) \
@@ -43,7 +44,8 @@ struct sys {
     X(struct sys, SysAskTraces, sys_ask_traces, on_ask_traces) \
     X(struct sys, SysAskTrace, sys_ask_trace, on_ask_trace) \
     X(struct sys, SysRecord, sys_record, on_record) \
-    X(struct sys, SysDo, sys_do, on_do)
+    X(struct sys, SysDo, sys_do, on_do) \
+    X(struct sys, SysProfile, sys_profile, on_profile)
 ACTOR_HANDLERS(sys_handlers, SYS_ACCEPTS);
 
 /* --- asking all lanes
@@ -253,6 +255,14 @@ static enum status on_do(struct sys *self, const SysDo *ask, struct turn *turn) 
     return sys_do(ask, turn);
 }
 
+struct sys_profiles *sys_profiles(struct sys *self) {
+    return &self->profiles;
+}
+
+static enum status on_profile(struct sys *self, const SysProfile *ask, struct turn *turn) {
+    return sys_profile(self, ask, turn);
+}
+
 /* --- taps
  * ----------------------------------------------------------------------------------------- */
 
@@ -303,6 +313,7 @@ static void sys_close(void *actor) {
     while (self->viewings)
         free_viewing(self, self->viewings);
     sys_taps_close(&self->tappings);
+    sys_profiles_close(&self->profiles);
 }
 
 static enum status sys_open(void *actor, const void *options, struct turn *turn) {

@@ -141,6 +141,15 @@ struct sys_lint *sys_lint(struct sys *self);
 void sys_lint_start(struct turn *turn);
 MUST_USE enum status sys_lane_lint(struct turn *turn);
 
+/* --- sys_profile.c --- */
+struct profiling;
+struct sys_profiles {
+    struct profiling *running; /* owned; NULL: none */
+};
+struct sys_profiles *sys_profiles(struct sys *self);
+MUST_USE enum status sys_profile(struct sys *self, const SysProfile *ask, struct turn *turn);
+void sys_profiles_close(struct sys_profiles *profiles);
+
 /* --- sys_report.c --- */
 void sys_report_finish(struct gathering *gathering, struct turn *turn);
 

@@ -15,6 +15,7 @@
 #include "runtime/codec.h"
 #include "runtime/host.h"
 #include "runtime/log.h"
+#include "runtime/profile.h"
 #include "runtime/watermark.h"
 
 enum { LOOK_MS = 25, LOOK_MAX_US = 4 * LOOK_MS * 1000 };
@@ -79,6 +80,7 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
                               memory_order_relaxed);
     watched->last = turn;
     measure(watched, turn, node->core.driver->now_us(&node->core));
+    if (watched->stalled_us > 0) profile_stalled(node->workers[lane->index].thread);
     if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
         end_process(node, lane->index);
     if (watched->alarmed && turn != watched->told) end_alarm(node, lane, watched);

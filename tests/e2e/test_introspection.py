@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """What a running process tells about itself: stats, tap, letters, and that nobody acts or looks into bodies unasked."""
+import gzip
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+
+import numpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import vectron  # noqa: E402
@@ -107,8 +110,103 @@ def test_letters_are_listed_and_not_sent_again_unasked():
     assert 'NOT_FOUND' in run(open_one, 'letters', 'resend', '99999999', code=1).stderr
 
 
+def fields(data):
+    """(number, value) of a protobuf message, written without a library: an independent reader."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+    while at < len(data):
+        tag = varint()
+        if tag & 7 == 0:
+            yield tag >> 3, varint()
+        else:
+            size = varint() if tag & 7 == 2 else {1: 8, 5: 4}[tag & 7]
+            yield tag >> 3, data[at:at + size]
+            at += size
+
+
+def read_profile(path):
+    """Names of functions by how many samples they are in, and the names of the values."""
+    with gzip.open(path) as file:
+        profile = list(fields(file.read()))
+    texts = [value.decode() for number, value in profile if number == 6]
+    functions = {dict(fields(f))[1]: texts[dict(fields(f))[2]] for n, f in profile if n == 5}
+    locations = {}
+    for number, value in profile:
+        if number == 4:
+            parts = dict(fields(value))
+            locations[parts[1]] = functions[dict(fields(parts[4]))[1]]
+    seen, samples = {}, 0
+    for number, value in profile:
+        if number != 2:
+            continue
+        samples += 1
+        packed = dict(fields(value))[1]
+        ids, item, shift = [], 0, 0
+        for byte in packed:
+            item |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                ids.append(item)
+                item, shift = 0, 0
+        for name in {locations[i] for i in ids}:
+            seen[name] = seen.get(name, 0) + 1
+    return seen, samples, [texts[dict(fields(v))[1]] for n, v in profile if n == 1]
+
+
+def test_a_cpu_profile_names_our_functions():
+    path = os.path.join(plain.folder, 'cpu.pb.gz')
+    rows = os.path.join(plain.folder, 'busy.npy')
+    numpy.save(rows, numpy.random.default_rng(1).standard_normal((30000, 128)).astype('f4'))
+    thread = threading.Thread(target=lambda: run(plain, 'import', rows, '--collection', 'busy', '--create'))
+    thread.start()
+    assert 'pprof' in run(plain, 'profile', '3', '-o', path, '--hz', '999').stdout
+    thread.join()
+    seen, samples, values = read_profile(path)
+    assert values == ['samples', 'cpu'] and samples > 3, (values, samples, seen)
+    assert seen.get('cell_run', 0) > samples / 10 and any('index' in name for name in seen), (samples, seen)
+
+
+def test_an_allocation_profile_names_who_asks():
+    path = os.path.join(plain.folder, 'heap.pb.gz')
+    load(plain, 'allocated')
+    thread = during(4, plain, 'allocated')
+    run(plain, 'profile', '3', '--allocation', '-o', path)
+    thread.join()
+    seen, samples, values = read_profile(path)
+    assert values == ['samples', 'alloc_space'], values
+    assert samples == 0 or any(name.startswith('mem_') for name in seen), seen
+
+
+def test_stalls_of_a_quiet_process_are_none():
+    path = os.path.join(plain.folder, 'stalls.pb.gz')
+    run(plain, 'profile', '1', '--stalls', '-o', path)
+    assert read_profile(path)[2] == ['looks', 'stall']
+
+
+def test_one_profile_at_a_time():
+    path = os.path.join(plain.folder, 'one.pb.gz')
+    thread = threading.Thread(target=lambda: run(plain, 'profile', '3', '-o', path))
+    thread.start()
+    time.sleep(1)
+    assert 'BUSY' in run(plain, 'profile', '1', '-o', path + '.second', code=1).stderr
+    assert not os.path.exists(path + '.second')
+    thread.join()
+    run(plain, 'profile', '0', '-o', path, code=2)
+    run(plain, 'profile', '5', code=2)
+
+
 def test_help_can_be_read():
-    for command in ('tap', 'letters'):
+    for command in ('tap', 'letters', 'profile'):
         text = run(plain, command, '--help').stdout
         assert all(len(line) <= 100 for line in text.split('\n')) and 'vectron ' + command in text
 
