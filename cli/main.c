@@ -102,6 +102,7 @@ static int run(const struct command *command, char *const *argv) {
 }
 
 int main(int argc, char **argv) {
+    if (!child_settle()) return EXIT_FAILED;
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of write, not our end */
     const char *name = argc > 1 ? argv[1] : "help";
     bool asked =
@@ -114,7 +115,7 @@ int main(int argc, char **argv) {
     else if (asked)
         help(stdout);
     if (asked) return EXIT_OK;
-    if (strcmp(name, "launch") == 0) return child_launch(argc - 2, argv + 2);
+    if (strcmp(name, "launch") == 0) return child_launch(argv + 2);
     if (strcmp(name, "--version") == 0) name = "version";
     const struct command *command = find(name);
     return command ? run(command, argv + 2) : unknown(name);

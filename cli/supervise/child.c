@@ -18,7 +18,14 @@
 
 #include "runtime/memory.h"
 
-enum { LAUNCH_ARGUMENTS = 7, VARIABLES = 3, EXIT_NO_COMMAND = 127 };
+enum {
+    VARIABLES = 3,
+    CPUS_TEXT_MAX = 4096,
+    VARIABLE_MAX = CPUS_TEXT_MAX + 128,
+    EXIT_NO_COMMAND = 127
+};
+
+static const char launch_variable[] = "VECTRON_LAUNCH";
 
 /* --- the notify socket --- */
 
@@ -68,8 +75,9 @@ bool child_news(const struct child *child, char news[CHILD_NEWS_MAX]) {
 
 /* The environment of ours without what is about us, then the process's own. Owned: the list only;
  * `made` holds the new texts. */
-static char **
-environment_of(const struct cluster_process *process, char made[VARIABLES][96], uint32_t n_made) {
+static char **environment_of(const struct cluster_process *process,
+                             char made[VARIABLES][VARIABLE_MAX],
+                             uint32_t n_made) {
     size_t ours = 0, theirs = 0, n = 0;
     while (environ[ours])
         ours++;
@@ -94,24 +102,17 @@ environment_of(const struct cluster_process *process, char made[VARIABLES][96], 
     return out;
 }
 
-static char **arguments_of(const struct cluster_process *process,
-                           const char *program,
-                           char numbers[3][32],
-                           char *cpus) {
-    size_t n = 0;
+/* Our own program needs no step between; any other one is started by `vectron launch`. Owned. */
+static char **arguments_of(const struct cluster_process *process, const char *program) {
+    size_t n = 0, head = strcmp(process->argv[0], program) == 0 ? 0 : 2;
     while (process->argv[n])
         n++;
-    char **out = mem_zero(n + LAUNCH_ARGUMENTS + 1, sizeof *out);
+    char **out = mem_zero(head + n + 1, sizeof *out);
     if (!out) return NULL;
-    snprintf(numbers[0], 32, "%d", (int)getpid());
-    snprintf(numbers[1], 32, "%llu", (unsigned long long)process->nofile);
-    snprintf(numbers[2], 32, "%llu", (unsigned long long)process->memory);
-    const char *head[LAUNCH_ARGUMENTS] = {program,    "launch", numbers[0],     numbers[1],
-                                          numbers[2], cpus,     process->folder};
-    for (size_t i = 0; i < LAUNCH_ARGUMENTS; i++)
-        out[i] = (char *)head[i];
+    if (head) out[0] = (char *)program;
+    if (head) out[1] = "launch";
     for (size_t i = 0; i < n; i++)
-        out[LAUNCH_ARGUMENTS + i] = (char *)process->argv[i];
+        out[head + i] = (char *)process->argv[i];
     return out;
 }
 
@@ -123,7 +124,8 @@ static void write_cpus(const struct cluster_process *process, char *out, size_t 
             used += (size_t)snprintf(out + used, size - used, "%s%u", used ? "," : "", i);
 }
 
-static enum status spawn(struct child *child, char **argv, char **environment, int out) {
+static enum status
+spawn(struct child *child, char **argv, char **environment, int out, const char *folder) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, usual;
@@ -135,6 +137,7 @@ static enum status spawn(struct child *child, char **argv, char **environment, i
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
+    if (*folder) posix_spawn_file_actions_addchdir_np(&actions, folder);
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &usual);
@@ -149,26 +152,35 @@ static enum status spawn(struct child *child, char **argv, char **environment, i
     return error ? STATUS_QUOTA : STATUS_OK;
 }
 
+/* What is told by the environment: where to notify, how often, and what to set at the start. */
+static uint32_t make_variables(const struct child *child,
+                               const struct cluster_process *process,
+                               char made[VARIABLES][VARIABLE_MAX]) {
+    uint32_t n = 0;
+    char cpus[CPUS_TEXT_MAX];
+    struct sockaddr_un ours = {0};
+    socklen_t size = sizeof ours;
+    getsockname(child->notify, (struct sockaddr *)&ours, &size);
+    size -= (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
+    snprintf(made[n++], VARIABLE_MAX, "NOTIFY_SOCKET=@%.*s", (int)size, ours.sun_path + 1);
+    if (process->watchdog_ms)
+        snprintf(made[n++], VARIABLE_MAX, "WATCHDOG_USEC=%llu", process->watchdog_ms * 1000ull);
+    write_cpus(process, cpus, sizeof cpus);
+    snprintf(made[n++], VARIABLE_MAX, "%s=%d %llu %llu %s", launch_variable, (int)getpid(),
+             (unsigned long long)process->nofile, (unsigned long long)process->memory, cpus);
+    return n;
+}
+
 enum status
 child_start(struct child *child, const struct cluster_process *process, const char *program) {
-    char numbers[3][32], cpus[CPU_SETSIZE], made[VARIABLES][96], name[64];
-    uint32_t n_made = 0;
+    char made[VARIABLES][VARIABLE_MAX];
     int ends[2] = {-1, -1};
-    struct sockaddr_un ours;
-    socklen_t size = sizeof ours;
-    if (getsockname(child->notify, (struct sockaddr *)&ours, &size) != 0) return STATUS_IO;
-    size -= (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
-    snprintf(name, sizeof name, "@%.*s", (int)size, ours.sun_path + 1);
-    snprintf(made[n_made++], sizeof made[0], "NOTIFY_SOCKET=%s", name);
-    if (process->watchdog_ms)
-        snprintf(made[n_made++], sizeof made[0], "WATCHDOG_USEC=%llu",
-                 process->watchdog_ms * 1000ull);
-    write_cpus(process, cpus, sizeof cpus);
+    uint32_t n_made = make_variables(child, process, made);
     char **environment = environment_of(process, made, n_made);
-    char **argv = arguments_of(process, program, numbers, cpus);
+    char **argv = arguments_of(process, program);
     enum status s = environment && argv ? STATUS_OK : STATUS_NO_MEMORY;
     if (s == STATUS_OK && pipe2(ends, O_CLOEXEC) != 0) s = STATUS_QUOTA;
-    if (s == STATUS_OK) s = spawn(child, argv, environment, ends[1]);
+    if (s == STATUS_OK) s = spawn(child, argv, environment, ends[1], process->folder);
     int error = errno;
     if (ends[1] >= 0) close(ends[1]);
     mem_free(environment);
@@ -221,32 +233,43 @@ void child_close(struct child *child) {
 
 /* --- launch --- */
 
-static int complain(const char *what) {
-    fprintf(stderr, "vectron launch: %s: %s\n", what, strerror(errno));
-    return EXIT_NO_COMMAND;
+static bool complain(const char *what) {
+    fprintf(stderr, "vectron: at the start by its supervisor: %s: %s\n", what, strerror(errno));
+    return false;
 }
 
-static bool set_limit(int resource, const char *text) {
-    rlim_t most = (rlim_t)strtoull(text, NULL, 10);
+static bool set_limit(int resource, unsigned long long most) {
     struct rlimit limit = {most, most};
     return most == 0 || setrlimit(resource, &limit) == 0;
 }
 
-int child_launch(int argc, char **argv) {
-    if (argc < 6) {
+bool child_settle(void) {
+    const char *text = getenv(launch_variable);
+    int parent = 0, used = 0;
+    unsigned long long nofile = 0, memory = 0;
+    cpu_set_t cpus;
+    if (!text) return true;
+    errno = EINVAL;
+    if (sscanf(text, "%d %llu %llu %n", &parent, &nofile, &memory, &used) != 3 || used == 0)
+        return complain(launch_variable);
+    const char *list = text + used;
+    if (*list && !cluster_cpus(list, &cpus)) return complain("cpus");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return complain("death signal");
+    if (getppid() != parent) return false; /* it died already */
+    if (!set_limit(RLIMIT_NOFILE, nofile)) return complain("nofile");
+    if (!set_limit(RLIMIT_DATA, memory)) return complain("memory");
+    if (*list && sched_setaffinity(0, sizeof cpus, &cpus) != 0) return complain("cpus");
+    unsetenv(launch_variable);
+    return true;
+}
+
+int child_launch(char **argv) {
+    if (!argv[0]) {
         fputs("vectron launch is the supervisor's own; see `vectron supervise --help`\n", stderr);
         return EXIT_NO_COMMAND;
     }
-    cpu_set_t cpus;
     signal(SIGPIPE, SIG_DFL); /* main ignores it */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return complain("death signal");
-    if (getppid() != (pid_t)strtol(argv[0], NULL, 10)) return EXIT_NO_COMMAND; /* it died already */
-    if (!set_limit(RLIMIT_NOFILE, argv[1])) return complain("nofile");
-    if (!set_limit(RLIMIT_DATA, argv[2])) return complain("memory");
-    if (*argv[3] &&
-        (!cluster_cpus(argv[3], &cpus) || sched_setaffinity(0, sizeof cpus, &cpus) != 0))
-        return complain("cpus");
-    if (*argv[4] && chdir(argv[4]) != 0) return complain(argv[4]);
-    execvp(argv[5], argv + 5);
-    return complain(argv[5]);
+    execvp(argv[0], argv);
+    complain(argv[0]);
+    return EXIT_NO_COMMAND;
 }

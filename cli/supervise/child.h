@@ -1,10 +1,10 @@
 /* child: a process that the supervisor runs: starting it, its pipe, its notify socket, its end.
  *
- *     supervisor ── posix_spawn ──▶ vectron launch … ── exec ──▶ the command
- *                   pidfd ◀── end ──┘  death signal, limits, cores, folder
+ *     supervisor ── posix_spawn ──▶ vectron ROLE …     or vectron launch ── exec ──▶ any command
+ *       pidfd ◀────────── end ────────┘ at the start of main: death signal, limits, cores
  *
- * `vectron launch` is a moment between the two that has no ZeroMQ context and no threads: what
- * posix_spawn cannot set, it sets on itself. It asks the kernel for SIGKILL when its parent thread
+ * What posix_spawn cannot set, the new process sets on itself before it has threads or a ZeroMQ
+ * context: $VECTRON_LAUNCH tells it what. It asks the kernel for SIGKILL when its parent thread
  * ends (PR_SET_PDEATHSIG, kept over exec), so that nothing is left of a supervisor that was killed.
  */
 #ifndef CLI_SUPERVISE_CHILD_H
@@ -45,7 +45,10 @@ void child_forget(struct child *child);
 /* The next datagram of the notify socket, from our user only; false: none. */
 bool child_news(const struct child *child, char news[CHILD_NEWS_MAX]);
 
+/* First in main: what the supervisor that started this process wants of it. False: it failed, and
+ * said why, or the supervisor is gone. */
+bool child_settle(void);
 /* main of `vectron launch`: argv behind the word. Returns only when it failed. */
-int child_launch(int argc, char **argv);
+int child_launch(char **argv);
 
 #endif

@@ -197,11 +197,6 @@ static void become_ready(struct process *process, struct turn *turn) {
     process->was_ready = true;
     process->ready_us = turn_now_us(turn) - process->started_us;
     watch_over(process, turn);
-    if (!self->told_ready && !any_in(self, WAITING) && !any_in(self, STARTING)) {
-        self->told_ready = true;
-        notify_tell("READY=1\nSTATUS=all processes are ready");
-        output_say(&self->own, "ready");
-    }
     if (rolled(self) == process) {
         self->roll_at++;
         roll_next(self, turn);
@@ -383,10 +378,10 @@ static void not_started(struct process *process, int error, struct turn *turn) {
     if (process->state == STOPPING) {
         stop_timer(&process->timer, turn);
         process->state = STOPPED;
-        pump(process->supervisor, turn);
     } else {
         fell(process, false, turn);
     }
+    pump(process->supervisor, turn);
 }
 
 static void started(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
@@ -491,6 +486,12 @@ static void pump(struct supervisor *self, struct turn *turn) {
             stop_timer(&process->timer, turn);
             process->state = STOPPED;
         }
+    }
+    bool busy = any_in(self, WAITING) || any_in(self, STARTING) || any_in(self, BACKOFF);
+    if (!self->told_ready && !self->stopping && !busy) {
+        self->told_ready = true;
+        notify_tell("READY=1\nSTATUS=all processes are ready");
+        output_say(&self->own, "ready");
     }
     if (self->stopping && all_in(self, STOPPED)) finish(self, turn);
 }
