@@ -5,6 +5,7 @@
 #include <zmq.h>
 
 #include "runtime/codec.h"
+#include "runtime/frame.h"
 #include "runtime/handle.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
@@ -12,6 +13,7 @@
 #include "runtime/registry.h"
 #include "schemas/log.pb-c.h"
 #include "schemas/runtime.pb-c.h"
+#include "schemas/sys.pb-c.h"
 
 enum { CALL_MS = 5000, WORD_OP = 12345 };
 
@@ -219,6 +221,59 @@ Test(registry, keeps_names_of_foreign_actors_apart) {
     cr_assert_eq(registry_find(&registry, "ext/7"), 0);
     cr_assert_not(registry_name(&registry, 1, name, sizeof name));
     registry_close(&registry);
+}
+
+static void send_frame(void *socket, const struct frame *frame) {
+    unsigned char bytes[FRAME_SMALL_MAX];
+    cr_assert_geq(zmq_send(socket, bytes, frame_write(frame, bytes), 0), 0);
+}
+
+static void await_frame(void *socket, enum frame_kind kind, struct frame *out) {
+    unsigned char bytes[FRAME_SMALL_MAX];
+    do {
+        int size = zmq_recv(socket, bytes, sizeof bytes, 0);
+        cr_assert_geq(size, 0, "nothing came");
+        cr_assert_eq(frame_read(bytes, (size_t)size, out, NULL), STATUS_OK);
+    } while (out->kind != kind);
+}
+
+/* A foreign program whose actor has the handle that the root has here. */
+Test(guests, are_not_taken_for_foreign_actors) {
+    struct node *node = NULL;
+    struct node_options options = {.name = "host", .compute_lanes = 1, .link = "tcp://127.0.0.1:0"};
+    cr_assert_eq(node_open(&options, &node), STATUS_OK, "%s", node_error());
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_DEALER);
+    int patience = CALL_MS, linger = 0;
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &patience, sizeof patience);
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    cr_assert_eq(zmq_connect(socket, node_link(node)), 0);
+    struct frame got;
+    send_frame(socket, &(struct frame){.kind = FRAME_HELLO, .text = "script", .incarnation = 5});
+    await_frame(socket, FRAME_HELLO, &got);
+    for (uint32_t slot = 0; slot < 8; slot++) {
+        struct frame asked = {.kind = FRAME_REGISTER, .handle = handle_make(0, slot, 1)};
+        snprintf(asked.text, sizeof asked.text, "ext/%u", slot);
+        send_frame(socket, &asked);
+        await_frame(socket, FRAME_REGISTERED, &got);
+        cr_assert_eq(got.status, STATUS_OK);
+        SysAskActor ask = SYS_ASK_ACTOR__INIT;
+        ask.name = asked.text;
+        cr_expect_eq(
+            node_call(node, &(struct node_call){.name = "sys", .message = &ask.base}, NULL),
+            STATUS_NOT_FOUND, "sys tells of an actor here as %s", asked.text);
+        SysDo act = SYS_DO__INIT;
+        act.actor = asked.text;
+        act.action = (char *)"restart";
+        cr_expect_neq(
+            node_call(node, &(struct node_call){.name = "sys", .message = &act.base}, NULL),
+            STATUS_OK);
+        send_frame(socket, &(struct frame){.kind = FRAME_LOOKUP, .token = slot, .text = "ext/0"});
+        await_frame(socket, FRAME_FOUND, &got);
+        cr_expect_eq(got.status, STATUS_NOT_FOUND, "a name is for the actors of this process");
+    }
+    zmq_close(socket);
+    zmq_ctx_term(context);
+    node_close(node);
 }
 
 Test(guests, run_turns_for_plain_threads) {
