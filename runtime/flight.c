@@ -139,7 +139,8 @@ static void end_section(struct section *section, uint64_t head) {
     }
     flush_chunk(section);
     memcpy(tail, &head, 8);
-    memcpy(tail + FLIGHT_TAIL - 4, &section->crc, 4);
+    uint32_t crc = flight_crc(section->crc, tail, FLIGHT_TAIL - 4);
+    memcpy(tail + FLIGHT_TAIL - 4, &crc, 4);
     write_all(section, tail, sizeof tail);
 }
 

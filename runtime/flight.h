@@ -5,9 +5,10 @@
  * The file, DIR/flight-PID-SECONDS.bin, little-endian, so that it can be read without the process:
  *
  *   header, FLIGHT_HEADER bytes (struct flight_header), its CRC last
- *   sections: head, 32 bytes   tag 4 | index 4 | size 8 | first 8 | 0 4 | CRC of the 28 bytes
- * before 4 payload, size bytes tail, 16 bytes   ring head after the copy 8 | 0 4 | CRC of the
- * payload 4
+ *   sections: head, 32 bytes   tag 4 | index 4 | size 8 | first 8 | 0 4 | CRC of the 28 before 4
+ *             payload, size bytes
+ *             tail, 16 bytes   ring head after the copy 8 | 0 4 | CRC of payload and the 12 before
+ * 4
  *
  *   tag 1 OPS      op 4 | length 1 | name …                        names of messages
  *   tag 2 ACTORS   slot 4 | lane 1 | length 1 | name …             who was in which slot

@@ -35,7 +35,8 @@ static bool next_section(const unsigned char **at, const unsigned char *end, str
                             .payload = head + FLIGHT_SECTION};
     if (out->size > (uint64_t)(end - out->payload) - FLIGHT_TAIL) return false;
     const unsigned char *tail = out->payload + out->size;
-    if (flight_crc(0, out->payload, out->size) != get_32(tail + FLIGHT_TAIL - 4)) return false;
+    uint32_t crc = flight_crc(0, out->payload, out->size + FLIGHT_TAIL - 4);
+    if (crc != get_32(tail + FLIGHT_TAIL - 4)) return false;
     out->head = get_64(tail);
     *at = tail + FLIGHT_TAIL;
     return true;
@@ -138,9 +139,11 @@ enum status flight_read(const void *data, size_t size, struct flight *out, const
         out->header.build_id_size = sizeof out->header.build_id;
     struct section section = {0};
     at += FLIGHT_HEADER;
-    while (section.tag != FLIGHT_END && next_section(&at, end, &section))
+    out->truncated = true;
+    while (out->truncated && next_section(&at, end, &section)) {
         take_section(out, &section);
-    out->truncated = section.tag != FLIGHT_END;
+        out->truncated = section.tag != FLIGHT_END;
+    }
     return STATUS_OK;
 }
 

@@ -26,7 +26,7 @@ static void mend(unsigned char *data, size_t size) {
         memcpy(&payload, data + at + 8, 8);
         at += FLIGHT_SECTION;
         if (payload > size - at - FLIGHT_TAIL) return;
-        uint32_t crc = flight_crc(0, data + at, payload);
+        uint32_t crc = flight_crc(0, data + at, payload + FLIGHT_TAIL - 4);
         at += payload + FLIGHT_TAIL;
         put_crc(data + at - 4, crc);
     }

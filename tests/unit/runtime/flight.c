@@ -166,7 +166,7 @@ Test(flight, is_read_as_far_as_it_is_sound) {
         cr_expect(flight.truncated);
     }
     size = whole;
-    for (size_t at = FLIGHT_HEADER; at < whole; at += 499) {
+    for (size_t at = FLIGHT_HEADER; at < whole; at += 37) { /* heads, payloads and tails */
         data[at] ^= 0x40;
         cr_expect_eq(load(&why), STATUS_OK);
         cr_expect(flight.truncated, "byte %zu", at);
