@@ -30,6 +30,7 @@ enum {
     FLUSH_US = 100,        /* what was written waits no longer for other actors' turns */
     SPIN_ASK_US = 10,      /* a lane that spins asks for other events every so often */
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
+    SLEEP_MAX_US = 1000 * 1000 * 1000,
     COMPUTE_NICE = 5,
 };
 
@@ -131,13 +132,16 @@ static void on_event(struct worker *worker, const struct epoll_event *event) {
     }
 }
 
-/* Waits up to timeout_ns (0: not at all) and acts on what came; true when something did. */
+/* Waits up to timeout_ns (0: not at all; UINT64_MAX: for ever) and acts on what came; true when
+ * something did. */
 static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
     struct epoll_event events[EVENTS_MAX];
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
     if (timeout_ns > 0) atomic_fetch_sub(&worker->node->awake, 1);
-    int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
+    /* Setting a timer costs microseconds in a virtual machine. */
+    bool for_ever = timeout_ns == UINT64_MAX;
+    int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, for_ever ? NULL : &timeout, NULL);
     if (timeout_ns > 0) atomic_fetch_add(&worker->node->awake, 1);
     if (timeout_ns > 0) worker->lane->wakes++;
     if (n > 0) lane_read_clock(worker->lane);
@@ -194,7 +198,8 @@ static void sleep_until_due(struct worker *worker) {
     parcel_pool_settle(worker->pool);
     uint64_t now = lane_read_clock(worker->lane);
     uint64_t due = next_due_us(worker);
-    uint64_t ns = due <= now ? 0 : due - now > 3600000000 ? 3600000000000 : (due - now) * 1000;
+    uint64_t us = due <= now ? 0 : due - now < SLEEP_MAX_US ? due - now : SLEEP_MAX_US;
+    uint64_t ns = due == UINT64_MAX ? UINT64_MAX : us * 1000;
     if (!sent && ns > RETRY_NS) ns = RETRY_NS;
     if (worker->doors) ns = 0;
     wait_events(worker, ns);
