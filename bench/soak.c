@@ -1,6 +1,7 @@
 /* bench_soak: a node under messages and births for a long time: 10^9 messages and 10^7 spawns
  * (--quick: 10^7 and 10^5), across lanes and within one. Memory and descriptors at the end beside
- * what they were after a fifth, when pools, rings and the table of actors had their size.
+ * what they were after a fifth, when pools, rings and the table of actors (2^20 slots take turns)
+ * had their size. The quick run is too short for the table, so it may grow by more.
  *
  *     bench_soak [--quick] [--only CASE]      prints JSON lines (bench/run soak) */
 #include <stdatomic.h>
@@ -26,7 +27,8 @@ enum {
 };
 
 struct soak {
-    uint64_t messages, spawns;                         /* wanted */
+    uint64_t messages, spawns; /* wanted */
+    double ratio;              /* the least that will do, of before to after */
     _Alignas(64) _Atomic uint64_t received[PAIRS * 8]; /* a cache line each */
     _Alignas(64) _Atomic uint64_t born[KEEPERS * 8];
 };
@@ -244,20 +246,22 @@ static double steady(double (*measure)(void)) {
 }
 
 static void print_row(const char *metric, const char *unit, double ours, double peer) {
-    printf(
-        "{\"suite\":\"soak\",\"case\":\"drift\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.6g,"
-        "\"peer\":%.6g,\"peer_name\":\"after a fifth\",\"ratio\":%.4f,\"target\":0.99,\"met\":%s}"
-        "\n",
-        metric, unit, ours, peer, peer / ours, peer / ours >= 0.99 ? "true" : "false");
+    printf("{\"suite\":\"soak\",\"case\":\"drift\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.6g,"
+           "\"peer\":%.6g,\"peer_name\":\"after a fifth\",\"ratio\":%.4f,\"target\":%g,\"met\":%s}"
+           "\n",
+           metric, unit, ours, peer, peer / ours, soak.ratio,
+           peer / ours >= soak.ratio ? "true" : "false");
 }
 
 int main(int argc, char **argv) {
     soak.messages = 1000 * 1000 * 1000;
     soak.spawns = 10 * 1000 * 1000;
+    soak.ratio = 0.99;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--quick") == 0) {
             soak.messages /= 100;
             soak.spawns /= 100;
+            soak.ratio = 0.9;
         }
     log_set(LOG_ERROR, false);
     uint64_t began = measure_now_ns();
@@ -272,5 +276,5 @@ int main(int argc, char **argv) {
     fprintf(stderr, "soak: %.4g messages, %.4g spawns in %.0f s\n",
             (double)sum(soak.received, PAIRS), (double)sum(soak.born, KEEPERS), seconds);
     node_close(node);
-    return bytes_end > 1.01 * bytes || files_end > 1.01 * files;
+    return bytes < soak.ratio * bytes_end || files < soak.ratio * files_end;
 }
