@@ -21,6 +21,7 @@
 #include "cli/notify.h"
 #include "cli/paths.h"
 #include "cli/process_edge.h"
+#include "cli/process_profile.h"
 #include "runtime/flight.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
@@ -41,8 +42,9 @@ struct process {
     struct role_storage *storage;
     struct exporter_settings *exporter; /* NULL: no receiver of spans */
     struct process_edge *edge;
-    char link[ADDRESS_MAX]; /* as asked for; "": none */
-    char pd[ADDRESS_MAX];   /* "": this process */
+    struct process_profile *profile; /* NULL: none is asked for */
+    char link[ADDRESS_MAX];          /* as asked for; "": none */
+    char pd[ADDRESS_MAX];            /* "": this process */
 };
 
 /* --- folder
@@ -327,12 +329,14 @@ static int run_process(unsigned role, const struct args *args) {
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    process.profile = process_profile_start(process.config);
     int code = start(&process);
     if (code == EXIT_OK) {
         print_banner(&process);
         code = serve(&process, &signals);
     }
     stop(&process);
+    process_profile_stop(process.profile);
     if (code == EXIT_OK) fputs("stopped\n", stderr);
     config_free(process.config);
     return code;

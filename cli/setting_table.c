@@ -24,7 +24,7 @@
         .target = TARGET, .unit = UNIT, .group = GROUP, .effect = EFFECT \
     }
 
-#define PROFILE        "profiling is done from outside: `perf record -p`, or `vectron stats`"
+#define PROFILE        "actors hold no locks to wait for; `vectron profile --stalls` shows what holds a lane"
 #define LATER_AUTH     "authentication comes in a later version; tokens are accepted and ignored"
 #define LATER_RERANK   "reranking comes in a later version; results keep the order of their distances"
 #define LATER_CACHE    "there is no search cache in this version: every search reads the index"
@@ -190,13 +190,18 @@ const struct setting setting_table[] = {
     /* --- the original's, all services (contract 11.2) --- */
     NONE("PPROF_MUTEX_FRACTION", SETTING_INT, "0", SERVERS, "Profiling", PROFILE),
     NONE("PPROF_BLOCK_RATE", SETTING_INT, "0", SERVERS, "Profiling", PROFILE),
-    NONE("PPROF_CPU_PATH", SETTING_STRING, "", SERVERS, "Profiling", PROFILE),
-    NONE("PPROF_CPU_SECONDS", SETTING_INT, "15", SERVERS, "Profiling", PROFILE),
+    {.name = "PPROF_CPU_PATH", .type = SETTING_STRING, .fallback = "", .roles = SERVERS, .group = "Profiling",
+     .effect = "File for a profile of the CPU time from the start on, as `vectron profile` writes it. Empty = none."},
+    {.name = "PPROF_CPU_SECONDS", .type = SETTING_INT, .fallback = "15", .low = 1, .high = 300, .roles = SERVERS, .group = "Profiling",
+     .effect = "How long that takes; also the one of PPROF_HEAP_PATH."},
     NONE("PPROF_MUTEX_PATH", SETTING_STRING, "", SERVERS, "Profiling", PROFILE),
     NONE("PPROF_MUTEX_SECONDS", SETTING_INT, "15", SERVERS, "Profiling", PROFILE),
-    NONE("PPROF_BLOCK_PATH", SETTING_STRING, "", SERVERS, "Profiling", PROFILE),
-    NONE("PPROF_BLOCK_SECONDS", SETTING_INT, "15", SERVERS, "Profiling", PROFILE),
-    NONE("PPROF_HEAP_PATH", SETTING_STRING, "", STORES, "Profiling", PROFILE),
+    {.name = "PPROF_BLOCK_PATH", .type = SETTING_STRING, .fallback = "", .roles = SERVERS, .group = "Profiling",
+     .effect = "File for a profile of what holds lanes for more than 25 ms; after the one of CPU time. Empty = none."},
+    {.name = "PPROF_BLOCK_SECONDS", .type = SETTING_INT, .fallback = "15", .low = 1, .high = 300, .roles = SERVERS, .group = "Profiling",
+     .effect = "How long that takes."},
+    {.name = "PPROF_HEAP_PATH", .type = SETTING_STRING, .fallback = "", .roles = STORES, .group = "Profiling",
+     .effect = "File for a profile of allocations; after the other two. Empty = none."},
 
     /* --- gateway (11.3) --- */
     NONE("GRPC_TLS_SERVER_NAME", SETTING_STRING, "", EDGES, "Gateway", "a listener has the names of its certificate"),

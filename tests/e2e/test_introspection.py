@@ -187,6 +187,14 @@ def test_an_allocation_profile_names_who_asks():
     assert samples == 0 or any(name.startswith('mem_') for name in seen), seen
 
 
+def test_pprof_settings_profile_the_start():
+    path, heap = (os.path.join(plain.folder, name) for name in ('start.pb.gz', 'heap-start.pb.gz'))
+    with vectron.Up(env={'PPROF_CPU_PATH': path, 'PPROF_CPU_SECONDS': '1', 'PPROF_HEAP_PATH': heap}) as server:
+        vectron.wait_for(lambda: all(os.path.exists(p) and os.path.getsize(p) for p in (path, heap)), 30)
+        run(server, 'stats')
+    assert read_profile(path)[2] == ['samples', 'cpu'] and read_profile(heap)[2] == ['samples', 'alloc_space']
+
+
 def test_stalls_of_a_quiet_process_are_none():
     path = os.path.join(plain.folder, 'stalls.pb.gz')
     run(plain, 'profile', '1', '--stalls', '-o', path)
