@@ -23,6 +23,7 @@ static const struct command *const tools[] = {
     &command_flight,
     &command_tap,
     &command_profile,
+    &command_record,
     &command_letters,
     &command_config,
     &command_admin,

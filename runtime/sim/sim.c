@@ -520,6 +520,10 @@ enum status sim_call(struct sim *sim,
     return calling.status;
 }
 
+void sim_order(struct sim *sim, turn_fn fn, void *context) {
+    order(sim, &sim->nodes[0], fn, context);
+}
+
 const char *sim_words(const struct sim *sim) {
     return sim->words;
 }

@@ -65,6 +65,8 @@ enum status sim_call(struct sim *sim,
                      const ProtobufCMessage *message,
                      uint64_t timeout_us,
                      const ProtobufCMessage **reply);
+/* Runs fn in a turn of node 1's root, and what follows at this instant. */
+void sim_order(struct sim *sim, turn_fn fn, void *context);
 /* The words of the last failed sim_call. */
 const char *sim_words(const struct sim *sim);
 /* Runs ready work, then timers in order, for `us` of virtual time. */

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import vectron  # noqa: E402
 
 plain = vectron.Up()
+whole = vectron.Up(env={'VECTRON_SYS_BODIES': 'whole'})
 open_one = vectron.Up(env={'VECTRON_SYS_BODIES': 'redacted', 'VECTRON_SYS_ACTIONS': 'on'})
 
 
@@ -195,6 +196,19 @@ def test_pprof_settings_profile_the_start():
     assert read_profile(path)[2] == ['samples', 'cpu'] and read_profile(heap)[2] == ['samples', 'alloc_space']
 
 
+def test_a_recording_is_whole_and_only_where_allowed():
+    path = os.path.join(whole.folder, 'router.rec')
+    assert 'VECTRON_SYS_BODIES' in run(open_one, 'record', '--actor', 'router', '-o', path, code=1).stderr
+    assert not os.path.exists(path)
+    load(whole, 'recorded')
+    thread = during(4, whole, 'recorded')
+    text = run(whole, 'record', '--actor', 'router', '--seconds', '3', '-o', path).stdout
+    thread.join()
+    data = open(path, 'rb').read()
+    assert int(text.split()[0]) > 2 and text.strip().endswith(', 0 came too fast and are missing'), text
+    assert data.startswith(b'VRECORD1') and b'RouterSearch' in data and b'secret-' in data
+
+
 def test_stalls_of_a_quiet_process_are_none():
     path = os.path.join(plain.folder, 'stalls.pb.gz')
     run(plain, 'profile', '1', '--stalls', '-o', path)
@@ -214,11 +228,11 @@ def test_one_profile_at_a_time():
 
 
 def test_help_can_be_read():
-    for command in ('tap', 'letters', 'profile'):
+    for command in ('tap', 'letters', 'profile', 'record'):
         text = run(plain, command, '--help').stdout
         assert all(len(line) <= 100 for line in text.split('\n')) and 'vectron ' + command in text
 
 
 if __name__ == '__main__':
-    with plain, open_one:
+    with plain, open_one, whole:
         sys.exit(vectron.run_tests(dict(globals())))

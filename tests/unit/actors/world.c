@@ -140,6 +140,7 @@ void world_open(struct world *world, const struct world_options *options) {
                                                 .delay_us_max = 200,
                                                 .block_us = options->block_us,
                                                 .drop_ppm = options->drop_ppm,
+                                                .bodies = SYS_BODIES_WHOLE,
                                                 .shuffle = true});
     world->pd_options.default_shards = options->shards ? options->shards : 1;
     world->pd.node = 1;

@@ -1,0 +1,92 @@
+/* vectron record: what an actor is told, whole, into a file that the simulator plays again. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/sys_call.h"
+#include "runtime/codec.h"
+#include "runtime/sim/replay.h"
+#include "schemas/sys.pb-c.h"
+
+enum { SECONDS_MAX = 3600, RATE = 100000, MESSAGES = 1000000, GRACE_MS = 5000 };
+
+static const struct args_flag flags[] = {
+    {"actor", "NAME", "whose messages (needed)"},
+    {"o", "FILE", "where they are written (needed)"},
+    {"seconds", "N", "for so long (10, at most 3600)"},
+    {0},
+};
+
+struct recording {
+    FILE *file;
+    uint64_t messages, skipped;
+    bool failed;
+};
+
+static void take(void *context, const ProtobufCMessage *reply) {
+    struct recording *recording = context;
+    struct buffer body;
+    if (reply->descriptor != &sys_tapped__descriptor) return;
+    buffer_init(&body);
+    bool fine = codec_encode(reply, &body) == STATUS_OK;
+    const unsigned char length[4] = {(unsigned char)body.size, (unsigned char)(body.size >> 8),
+                                     (unsigned char)(body.size >> 16),
+                                     (unsigned char)(body.size >> 24)};
+    fine = fine && fwrite(length, 1, sizeof length, recording->file) == sizeof length;
+    fine = fine && fwrite(body.data, 1, body.size, recording->file) == body.size;
+    if (!fine) recording->failed = true;
+    buffer_free(&body);
+    recording->messages += ((const SysTapped *)reply)->n_messages;
+    recording->skipped = ((const SysTapped *)reply)->skipped;
+}
+
+static int record(const struct args *args, const SysTap *tap, const char *path) {
+    struct recording recording = {.file = fopen(path, "wb")};
+    if (!recording.file) return command_fail("%s: %s", path, strerror(errno));
+    fputs(REPLAY_MAGIC, recording.file);
+    int code = sys_call(
+        args, &(struct sys_call){&tap->base, tap->seconds * 1000 + GRACE_MS, take, &recording});
+    if (fclose(recording.file) != 0 || recording.failed)
+        code = command_fail("%s: %s", path, strerror(errno));
+    if (code == EXIT_OK)
+        printf("%" PRIu64 " messages in %s, %" PRIu64 " came too fast and are missing\n",
+               recording.messages, path, recording.skipped);
+    else
+        remove(path);
+    return code;
+}
+
+static int run(const struct args *args) {
+    SysTap tap = SYS_TAP__INIT;
+    const char *actor = args_text(args, "actor"), *path = args_text(args, "o");
+    struct buffer why;
+    int64_t seconds = 0;
+    if (args->n_words) return command_misuse("record", "too many arguments");
+    if (!actor || !path) return command_misuse("record", "--actor NAME and -o FILE are needed");
+    buffer_init(&why);
+    enum status s =
+        args_number(args, "seconds", (struct args_bounds){10, 1, SECONDS_MAX}, &seconds, &why);
+    int code = s == STATUS_OK ? EXIT_OK : command_misuse("record", "%s", (char *)why.data);
+    buffer_free(&why);
+    if (code != EXIT_OK) return code;
+    tap.actor = (char *)(uintptr_t)actor;
+    tap.seconds = (uint32_t)seconds;
+    tap.per_second = RATE;
+    tap.max = MESSAGES;
+    tap.whole = true;
+    return record(args, &tap, path);
+}
+
+const struct command command_record = {
+    .name = "record",
+    .arguments = "",
+    .summary = "what an actor of a running process is told, to be replayed in the simulator",
+    .help =
+        "  vectron record --actor router --seconds 10 -o router.rec\n\n"
+        "The file has everything in it: ids, payloads, vectors. The process must have been started\n"
+        "with VECTRON_SYS_BODIES=whole. runtime/sim/replay.h plays it in a test.\n",
+    .flags = flags,
+    .role = ROLE_CLIENT,
+    .run = run,
+};
