@@ -18,6 +18,7 @@
 #include "runtime/profile.h"
 #include "runtime/watermark.h"
 
+enum { ALARM_CALM_US = 10 * 1000 * 1000 }; /* without a stall end the alarm */
 enum { LOOK_MS = 25, LOOK_MAX_US = 4 * LOOK_MS * 1000 };
 
 /* What is known of a lane. */
@@ -83,7 +84,9 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     if (watched->stalled_us > 0) profile_stalled(node->workers[lane->index].thread);
     if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
         end_process(node, lane->index);
-    if (watched->alarmed && turn != watched->told) end_alarm(node, lane, watched);
+    if (watched->alarmed && turn != watched->told &&
+        watched->seen_us - watched->told_us > ALARM_CALM_US)
+        end_alarm(node, lane, watched);
     if (turn % 2 == 0 || turn == watched->told) return;
     uint64_t since = atomic_load_explicit(&doing->since_us, memory_order_acquire);
     const char *kind = atomic_load_explicit(&doing->kind, memory_order_acquire);
