@@ -124,8 +124,8 @@ enum status sys_lane_do(const SysDo *ask, struct turn *turn) {
     struct cell *cell = sys_cell(turn, core_find(turn->core, ask->actor));
     const struct action *action = find(ask->action);
     if (!cell || !action || action->needs > turn->core->actions)
-        return turn_fail(turn, STATUS_NOT_FOUND, "the actor is gone");
-    if (cell->kind->type->quiet || cell->sink || strcmp(cell->kind->type->kind, "sys") == 0)
+        return turn_fail(turn, STATUS_NOT_FOUND, "the actor is gone, or moves at the moment");
+    if (cell->kind->type->quiet || strcmp(cell->kind->type->kind, "sys") == 0)
         return turn_fail(turn, STATUS_DENIED, "%s belongs to the runtime", ask->actor);
     return action->run(cell, ask, turn);
 }

@@ -85,7 +85,8 @@ static enum status on_ask(struct reporter *self, const SysAsk *ask, struct turn 
 static enum status on_ask_actor(struct reporter *self, const SysAskActor *ask, struct turn *turn) {
     (void)self;
     struct cell *cell = sys_cell(turn, ask->handle);
-    if (!cell) return turn_fail(turn, STATUS_NOT_FOUND, "the actor is gone");
+    if (!cell)
+        return turn_fail(turn, STATUS_NOT_FOUND, "the actor is gone, or moves at the moment");
     turn_reply(turn, &sys_view(turn, cell, ask->bodies)->base);
     return STATUS_OK;
 }

@@ -64,7 +64,7 @@ extern const struct actor_type sys_reporter_types[2]; /* by enum lane_kind */
 const char *sys_reporter_name(struct turn *turn, uint32_t lane);
 
 /* --- sys_view.c: on the actor's lane --- */
-/* The actor of this lane that the handle means; NULL: it is gone. */
+/* The actor of this lane that the handle means; NULL: it is gone, or on its way to another lane. */
 struct cell *sys_cell(const struct turn *turn, actor_handle handle);
 SysActorView *sys_view(struct turn *turn, struct cell *cell, bool bodies);
 SysWaits *sys_lane_waits(struct turn *turn);

@@ -8,7 +8,8 @@
 struct cell *sys_cell(const struct turn *turn, actor_handle handle) {
     uint32_t lane = 0;
     const struct slot *slot = table_find(&turn->core->table, handle, &lane);
-    return slot && lane == turn->lane->index && slot->cell->arrived ? slot->cell : NULL;
+    if (!slot || lane != turn->lane->index) return NULL;
+    return slot->cell->arrived && !slot->cell->sink ? slot->cell : NULL;
 }
 
 /* --- one actor
