@@ -22,6 +22,7 @@ enum {
 };
 #define TIME_MAX ((UINT64_C(1) << TIME_BITS) - 1)
 
+static_assert(HANDLE_SLOT_BITS == 24, "span_slot");
 static_assert(SPAN_KINDS <= KIND_MASK + 1, "a kind fits its bits");
 static_assert((int)STATUS_COUNT < (int)SPAN_DEFERRED, "outcomes beside the statuses");
 
@@ -73,7 +74,7 @@ void span_unpack(const uint64_t words[RING_WORDS], struct span_record *out) {
         .waited_us = times >> TIME_BITS,
         .ran_us = times & TIME_MAX,
         .from = words[6],
-        .slot = (uint32_t)(words[7] >> 8) & ((1u << HANDLE_SLOT_BITS) - 1),
+        .slot = span_slot(words),
         .op = (uint32_t)(words[7] >> 32),
         .size = (uint32_t)(size & SIZE_MANTISSA_MAX) << (size >> SIZE_MANTISSA_BITS),
         .kind = (uint8_t)(words[4] >> KIND_SHIFT & KIND_MASK),

@@ -72,6 +72,10 @@ struct span_record {
 void span_pack(const struct span_record *record, uint64_t words[RING_WORDS]);
 /* Any words give some record: kind < SPAN_KINDS is for the caller to check. */
 void span_unpack(const uint64_t words[RING_WORDS], struct span_record *out);
+/* The slot of a packed record's actor, for those who look for one among many. */
+static inline uint32_t span_slot(const uint64_t words[RING_WORDS]) {
+    return (uint32_t)(words[RING_WORDS - 1] >> 8) & 0xffffff;
+}
 /* "call", "reply" … Static. */
 const char *span_kind_name(uint8_t kind);
 /* "OK", "BUSY" …, "DEFERRED", "FORWARDED". Static. */

@@ -86,8 +86,9 @@ add_last(struct turn *turn, const struct cell *cell, struct senders *senders, Sy
     view->last = SYS_LIST(turn, SYS_LAST_MAX, SysMessage);
     if (!view->last) return;
     for (uint64_t nth = 0; ring_back(&turn->lane->ring, nth, words); nth++) {
+        if (span_slot(words) != handle_slot(cell->handle)) continue;
         span_unpack(words, &record);
-        if (record.slot != handle_slot(cell->handle) || record.kind > SPAN_DOWN) continue;
+        if (record.kind > SPAN_DOWN) continue;
         if (record.kind <= SPAN_CAST) count_sender(senders, record.from);
         if (view->n_last < SYS_LAST_MAX) view->last[view->n_last++] = sys_span_row(turn, &record);
     }
