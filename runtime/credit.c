@@ -233,9 +233,11 @@ static struct debt *debt_to(struct cell *cell, actor_handle to) {
     return debt;
 }
 
-void credit_owe(struct core *core, struct lane *lane, struct cell *cell, struct parcel *parcel) {
+void credit_give_back(struct core *core,
+                      struct lane *lane,
+                      struct cell *cell,
+                      struct parcel *parcel) {
     struct envelope *envelope = &parcel->envelope;
-    if (!(envelope->flags & PARCEL_OWES)) return;
     envelope->flags &= (uint8_t)~PARCEL_OWES;
     struct debt *debt = cell ? debt_to(cell, envelope->from) : NULL;
     if (!debt) {

@@ -62,7 +62,14 @@ void credit_lost(struct core *core, uint16_t peer);
 void credit_mark(struct parcel *parcel);
 /* The request leaves the mailbox of the actor, or does not get there: its credit goes back. NULL
  * cell: at once. */
-void credit_owe(struct core *core, struct lane *lane, struct cell *cell, struct parcel *parcel);
+void credit_give_back(struct core *core,
+                      struct lane *lane,
+                      struct cell *cell,
+                      struct parcel *parcel);
+static inline void
+credit_owe(struct core *core, struct lane *lane, struct cell *cell, struct parcel *parcel) {
+    if (parcel->envelope.flags & PARCEL_OWES) credit_give_back(core, lane, cell, parcel);
+}
 /* The actor goes on under another handle: what waits for it was addressed to this one. */
 void credit_move(struct cell *cell);
 /* Says what is owed, if nothing waits any more; else when it is a lot. */
