@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/cell.h"
 
 enum {
     SLICES = 40, /* of life, then calm */
@@ -118,10 +119,12 @@ uint32_t deed_add(struct deeds *deeds, uint32_t life, uint32_t other) {
     return deeds->n++;
 }
 
+/* A forwarder in its place: it moved on, and ended before it could say where it is. */
 bool town_lives(const struct person *person) {
     const struct core *core = &town.sim->nodes[person->node - 1].core;
     uint32_t lane;
-    return person->life && table_find(&core->table, person->handle, &lane);
+    const struct slot *slot = person->life ? table_find(&core->table, person->handle, &lane) : NULL;
+    return slot && !slot->cell->sink;
 }
 
 bool town_alive(uint32_t life) {
