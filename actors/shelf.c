@@ -5,7 +5,9 @@
  * hold too; a holding without holds is in no list; of one shard there is one holding at most. */
 #include "actors/shelf.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "runtime/assert.h"
 #include "runtime/memory.h"
@@ -13,7 +15,7 @@
 
 #include "runtime/poison.h"
 
-enum { SHELF_BUCKETS = 1024 };
+enum { SHELF_BUCKETS = 1024, NAME_SIZE = 24 };
 
 struct shelf {
     pthread_mutex_t lock;
@@ -21,6 +23,7 @@ struct shelf {
     atomic_uint turn;                       /* ties between searchers go round */
     atomic_bool filled;
     uint32_t n_searchers;
+    char names[SHELF_SEARCHERS_MAX][NAME_SIZE]; /* looked up by every search */
     atomic_int loads[SHELF_SEARCHERS_MAX];
 };
 
@@ -172,6 +175,13 @@ void shelf_searchers(struct shelf *shelf, uint32_t n_searchers) {
     assert(n_searchers > 0);
     assert(n_searchers <= SHELF_SEARCHERS_MAX);
     shelf->n_searchers = n_searchers;
+    for (uint32_t i = 0; i < n_searchers; i++)
+        snprintf(shelf->names[i], NAME_SIZE, "searcher/%" PRIu32, i);
+}
+
+const char *shelf_searcher_name(const struct shelf *shelf, uint32_t searcher) {
+    assert(searcher < shelf->n_searchers);
+    return shelf->names[searcher];
 }
 
 uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard) {

@@ -72,6 +72,8 @@ enum { SHELF_SEARCHERS_MAX = 256 };
 /* How many searchers the process has ("searcher/0" …), told once before the first shard opens.
  * There are as many linkers ("linker/0" …): one of each a compute lane. */
 void shelf_searchers(struct shelf *shelf, uint32_t n_searchers);
+/* The name of one. */
+const char *shelf_searcher_name(const struct shelf *shelf, uint32_t searcher);
 /* The linker of a shard. */
 uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard);
 /* The searcher (from 0) with the least searches, counted as having one more from now on. */

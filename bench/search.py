@@ -2,12 +2,12 @@
 """bench search: what the service adds to a search: the same queries through gRPC and in process.
 
 Rows per set: recall (both), service_cpu_us (server CPU per search at 16 connections x 1 stream, peer: in-process CPU),
-added_cpu_us (their difference; target <= 40), added_p50_us (one connection, one stream; target <= 150), qps.
+added_cpu_us (their difference; target <= 40), added_p50_us (one connection, one stream; target <= 150), qps. Both are
+measured in turn, some seconds each; the rows are medians over the rounds.
 """
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,47 +23,71 @@ METHOD = '/vectron.v1.VectronService/Search'
 K, EF = 10, 0
 
 
-def in_process(data, folder, seconds):
-    """The baseline: (report, row numbers found)."""
-    base, queries, hits = (os.path.join(folder, n) for n in ('base.f32', 'queries.f32', 'hits.u64'))
-    data.base.tofile(base)
-    data.queries.tofile(queries)
-    run = subprocess.run([os.path.join(service.BUILD, 'vectron-inproc'), base, queries, str(data.base.shape[1]), data.distance,
-                          str(K), str(EF), str(seconds), hits], capture_output=True, text=True, check=True)
-    return json.loads(run.stdout), numpy.fromfile(hits, 'u8').reshape(len(data.queries), K)
+class InProcess:
+    """The index in a process of its own, measured in turn with the service, so that both see the same machine."""
+
+    def __init__(self, data, folder, seconds):
+        base, queries, self.hits = (os.path.join(folder, n) for n in ('base.f32', 'queries.f32', 'hits.u64'))
+        data.base.tofile(base)
+        data.queries.tofile(queries)
+        self.shape = (len(data.queries), K)
+        self.process = subprocess.Popen([os.path.join(service.BUILD, 'vectron-inproc'), base, queries, str(data.base.shape[1]),
+                                         data.distance, str(K), str(EF), str(seconds), self.hits],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def measure(self):
+        self.process.stdin.write('\n')
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def end(self):
+        """The row numbers found."""
+        self.process.stdin.close()
+        assert self.process.wait() == 0
+        return numpy.fromfile(self.hits, 'u8').reshape(self.shape)
 
 
-def through_service(data, folder, seconds, rounds):
+def rounds_of(server, data, alone, requests, seconds, rounds):
+    """Rows of (CPU alone, CPU in the service, p50 alone, p50 in the service, searches a second)."""
+    rows = []
+    for _ in range(rounds):
+        inside = alone.measure()
+        before = vectron.cpu_seconds(server.process.pid)
+        report = service.load(server.port, METHOD, requests, 16, 1, seconds)
+        cpu = (vectron.cpu_seconds(server.process.pid) - before) / report['requests'] * 1e6
+        p50 = service.load(server.port, METHOD, requests, 1, 1, seconds)['p50_us']
+        rows.append((inside['cpu_us'], cpu, inside['p50_us'], p50, report['qps']))
+    say(f'{data.name}: {len(data.base)} x {data.base.shape[1]}, in process {inside}')
+    return numpy.array(rows)
+
+
+def run(data, seconds, rounds, folder):
     with vectron.Up() as server:
+        alone = InProcess(data, folder, seconds)
         server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
         service.import_npy(server, data.base, 'bench')
+        alone.measure()  # it is built when this returns
         service.wait_linked(server, len(data.base))
         requests, replies = os.path.join(folder, 'requests'), os.path.join(folder, 'replies')
         service.write_messages(requests, [pb.SearchRequest(collection='bench', vector=q, top_k=K) for q in data.queries])
         service.load(server.port, METHOD, requests, 4, 4, 0.1, replies)
         found = [[int(hit.id) for hit in reply.results] for reply in service.read_messages(replies, pb.SearchResponse)]
-        cpu, p50, qps = [], [], []
-        for _ in range(rounds):
-            before = vectron.cpu_seconds(server.process.pid)
-            report = service.load(server.port, METHOD, requests, 16, 1, seconds)
-            cpu.append((vectron.cpu_seconds(server.process.pid) - before) / report['requests'] * 1e6)
-            qps.append(report['qps'])
-            p50.append(service.load(server.port, METHOD, requests, 1, 1, seconds)['p50_us'])
-    return found, statistics.median(cpu), statistics.median(p50), statistics.median(qps)
+        rows = rounds_of(server, data, alone, requests, seconds, rounds)
+        return found, alone.end(), rows
 
 
 def bench(data, seconds, rounds):
     truth = data.truth(K)
     with tempfile.TemporaryDirectory() as folder:
-        alone, numbers = in_process(data, folder, seconds)
-        found, cpu, p50, qps = through_service(data, folder, seconds, rounds)
-    say(f'{data.name}: {len(data.base)} x {data.base.shape[1]}, in process {alone}')
+        found, numbers, rows = run(data, seconds, rounds, folder)
+    middle = numpy.median(rows, axis=0)
+    added_cpu, added_p50 = numpy.median(rows[:, 1] - rows[:, 0]), numpy.median(rows[:, 3] - rows[:, 2])
     ours, theirs = sets.recall(found, truth), sets.recall(numbers, truth)
     row('search', data.name, 'recall_at_10', '', round(ours, 4), round(theirs, 4), 'in process', round(ours / theirs, 4))
-    row('search', data.name, 'service_cpu_us', 'us', round(cpu, 1), alone['cpu_us'], 'in process', round(alone['cpu_us'] / cpu, 3))
-    row('search', data.name, 'added_cpu_us', 'us', round(cpu - alone['cpu_us'], 1), 40, 'target', round(40 / max(cpu - alone['cpu_us'], 0.1), 2))
-    row('search', data.name, 'added_p50_us', 'us', round(p50 - alone['p50_us'], 1), 150, 'target', round(150 / max(p50 - alone['p50_us'], 0.1), 2))
-    row('search', data.name, 'qps', '1/s', round(qps, 1), round(1e6 / alone['cpu_us'], 1), 'in process, 1 thread', round(qps * alone['cpu_us'] / 1e6, 3))
+    row('search', data.name, 'service_cpu_us', 'us', round(middle[1], 1), round(middle[0], 1), 'in process', round(middle[0] / middle[1], 3))
+    row('search', data.name, 'added_cpu_us', 'us', round(added_cpu, 1), 40, 'target', round(40 / max(added_cpu, 0.1), 2))
+    row('search', data.name, 'added_p50_us', 'us', round(added_p50, 1), 150, 'target', round(150 / max(added_p50, 0.1), 2))
+    row('search', data.name, 'qps', '1/s', round(middle[4], 1), round(1e6 / middle[0], 1), 'in process, 1 thread', round(middle[4] * middle[0] / 1e6, 3))
 
 
 def main():
@@ -76,7 +100,7 @@ def main():
         sys.exit(f'search: no set {options.only!r}; have {", ".join(makers)}')
     for name, make in makers.items():
         if not options.only or options.only == name:
-            bench(make(), 3 if options.quick else 10, 1 if options.quick else 3)
+            bench(make(), 3, 3 if options.quick else 9)
 
 
 if __name__ == '__main__':

@@ -76,7 +76,8 @@ static const char *token(const struct query *query, struct turn *turn) {
         if (query->parts[i].applied > 0)
             session_put(&text, query->parts[i].shard, query->parts[i].applied);
     bool fits = !text.failed && text.size > 0 && text.size < SESSION_TEXT_MAX;
-    const char *copy = fits ? turn_printf(turn, "%.*s", (int)text.size, (char *)text.data) : NULL;
+    char *copy = fits ? turn_alloc(turn, text.size + 1) : NULL;
+    if (copy) memcpy(copy, text.data, text.size);
     buffer_free(&text);
     return copy ? copy : "";
 }

@@ -1,6 +1,5 @@
 #include "actors/router/session.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -8,9 +7,23 @@
 
 enum { DIGITS_MAX = 16 };
 
+/* Writes a mark and a number behind it; returns the end. */
+static char *put(char *at, char mark, uint64_t value) {
+    int digits = 1;
+    while (digits < DIGITS_MAX && value >> 4 * digits)
+        digits++;
+    *at++ = mark;
+    for (int i = digits; i-- > 0;)
+        *at++ = "0123456789abcdef"[value >> 4 * i & 15];
+    return at;
+}
+
+/* Every search makes one: printf would be a tenth of what the router does for it. */
 void session_put(struct buffer *text, uint64_t shard, uint64_t index) {
-    if (text->size == 0) buffer_printf(text, "1");
-    buffer_printf(text, ".%" PRIx64 ":%" PRIx64, shard, index);
+    char pair[1 + 2 * (1 + DIGITS_MAX)], *at = pair;
+    if (text->size == 0) *at++ = '1';
+    at = put(put(at, '.', shard), ':', index);
+    buffer_append(text, pair, (size_t)(at - pair));
 }
 
 /* One hexadecimal number; NULL when there is none. */

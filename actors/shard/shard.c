@@ -388,9 +388,8 @@ static enum status on_search(struct replica *self, const ShardSearch *msg, struc
                          INDEX_K_MAX);
     if (!all_finite(msg->vector, msg->n_vector))
         return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
-    char name[64];
-    uint32_t searcher = shelf_pick(self->options.shelf);
-    snprintf(name, sizeof name, "searcher/%" PRIu32, searcher);
+    const struct shelf *shelf = self->options.shelf;
+    const char *name = shelf_searcher_name(shelf, shelf_pick(self->options.shelf));
     actor_handle to = turn_find(turn, name);
     if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "%s is not there", name);
     turn_forward(turn, to);

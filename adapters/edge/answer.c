@@ -51,9 +51,12 @@ static bool put(struct edge_call *call, const char *name, const char *value) {
 
 static bool
 put_number(struct edge_call *call, struct headers *to, const char *name, uint64_t value) {
-    char text[NUMBER_MAX];
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    return headers_set(to, &call->arena, name, text);
+    char text[NUMBER_MAX], *at = text + sizeof text - 1;
+    *at = '\0';
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    return headers_set(to, &call->arena, name, at);
 }
 
 /* The answer cannot even be begun. */
@@ -65,9 +68,10 @@ static void give_up(struct edge_call *call, struct turn *turn) {
 }
 
 static bool grpc_headers(struct edge_call *call) {
-    bool ok = put(call, "content-type", "application/grpc") &&
-              put(call, "grpc-accept-encoding", "identity,gzip");
-    if (call->mirror) ok = ok && put(call, "grpc-encoding", "gzip");
+    struct headers *headers = &call->answer.headers;
+    bool ok = headers_put(headers, &call->arena, "content-type", "application/grpc") &&
+              headers_put(headers, &call->arena, "grpc-accept-encoding", "identity,gzip");
+    if (call->mirror) ok = ok && headers_put(headers, &call->arena, "grpc-encoding", "gzip");
     for (size_t i = 0; ok && i < call->metadata.n; i++)
         ok = headers_add(&call->answer.headers, &call->arena, &call->metadata.items[i]);
     return ok;

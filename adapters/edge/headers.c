@@ -43,6 +43,17 @@ bool headers_set(struct headers *headers,
     return headers_add(headers, arena, &(struct header){name, value, strlen(name), strlen(value)});
 }
 
+bool headers_put(struct headers *headers,
+                 struct arena *arena,
+                 const char *name,
+                 const char *value) {
+    if (headers->n == headers->capacity && !grow(headers, arena)) return false;
+    struct header header = {name, value, strlen(name), strlen(value)};
+    headers->items[headers->n++] = header;
+    headers->bytes += header.name_size + header.value_size + HEADER_OVERHEAD;
+    return true;
+}
+
 bool headers_value_valid(const char *value) {
     for (; *value; value++) {
         unsigned char c = (unsigned char)*value;

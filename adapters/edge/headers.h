@@ -27,6 +27,8 @@ enum { HEADER_OVERHEAD = 32 };
 bool headers_add(struct headers *headers, struct arena *arena, const struct header *header);
 /* The same for strings. */
 bool headers_set(struct headers *headers, struct arena *arena, const char *name, const char *value);
+/* The same for literals: not copied. The name is in lower case. */
+bool headers_put(struct headers *headers, struct arena *arena, const char *name, const char *value);
 /* No control bytes but tab: nothing that could end a header line. */
 bool headers_value_valid(const char *value);
 /* One or more token characters (RFC 9110 5.6.2). */

@@ -2,9 +2,11 @@
  *
  *   vectron-inproc BASE QUERIES DIMENSION METRIC K EF SECONDS [HITS]
  *
- * BASE and QUERIES are raw little-endian float32 rows. Builds the graph, then searches round robin
- * on one thread for SECONDS. HITS gets K u64 point numbers (= rows) a query. Prints one JSON line:
- *   {"points","build_cpu_s","searches","cpu_us","p50_us","memory_bytes"} */
+ * BASE and QUERIES are raw little-endian float32 rows. Builds the graph, then, for each line on its
+ * standard input, searches round robin on one thread for SECONDS and prints one JSON line:
+ *   {"points","build_cpu_s","searches","cpu_us","p50_us","memory_bytes"}
+ * So a bench can measure it in turn with something else. HITS gets K u64 point numbers (= rows) a
+ * query. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +102,41 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+struct run {
+    const struct index_view *view;
+    struct index_reader *reader;
+    const float *queries;
+    size_t n_queries, dimension;
+    uint32_t k, ef;
+    double seconds;
+    uint64_t *numbers; /* k a query */
+    float *latencies;  /* LATENCIES_MAX */
+};
+struct figures {
+    size_t searches;
+    double cpu_us, p50_us;
+};
+
+static struct figures measure(struct run *run) {
+    size_t searches = 0;
+    double started = cpu_seconds(), until = wall_seconds() + run->seconds;
+    while (searches < run->n_queries || wall_seconds() < until) {
+        size_t q = searches % run->n_queries;
+        struct index_query query = {
+            .vector = run->queries + q * run->dimension, .k = run->k, .ef = run->ef};
+        double at = wall_seconds();
+        search(run->reader, run->view, &query, run->numbers + q * run->k);
+        if (searches < LATENCIES_MAX)
+            run->latencies[searches] = (float)((wall_seconds() - at) * 1e6);
+        searches++;
+    }
+    double cpu = cpu_seconds() - started;
+    size_t kept = searches < LATENCIES_MAX ? searches : LATENCIES_MAX;
+    qsort(run->latencies, kept, sizeof *run->latencies, by_value);
+    return (struct figures){searches, cpu / (double)searches * 1e6,
+                            (double)run->latencies[kept / 2]};
+}
+
 int main(int argc, char **argv) {
     if (argc < 8) {
         fprintf(stderr,
@@ -119,35 +156,34 @@ int main(int argc, char **argv) {
     struct index_reader *reader = NULL;
     if (index_reader_open(&reader) != STATUS_OK) die("reader", STATUS_NO_MEMORY);
 
-    uint64_t *numbers = mem_zero(n_queries * k, sizeof *numbers);
-    float *latencies = mem_alloc(LATENCIES_MAX * sizeof *latencies);
-    if (!numbers || !latencies) die("memory", STATUS_NO_MEMORY);
-    size_t searches = 0;
-    double started = cpu_seconds(), until = wall_seconds() + atof(argv[7]);
-    while (searches < n_queries || wall_seconds() < until) {
-        size_t q = searches % n_queries;
-        struct index_query query = {.vector = queries + q * options.dimension,
-                                    .k = (uint32_t)k,
-                                    .ef = (uint32_t)atoi(argv[6])};
-        double at = wall_seconds();
-        search(reader, view, &query, numbers + q * k);
-        if (searches < LATENCIES_MAX) latencies[searches] = (float)((wall_seconds() - at) * 1e6);
-        searches++;
+    struct run run = {
+        .view = view,
+        .reader = reader,
+        .queries = queries,
+        .n_queries = n_queries,
+        .dimension = options.dimension,
+        .k = (uint32_t)k,
+        .ef = (uint32_t)atoi(argv[6]),
+        .seconds = atof(argv[7]),
+        .numbers = mem_zero(n_queries * k, sizeof(uint64_t)),
+        .latencies = mem_alloc(LATENCIES_MAX * sizeof(float)),
+    };
+    if (!run.numbers || !run.latencies) die("memory", STATUS_NO_MEMORY);
+    char line[16];
+    while (fgets(line, sizeof line, stdin)) {
+        struct figures figures = measure(&run);
+        printf("{\"points\":%zu,\"build_cpu_s\":%.2f,\"searches\":%zu,\"cpu_us\":%.2f,"
+               "\"p50_us\":%.1f,\"memory_bytes\":%" PRIu64 "}\n",
+               n_base, build_cpu, figures.searches, figures.cpu_us, figures.p50_us,
+               index_stats(view).memory_bytes);
+        fflush(stdout);
     }
-    double cpu = cpu_seconds() - started;
-    size_t kept = searches < LATENCIES_MAX ? searches : LATENCIES_MAX;
-    qsort(latencies, kept, sizeof *latencies, by_value);
-    printf(
-        "{\"points\":%zu,\"build_cpu_s\":%.2f,\"searches\":%zu,\"cpu_us\":%.2f,\"p50_us\":%.1f,\"memory_bytes\":%" PRIu64
-        "}\n",
-        n_base, build_cpu, searches, cpu / (double)searches * 1e6, (double)latencies[kept / 2],
-        index_stats(view).memory_bytes);
-    if (argc > 8) write_hits(argv[8], numbers, n_queries * k);
+    if (argc > 8) write_hits(argv[8], run.numbers, n_queries * k);
     index_reader_close(reader);
     index_view_drop(view);
     index_close(index);
-    mem_free(latencies);
-    mem_free(numbers);
+    mem_free(run.latencies);
+    mem_free(run.numbers);
     mem_free(queries);
     mem_free(base);
     return 0;
