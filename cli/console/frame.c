@@ -163,7 +163,7 @@ static void draw_bottom(const struct console *console, struct screen *screen) {
         return;
     }
     int at = 0;
-    if (*console->search && !console->page_rows)
+    if (*console->search && console->view < VIEW_TABS)
         at = screen_format(screen, row, 0, STYLE_WARM, " /%s ", console->search);
     at = draw_hints(screen, row, at, view_of(console->view)->hints);
     draw_hints(screen, row, at,

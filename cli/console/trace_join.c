@@ -26,8 +26,11 @@ static const SysTraces *traces_of(const struct model *model, size_t i) {
     return model_message(process, QUESTION_TRACES, NULL);
 }
 
-static bool is_failed(const SysTraceRow *row) {
-    return *row->outcome && strcmp(row->outcome, "OK") != 0;
+bool trace_join_failed(const char *outcome) {
+    static const char *const fine[] = {"", "OK", "DEFERRED", "FORWARDED"};
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+        if (strcmp(outcome, fine[i]) == 0) return false;
+    return true;
 }
 
 static void merge(struct joined_trace *into, const struct joined_trace *other) {
@@ -58,7 +61,7 @@ size_t trace_join_list(const struct model *model, struct joined_trace **out) {
                                             .took_us = row->took_us,
                                             .spans = row->spans,
                                             .processes = 1,
-                                            .failed = is_failed(row),
+                                            .failed = trace_join_failed(row->outcome),
                                             .outcome = row->outcome};
             trace_join_hex(&row->trace, rows[n++].id);
         }

@@ -36,6 +36,8 @@ MUST_USE enum status
 trace_join_spans(const struct model *model, const char *id, struct joined_spans *out);
 void trace_join_free(struct joined_spans *spans);
 
+/* An outcome that is none of "OK", answered later, handed on. */
+bool trace_join_failed(const char *outcome);
 void trace_join_hex(const ProtobufCBinaryData *trace, char out[33]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "cli/console/body.h"
 #include "cli/console/console.h"
 #include "cli/console/draw.h"
+#include "cli/console/trace_join.h"
 #include "cli/console/units.h"
 
 enum { HISTOGRAM_ROWS = 6, LOG_MAX = 64, ACTOR_NAME_MAX = 192, ROWS_SHOWN = 8 };
@@ -122,12 +123,11 @@ static void fill_message(const struct process *process,
     bool handled = *message->outcome;
     if (handled) list_number(list, row, "ran_us", (double)message->ran_us);
     list_text(list, row, "outcome", handled ? message->outcome : "waits");
-    bool later = strcmp(message->outcome, "DEFERRED") == 0; /* it is answered some time */
-    bool failed = handled && !later && strcmp(message->outcome, "OK") != 0;
+    bool failed = trace_join_failed(message->outcome);
     list_style(list, row, "outcome",
-               failed              ? STYLE_HOT
-               : handled && !later ? STYLE_GOOD
-                                   : STYLE_DIM);
+               failed                                ? STYLE_HOT
+               : strcmp(message->outcome, "OK") == 0 ? STYLE_GOOD
+                                                     : STYLE_DIM);
     if (message->deadline_us) list_number(list, row, "deadline_us", (double)message->deadline_us);
     char hex[33] = "";
     for (size_t i = 0; i < message->trace.len && i < 16; i++)

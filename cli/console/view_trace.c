@@ -82,10 +82,6 @@ static void draw_stretch(struct screen *screen,
         screen_rune(screen, row, scale->column + i, style, rune);
 }
 
-static bool is_failed(const SysSpan *span) {
-    return *span->outcome && strcmp(span->outcome, "OK") != 0;
-}
-
 static void draw_span(struct screen *screen,
                       int row,
                       const struct scale *scale,
@@ -98,7 +94,8 @@ static void draw_span(struct screen *screen,
         screen_rune(screen, row, scale->column + i, STYLE_TRACK, 0xb7);
     draw_stretch(screen, row, scale, ran, end, STYLE_DIM, 0x2500);
     draw_stretch(screen, row, scale, start, waited, STYLE_WARM, 0x2591);
-    draw_stretch(screen, row, scale, waited, ran, is_failed(span) ? STYLE_HOT : STYLE_COOL, 0x2588);
+    draw_stretch(screen, row, scale, waited, ran,
+                 trace_join_failed(span->outcome) ? STYLE_HOT : STYLE_COOL, 0x2588);
 }
 
 static void draw_row(struct screen *screen,
@@ -121,7 +118,8 @@ static void draw_row(struct screen *screen,
     int column = scale->column + scale->width;
     uint64_t own = span->waited_us + span->ran_us;
     screen_field(screen,
-                 &(struct field){at.row, column, 8, is_failed(span) ? STYLE_HOT : STYLE_PLAIN,
+                 &(struct field){at.row, column, 8,
+                                 trace_join_failed(span->outcome) ? STYLE_HOT : STYLE_PLAIN,
                                  .right = true},
                  units_us(took, (double)(span->took_us > own ? span->took_us : own)));
     screen_field(screen,
@@ -146,8 +144,9 @@ static void draw_picked(struct screen *screen, struct area at, const struct join
                             units_us(c, (double)span->ran_us));
     screen_format(screen, at.row + 1, column, STYLE_DIM, "─ answered after %s",
                   units_us(d, (double)span->took_us));
-    screen_format(screen, at.row + 2, at.column + 2, is_failed(span) ? STYLE_HOT : STYLE_GOOD,
-                  "%s  %s", span->outcome, span->text);
+    screen_format(screen, at.row + 2, at.column + 2,
+                  trace_join_failed(span->outcome) ? STYLE_HOT : STYLE_GOOD, "%s  %s",
+                  span->outcome, span->text);
 }
 
 static void draw_spans(struct console *console,

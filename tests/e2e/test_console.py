@@ -295,17 +295,32 @@ def test_wrong_command_lines():
     assert 'refresh' in console('--refresh', '10', code=2)
 
 
-def test_it_costs_less_than_a_hundredth_of_a_core():
-    with load(), Terminal('--link', link(), 'actors') as terminal:
-        terminal.see('4 processes')
-        time.sleep(6)
-        pid = terminal.pid()
-        before, began = vectron.cpu_seconds(pid), time.monotonic()
-        time.sleep(20)
-        share = (vectron.cpu_seconds(pid) - before) / (time.monotonic() - began)
-        screen = terminal.see('cost')
-        print(f'console: {100 * share:.2f} % of a core, it says {screen.split("cost ")[1].split()[0]}')
-        assert share < 0.01, share
+@contextlib.contextmanager
+def members(n):
+    """A process of n actors that talk once a second; its link."""
+    node = subprocess.Popen([os.path.join(vectron.BUILD, 'console_node'), 'tcp://127.0.0.1:*', str(n)], text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=vectron.clean_environment())
+    try:
+        yield node.stdout.readline().strip()
+    finally:
+        node.kill()
+        node.wait()
+
+
+def test_it_costs_less_than_a_hundredth_of_a_core_at_a_thousand_actors():
+    for view in 'cluster', 'actors':
+        with members(1000) as address, Terminal('--link', address, view) as terminal:
+            terminal.see('1,0', 'actors')
+            time.sleep(20)  # it finds how often it may ask
+            pid, seconds = terminal.pid(), 30
+            before = vectron.cpu_seconds(pid)
+            time.sleep(seconds)
+            share = (vectron.cpu_seconds(pid) - before) / seconds
+            cost = terminal.see('cost').split('cost ')[1].split()[0]
+            terminal.tmux('resize-window', '-t', 'x', '-x', '120', '-y', '24')
+            every = terminal.see('every').split('every ')[1].split()[0]
+            print(f'console, 1,000 actors, {view}: {100 * share:.2f} % of a core, it says {cost}, asks every {every}')
+            assert share < 0.01, share
 
 
 def test_a_process_dies_while_it_is_shown():
