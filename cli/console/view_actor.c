@@ -39,7 +39,7 @@ static const struct column message_columns[] = {
     {"size", "SIZE", VALUE_BYTES, 7, 0, 1},     {"waited_us", "WAITED", VALUE_US, 7, 0, 0},
     {"ran_us", "RAN", VALUE_US, 7, 0, 0},       {"outcome", "OUTCOME", VALUE_TEXT, 9, 12, 0},
     {"deadline_us", "LEFT", VALUE_US, 7, 0, 2}, {"trace", "TRACE", VALUE_TEXT, 8, 32, 4},
-    {"body", "body", VALUE_TEXT, 0, 0, -1},     {0},
+    {"body", "BODY", VALUE_TEXT, 16, 200, 5},   {0},
 };
 static const struct column wait_columns[] = {
     {"kind", "WAITS FOR", VALUE_TEXT, 9, 0, 0},    {"peer", "WHOM", VALUE_NAME, 20, 40, 0},
@@ -137,7 +137,8 @@ static void fill_message(const struct process *process,
     if (!message->body.len) return;
     char body[BODY_TEXT_MAX];
     body_text(message->message, message->body.data, message->body.len, body, sizeof body);
-    list_format(list, row, "body", "%.400s", body);
+    const char *fields = strchr(body, ' '); /* behind its name, which has a column */
+    list_format(list, row, "body", "%.400s", fields ? fields + 1 : "");
 }
 
 static bool tapped_here(const struct console *console) {
@@ -480,6 +481,9 @@ static bool key(struct console *console, int key) {
     case 'R':
         ask_for(console, "restart", true);
         return true;
+    case 'm':
+        ask_for(console, "migrate", true);
+        return true;
     case 'P':
         ask_for(console, "passivate", true);
         return true;
@@ -495,7 +499,7 @@ static bool key(struct console *console, int key) {
 const struct view view_actor = {
     .name = "actor",
     .questions = 1u << QUESTION_ACTOR | 1u << QUESTION_ACTORS,
-    .hints = "esc back  t tap  p pause  n step  c continue  R restart  P passivate",
+    .hints = "esc back  t tap  p pause  n step  c continue  R restart  P passivate  m migrate",
     .list_names = {"actor", "queued", "messages", "waits", "senders"},
     .columns = {actor_columns, message_columns, message_columns, wait_columns, sender_columns},
     .fill = fill,

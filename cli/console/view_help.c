@@ -26,7 +26,7 @@ static const char *const keys[][2] = {
     {"actors: t", "as a tree of supervisors, or flat"},
     {"actor: t", "tap: its messages as they are handled, for a minute; t again ends it"},
     {"actor: p n c", "pause, step one message, continue (where the process allows actions)"},
-    {"actor: R P", "restart, passivate; both ask first"},
+    {"actor: R P m", "restart, passivate, migrate to another lane; all ask first"},
     {"letters: r", "send the letter once more; asks first"},
     {"traces: n f", "newest or slowest first; only failed ones"},
     {"b", "with bodies of messages, where the process allows them"},

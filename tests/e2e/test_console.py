@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import vectron  # noqa: E402
 
-cluster = vectron.Cluster(workers=2)
+cluster = vectron.Cluster(workers=2, env={'VECTRON_SYS_ACTIONS': 'test', 'VECTRON_SYS_BODIES': 'redacted'})
 VIEWS = ['cluster', 'actors', 'links', 'waits', 'letters', 'traces', 'shards', 'alarms']
 
 
@@ -157,17 +157,49 @@ def test_an_actor_from_search_to_tap():
         terminal.see('ACTOR', 'enter open')
 
 
-def test_actions_ask_and_are_refused_where_they_are_not_allowed():
+def test_actions_ask_and_are_done():
     with Terminal('--link', link(), 'actor', 'router') as terminal:
         terminal.see('router on gateway')
         terminal.keys('R')
         terminal.see('restart router on gateway?', 'y yes')
         terminal.keys('n')
         terminal.see('left alone')
+        terminal.keys('p')
+        terminal.see('pause router on gateway?')
+        terminal.click('y yes')
+        terminal.see('pause router: done')
+        terminal.see('paused')
+        terminal.keys('n')
+        terminal.see('step router: done')
+        terminal.keys('c')
+        terminal.see('resume router: done')
+        terminal.see(' open')
         terminal.keys('R')
-        terminal.see('restart router on gateway?')
         terminal.keys('y')
-        terminal.see('restart router: ')
+        terminal.see('restart router: done')
+        terminal.see('restarts 1')
+        terminal.keys('n')
+        terminal.see('step router: NOT_READY it is not paused')
+
+
+def test_actions_are_refused_where_they_are_not_allowed():
+    with vectron.Up() as up:
+        socket = 'ipc://' + os.path.join(up.folder, 'data', 'link.ipc')
+        with Terminal('--link', socket, 'actor', 'router') as terminal:
+            terminal.see('router on up')
+            terminal.keys('R')
+            terminal.see('restart router on up?')
+            terminal.keys('y')
+            terminal.see('restart router: DENIED')
+
+
+def test_bodies_of_a_tap_where_they_are_shown():
+    with load(), Terminal('--link', link(), 'actor', 'router', width=220, height=50) as terminal:
+        terminal.see('router on gateway')
+        terminal.keys('b')
+        terminal.see('bodies are asked for')
+        terminal.keys('t')
+        terminal.see('messages tapped', 'top_k=5')
 
 
 def test_mouse_orders_picks_and_opens():
