@@ -119,7 +119,7 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_LINK", .flag = "raft-addr", .type = SETTING_LINK, .fallback = "127.0.0.1:9191", .roles = ROLE_WORKER, .group = "Link",
      .effect = "Where gateways, peers and tools reach this worker (--raft-addr of the original). Told to the placement driver: it must be reachable from the others."},
     {.name = "VECTRON_LINK", .flag = "link", .type = SETTING_LINK, .fallback = "", .roles = ROLE_CLIENT, .group = "Link",
-     .effect = "Process that `vectron stats` asks. Empty = ipc://DATA_DIR/link.ipc."},
+     .effect = "Process that `vectron stats` asks, and where `vectron console` begins. Empty = ipc://DATA_DIR/link.ipc."},
     {.name = "PD_ADDRS", .flag = "pd-addrs", .type = SETTING_LIST, .fallback = "127.0.0.1:7001", .roles = ROLE_WORKER, .group = "Link",
      .effect = "Link addresses (--raft-addr) of the placement driver, comma separated; NAME@HOST:PORT when it has keys."},
     {.name = "PLACEMENT_DRIVER", .flag = "pd-addrs", .type = SETTING_LIST, .fallback = "127.0.0.1:7001", .roles = ROLE_GATEWAY, .group = "Link",

@@ -47,9 +47,20 @@ void model_reset(struct model *model) {
 
 /* --- finding --- */
 
+/* FNV-1a: the same address has the same number in every life of the model. */
+static uint64_t number_of(const char *address) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *address; address++)
+        hash = (hash ^ (unsigned char)*address) * UINT64_C(0x100000001b3);
+    return hash | 1;
+}
+
 struct process *model_process(const struct model *model, const char *address) {
+    uint64_t number = number_of(address);
     for (size_t i = 0; i < model->n_processes; i++)
-        if (strcmp(model->processes[i]->address, address) == 0) return model->processes[i];
+        if (model->processes[i]->number == number &&
+            strcmp(model->processes[i]->address, address) == 0)
+            return model->processes[i];
     return NULL;
 }
 
@@ -104,14 +115,6 @@ const char *model_actor_name(
 }
 
 /* --- processes --- */
-
-/* FNV-1a: the same address has the same number in every life of the model. */
-static uint64_t number_of(const char *address) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *address; address++)
-        hash = (hash ^ (unsigned char)*address) * UINT64_C(0x100000001b3);
-    return hash | 1;
-}
 
 static struct process *add_process(struct model *model, const char *address) {
     if (model->n_processes == MODEL_PROCESSES_MAX) return NULL;
@@ -301,6 +304,8 @@ static void take_report(struct model *model, struct process *process, struct ans
     const SysReport *now = (const SysReport *)answer->message, *before = process->report;
     bool goes_on =
         before && now->uptime_ms > before->uptime_ms && now->incarnation == before->incarnation;
+    bool other_name =
+        !before || strcmp(now->node, before->node) != 0 || strcmp(now->role, before->role) != 0;
     double us = goes_on ? (double)(now->uptime_ms - before->uptime_ms) * 1000 : 0;
     struct lane_row *lanes = arena_zero(&answer->arena, now->n_lanes * sizeof *lanes);
     struct link_row *links = arena_zero(&answer->arena, now->n_links * sizeof *links);
@@ -320,8 +325,11 @@ static void take_report(struct model *model, struct process *process, struct ans
     if (answer->question == QUESTION_ACTORS) roster_build(process, answer);
     answer_drop(process->held);
     process->held = answer_hold(answer);
+    const struct process *same = process->same;
     find_same(model, process);
-    name_processes(model);
+    resolve_links(model, process);
+    if (!other_name && process->same == same) return;
+    name_processes(model); /* seldom: somebody is new, or another than before */
     for (size_t i = 0; i < model->n_processes; i++)
         if (model->processes[i]->report) resolve_links(model, model->processes[i]);
 }
