@@ -33,11 +33,13 @@ struct parcel_pool {
     int64_t alive; /* made minus freed by this thread; the sum over all threads counts */
     struct lot lots[PARCEL_POOLS_MAX][CLASSES]; /* freed here, at home elsewhere */
     uint32_t open_lots;
+    _Atomic bool idle; /* given back: the next owner takes it over */
     _Alignas(128) _Atomic(struct parcel *) returned[CLASSES];
 };
 
 static _Atomic(struct parcel_pool *) pools[PARCEL_POOLS_MAX];
-static _Atomic int64_t alive_elsewhere; /* balance of threads without a pool and of pools gone */
+static _Atomic int64_t
+    alive_elsewhere; /* balance of threads without a pool and of pools given back */
 static _Thread_local struct parcel_pool *current;
 
 static void count_alive(int64_t by) {
@@ -161,10 +163,23 @@ int64_t parcel_alive(void) {
     return sum;
 }
 
+/* One that was given back; what it made and others still hold comes home to it all the same. */
+static struct parcel_pool *take_idle(void) {
+    for (uint32_t i = 0; i < PARCEL_POOLS_MAX; i++) {
+        struct parcel_pool *pool = atomic_load(&pools[i]);
+        bool idle = true;
+        if (pool && atomic_compare_exchange_strong(&pool->idle, &idle, false)) return pool;
+    }
+    return NULL;
+}
+
 struct parcel_pool *parcel_pool_new(void) {
-    struct parcel_pool *pool = mem_aligned(_Alignof(struct parcel_pool), sizeof *pool);
+    struct parcel_pool *pool = take_idle();
+    if (pool) return pool;
+    pool = mem_aligned(_Alignof(struct parcel_pool), sizeof *pool);
     if (!pool) return NULL;
     memset(pool, 0, sizeof *pool);
+    atomic_init(&pool->idle, false);
     for (int class = 0; class < CLASSES; class ++)
         atomic_init(&pool->returned[class], NULL);
     for (uint32_t i = 0; i < PARCEL_POOLS_MAX; i++) {
@@ -187,22 +202,25 @@ void parcel_pool_settle(struct parcel_pool *pool) {
             if (pool->lots[i][class].first) send_lot(&pool->lots[i][class]);
 }
 
-static void empty(struct parcel *parcel) {
-    while (parcel) {
-        struct parcel *next = parcel->next;
+/* Returns how many they were. */
+static uint32_t empty(struct parcel *parcel) {
+    uint32_t n = 0;
+    for (struct parcel *next; parcel; parcel = next, n++) {
+        next = parcel->next;
         free_to_heap(parcel);
-        parcel = next;
     }
+    return n;
 }
 
 void parcel_pool_free(struct parcel_pool *pool) {
     if (!pool) return;
     assert(pool != current && pool->open_lots == 0);
     for (int class = 0; class < CLASSES; class ++) {
-        empty(pool->free[class]);
-        empty(atomic_exchange(&pool->returned[class], NULL));
+        pool->made[class] -= empty(pool->free[class]);
+        pool->made[class] -= empty(atomic_exchange(&pool->returned[class], NULL));
+        pool->free[class] = NULL;
     }
     atomic_fetch_add(&alive_elsewhere, pool->alive);
-    atomic_store(&pools[pool->number], NULL);
-    mem_free(pool);
+    pool->alive = 0;
+    atomic_store(&pool->idle, true);
 }

@@ -106,12 +106,14 @@ int64_t parcel_alive(void);
 /* A pool belongs to one thread. Parcels freed by another lane come home in lots of PARCEL_LOT. */
 enum { PARCEL_LOT = 32, PARCEL_POOLS_MAX = 256 };
 struct parcel_pool;
-struct parcel_pool *parcel_pool_new(void); /* NULL: no memory or PARCEL_POOLS_MAX in use */
+/* Perhaps one that was given back. NULL: no memory or PARCEL_POOLS_MAX in use. */
+struct parcel_pool *parcel_pool_new(void);
 /* The calling thread's pool from now on; NULL: the heap. */
 void parcel_pool_enter(struct parcel_pool *pool);
 /* Sends incomplete lots home: before the thread sleeps. */
 void parcel_pool_settle(struct parcel_pool *pool);
-/* After the last parcel came home and its thread ended. NULL is fine. */
+/* Gives it back, settled, after its thread ended; parcels that are still elsewhere come home to
+ * whoever takes it next. NULL is fine. */
 void parcel_pool_free(struct parcel_pool *pool);
 
 #endif

@@ -53,6 +53,8 @@ enum status worker_open(struct worker *worker, struct node *node, struct lane *l
 void worker_close(struct worker *worker) {
     if (worker->epoll > 0) close(worker->epoll);
     worker->epoll = 0;
+    parcel_pool_free(worker->pool);
+    worker->pool = NULL;
 }
 
 enum status worker_watch(struct worker *worker,

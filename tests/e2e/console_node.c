@@ -47,8 +47,8 @@ static const struct actor_type member_type = {
 };
 
 static bool spawn(struct node *node, unsigned number, unsigned n) {
-    static char names[65536][16];
-    char name[16];
+    static char names[65536][24];
+    char name[24];
     snprintf(name, sizeof name, "member/%u", number);
     snprintf(names[number], sizeof *names, "member/%u", (number + 1) % n);
     actor_handle handle;

@@ -11,6 +11,7 @@
 #include "runtime/codec.h"
 #include "runtime/envelope.h"
 #include "runtime/node.h"
+#include "runtime/parcel.h"
 #include "schemas/log.pb-c.h"
 #include "schemas/runtime.pb-c.h"
 #include "schemas/sys.pb-c.h"
@@ -311,4 +312,19 @@ Test(lanes, watch_descriptors_and_run_blocking_work) {
     cr_assert_eq(pipe_read, 3); /* unwatched, although a byte is there */
     cr_assert_eq(worked, 100);
     node_close(node);
+}
+
+/* A process that opens and closes nodes for ever ran out of pools. */
+Test(lanes, pools_are_given_back_and_taken_over) {
+    for (int i = 0; i < 2 * PARCEL_POOLS_MAX; i++) {
+        struct parcel_pool *pool = parcel_pool_new();
+        cr_assert_not_null(pool, "pool %d", i);
+        parcel_pool_enter(pool);
+        struct parcel *kept = parcel_new(10), *gone = parcel_new(1000);
+        parcel_free(gone);
+        parcel_pool_settle(pool);
+        parcel_pool_enter(NULL);
+        parcel_pool_free(pool);
+        parcel_free(kept); /* home is somebody's, or nobody's yet */
+    }
 }
