@@ -105,7 +105,10 @@ static int send_now(struct channel *channel) {
 /* A ROUTER judges a message by its first part, the id; a message once begun must be ended. */
 static enum channel_state push_frame(struct channel *channel) {
     int error = send_now(channel);
-    if (error == EAGAIN) return CHANNEL_BLOCKED;
+    if (error == EAGAIN) {
+        channel->full++;
+        return CHANNEL_BLOCKED;
+    }
     if (error != 0) return CHANNEL_GONE;
     if (channel->route) {
         int rc;

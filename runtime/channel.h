@@ -23,6 +23,7 @@ struct channel {
     size_t frame_bytes;  /* 0 = there is none */
     uint64_t sent;       /* messages */
     uint64_t sent_bytes;
+    uint64_t full; /* times ZeroMQ had no room */
 };
 
 /* Takes the parcel. */

@@ -164,6 +164,14 @@ bool credit_cancels(struct core *core, struct parcel *parcel) {
     return true;
 }
 
+uint64_t credit_parked(const struct core *core, uint16_t peer) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < CREDIT_BUCKETS; i++)
+        for (const struct account *at = core->credits.buckets[i]; at; at = at->next)
+            if (handle_peer(at->to) == peer) n += at->n_parked;
+    return n;
+}
+
 static void refuse_parked(struct core *core, struct account *account) {
     while (account->first) {
         struct parcel *parcel = unpark(&core->credits, account);

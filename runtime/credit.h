@@ -53,6 +53,8 @@ bool credit_pays(struct core *core, struct parcel *parcel);
 void credit_take(struct core *core, struct parcel *parcel);
 /* A PARCEL_CANCEL for a parked call takes it out, and is taken itself. */
 bool credit_cancels(struct core *core, struct parcel *parcel);
+/* Messages that wait here for credit of that process's actors. */
+uint64_t credit_parked(const struct core *core, uint16_t peer);
 /* The process is lost: what was parked for it is refused. */
 void credit_lost(struct core *core, uint16_t peer);
 

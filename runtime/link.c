@@ -460,6 +460,7 @@ bool link_peer(const struct link *link, size_t nth, struct link_peer *out) {
         .queued_bytes = peer_queued(peer),
         .refused = peer->refused,
         .bad_frames = peer->bad_frames,
+        .full = control->full + data->full,
         .connected = peer->state == PEER_OPEN,
         .curve = peer->key[0] != 0,
         .opened = peer->opened,

@@ -124,6 +124,7 @@ struct link_peer {
     uint64_t rtt_us; /* of heartbeats, smoothed */
     uint64_t queued_bytes;
     uint64_t refused, bad_frames;
+    uint64_t full;  /* sends that met the high-water mark */
     bool connected; /* hellos are exchanged */
     bool opened;    /* by us; else by the peer */
     bool curve;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/codec.h"
+#include "runtime/credit.h"
 #include "runtime/link.h"
 #include "runtime/sys_security.h"
 #include "runtime/sys_state.h"
@@ -58,6 +59,8 @@ static void add_links(struct turn *turn, SysReport *report) {
         row->queued_bytes = peer.queued_bytes;
         row->refused = peer.refused;
         row->bad_frames = peer.bad_frames;
+        row->full = peer.full;
+        row->parked = credit_parked(turn->core, peer.number);
         row->security = peer.curve ? "curve" : "plain";
         row->key_of = turn_printf(turn, "%s", peer.node);
         row->failures = peer.failures;
