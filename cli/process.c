@@ -22,6 +22,7 @@
 #include "cli/paths.h"
 #include "cli/process_edge.h"
 #include "cli/process_profile.h"
+#include "cli/second_signal.h"
 #include "runtime/flight.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
@@ -263,24 +264,6 @@ static void give_sign(const struct process *process, uint64_t *due_us) {
     *due_us = now_us + every_us / 2;
 }
 
-/* While draining: the person, or the supervisor, does not want to wait. Nothing acknowledged is
- * lost. */
-static void stop_hard(int number) {
-    (void)number;
-    static const char words[] = "stopped at once\n";
-    ssize_t ignored = write(STDERR_FILENO, words, sizeof words - 1);
-    (void)ignored;
-    _exit(EXIT_FAILED);
-}
-
-static void take_second_signal(const sigset_t *signals) {
-    struct sigaction action = {.sa_handler = stop_hard};
-    signal(SIGHUP, SIG_IGN);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
-
 static int serve(struct process *process, const sigset_t *signals) {
     struct timespec poll = {.tv_nsec = POLL_MS * 1000000};
     uint64_t sign_us = 0;
@@ -298,7 +281,7 @@ static int serve(struct process *process, const sigset_t *signals) {
         if (number != SIGTERM && number != SIGINT) continue;
         fprintf(stderr, "%s: stopping\n", number == SIGTERM ? "SIGTERM" : "SIGINT");
         notify_tell("STOPPING=1\nSTATUS=draining");
-        take_second_signal(signals);
+        second_signal_take(signals);
         if (process->edge)
             process_edge_drain(process->edge, process->node,
                                (uint32_t)config_number(process->config, "VECTRON_DRAIN_MS"));

@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/keys.h"
 #include "cli/paths.h"
+#include "cli/second_signal.h"
 #include "cli/supervise/supervisor.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
@@ -84,23 +85,6 @@ static void tell(struct serving *serving, const ProtobufCMessage *message, uint6
         log_error("supervisor: %s %s", status_name(s), text);
 }
 
-/* The kernel kills the processes when this one is gone. */
-static void stop_hard(int number) {
-    (void)number;
-    static const char words[] = "stopped at once\n";
-    ssize_t ignored = write(STDERR_FILENO, words, sizeof words - 1);
-    (void)ignored;
-    _exit(EXIT_FAILED);
-}
-
-static void take_second_signal(const sigset_t *signals) {
-    struct sigaction action = {.sa_handler = stop_hard};
-    signal(SIGHUP, SIG_IGN);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
-
 static int serve(struct serving *serving, const sigset_t *signals) {
     const struct timespec poll = {.tv_nsec = POLL_MS * 1000000};
     SupervisorStop stop = SUPERVISOR_STOP__INIT;
@@ -109,7 +93,7 @@ static int serve(struct serving *serving, const sigset_t *signals) {
         int number = sigtimedwait(signals, NULL, &poll);
         if (number == SIGHUP) tell(serving, &reload.base, ASK_MS);
         if (number != SIGTERM && number != SIGINT) continue;
-        take_second_signal(signals);
+        second_signal_take(signals);
         tell(serving, &stop.base, STOP_MS);
         while (atomic_load(&serving->code) == RUNNING)
             nanosleep(&poll, NULL);
