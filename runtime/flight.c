@@ -6,7 +6,6 @@
  * directly, since a sanitizer would look at the memory first. */
 #include "runtime/flight.h"
 
-#include <dirent.h>
 #include <elf.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -25,6 +24,7 @@
 #include "runtime/cell.h"
 #include "runtime/codec.h"
 #include "runtime/host.h"
+#include "runtime/listing.h"
 #include "runtime/memory.h"
 
 enum {
@@ -373,7 +373,7 @@ static char *one_too_many(const char *folder) {
     size_t n = 0;
     uint64_t least = UINT64_MAX;
     char *oldest = NULL;
-    DIR *files = opendir(folder);
+    DIR *files = listing_open(folder);
     if (!files) return NULL;
     for (struct dirent *entry; (entry = readdir(files));) {
         if (!is_flight(entry->d_name)) continue;

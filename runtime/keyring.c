@@ -2,7 +2,6 @@
 #include "runtime/keyring.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +13,7 @@
 #include <zmq.h>
 
 #include "runtime/assert.h"
+#include "runtime/listing.h"
 #include "runtime/memory.h"
 
 struct node_key {
@@ -235,7 +235,7 @@ static bool is_key_file(const struct dirent *entry) {
 }
 
 static enum status load_allowed(struct keyring *keyring, const char *path, struct buffer *why) {
-    DIR *folder = opendir(path);
+    DIR *folder = listing_open(path);
     if (!folder && errno == ENOTDIR) return load_list(keyring, path, why);
     if (!folder) return fail_errno(why, path);
     enum status s = STATUS_OK;

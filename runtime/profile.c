@@ -10,7 +10,6 @@
  * not be running any more. */
 #include "runtime/profile_state.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "runtime/clock.h"
+#include "runtime/listing.h"
 #include "runtime/memory.h"
 
 enum {
@@ -157,7 +157,7 @@ static bool has_timer(const struct profile *profile, int32_t thread) {
 
 void profile_follow(struct profile *profile) {
     if (profile->kind != PROFILE_CPU || !profile->running) return;
-    DIR *tasks = opendir("/proc/self/task");
+    DIR *tasks = listing_open("/proc/self/task");
     if (!tasks) return;
     for (struct dirent *entry; (entry = readdir(tasks));) {
         int32_t thread = (int32_t)strtol(entry->d_name, NULL, 10);
