@@ -7,14 +7,28 @@
 
 #include "actors/journal/journal.h"
 #include "actors/keeper/keeper.h"
+#include "actors/pd/catalog.h"
 #include "actors/shard/shard.h"
 #include "runtime/arena.h"
 #include "schemas/pd.pb-c.h"
+
+struct tenant_member {
+    uint64_t id;
+    uint64_t match;
+    bool voter;
+};
 
 /* A replica that runs here, or is being stopped. */
 struct tenant {
     struct shard_options options; /* the actor's, on another lane: never changed */
     char state[16];               /* as the shard said last */
+    uint64_t epoch;               /* of the assignment in force */
+    uint64_t term;                /* of its group, as the shard said last; 0: it is alone */
+    uint64_t leader;
+    uint64_t lag;
+    bool is_leader;
+    uint32_t n_members;
+    struct tenant_member members[CATALOG_REPLICAS_MAX]; /* of the leader */
     bool stopping;
     atomic_bool doomed; /* its data is to be removed: read by the actor when it stops */
 };
@@ -51,6 +65,8 @@ void tenants_settle(struct house *self, struct turn *turn);
 /* Says on the shelf that it is filled, once no tenant is loading. */
 void tenants_look(const struct house *self);
 struct tenant *tenant_find(const struct house *self, uint64_t shard);
+/* What the shard said of itself; it hears its epoch, which its options may be behind. */
+void tenant_heard(struct tenant *tenant, const KeeperShard *said, struct turn *turn);
 /* Fills in one row a running tenant. */
 MUST_USE enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn);
 void tenants_free(struct house *self);

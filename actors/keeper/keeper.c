@@ -44,7 +44,7 @@ static enum status on_wake(struct house *self, const KeeperWake *msg, struct tur
 static enum status on_shard(struct house *self, const KeeperShard *msg, struct turn *turn) {
     struct tenant *tenant = tenant_find(self, msg->shard);
     if (!tenant) return STATUS_OK;
-    snprintf(tenant->state, sizeof tenant->state, "%s", msg->state);
+    tenant_heard(tenant, msg, turn);
     tenants_look(self);
     house_beat_soon(self, turn);
     return STATUS_OK;

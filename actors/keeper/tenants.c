@@ -7,6 +7,7 @@
  * A shard that comes back under another store waits until the old one is gone. Tenants are freed
  * after their actor stopped, as it borrows their options. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "actors/keeper/house.h"
@@ -108,6 +109,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .memory = self->options.memory,
                                              .tail_max = self->options.tail_max,
                                              .doomed = &tenant->doomed};
+    tenant->epoch = given->epoch;
     s = tenant_add(self, tenant);
     if (s != STATUS_OK) {
         mem_free(tenant);
@@ -168,6 +170,16 @@ static const PdAssignment *assignment_find(const struct house *self,
     return same ? given : NULL;
 }
 
+/* The shard's options stay as they were when it was spawned: a restarted one is told again. */
+static void tell_epoch(struct tenant *tenant, uint64_t epoch, struct turn *turn) {
+    char name[NAME_SIZE];
+    shard_name(tenant->options.shard, name, sizeof name);
+    actor_handle actor = turn_find(turn, name);
+    ShardEpoch told = SHARD_EPOCH__INIT;
+    told.epoch = tenant->epoch = epoch;
+    if (actor) turn_tell(turn, actor, &told.base);
+}
+
 void tenants_look(const struct house *self) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         const char *state = self->tenants[i]->state;
@@ -180,7 +192,11 @@ void tenants_settle(struct house *self, struct turn *turn) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         struct tenant *tenant = self->tenants[i];
         if (tenant->stopping) continue;
-        if (!assignment_find(self, &tenant->options)) stop_tenant(self, tenant, turn);
+        const PdAssignment *given = assignment_find(self, &tenant->options);
+        if (!given)
+            stop_tenant(self, tenant, turn);
+        else if (given->epoch != tenant->epoch)
+            tell_epoch(tenant, given->epoch, turn);
     }
     for (size_t i = 0; i < self->ledger->n_assignments; i++)
         if (!tenant_find(self, self->ledger->assignments[i]->shard))
@@ -188,8 +204,44 @@ void tenants_settle(struct house *self, struct turn *turn) {
     tenants_look(self);
 }
 
-/* --- reporting
+/* --- hearing and reporting
  * ------------------------------------------------------------------------------------------- */
+
+void tenant_heard(struct tenant *tenant, const KeeperShard *said, struct turn *turn) {
+    snprintf(tenant->state, sizeof tenant->state, "%s", said->state);
+    bool serves = !strcmp(tenant->state, "serving") || !strcmp(tenant->state, "disk_full");
+    tenant->term = said->term;
+    tenant->leader = said->leader;
+    tenant->lag = said->lag;
+    tenant->is_leader = said->is_leader;
+    tenant->n_members = 0;
+    for (size_t i = 0; i < said->n_members && i < CATALOG_REPLICAS_MAX; i++) {
+        const PdBeatMember *member = said->members[i];
+        tenant->members[tenant->n_members++] =
+            (struct tenant_member){member->id, member->match, member->voter};
+    }
+    if (said->term == 0) {
+        tenant->is_leader = serves;
+        tenant->leader = serves ? tenant->options.store_id : 0;
+    }
+    if (tenant->epoch != tenant->options.epoch) tell_epoch(tenant, tenant->epoch, turn);
+}
+
+static enum status
+report_members(const struct tenant *tenant, PdBeatShard *row, struct turn *turn) {
+    if (!tenant->is_leader || tenant->n_members == 0) return STATUS_OK;
+    PdBeatMember *members = turn_alloc(turn, tenant->n_members * sizeof *members);
+    row->members = turn_alloc(turn, tenant->n_members * sizeof *row->members);
+    if (!members || !row->members) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < tenant->n_members; i++) {
+        pd_beat_member__init(&members[i]);
+        members[i].id = tenant->members[i].id;
+        members[i].match = tenant->members[i].match;
+        members[i].voter = tenant->members[i].voter;
+        row->members[row->n_members++] = &members[i];
+    }
+    return STATUS_OK;
+}
 
 enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn) {
     PdBeatShard *rows = turn_alloc(turn, (self->n_tenants + 1) * sizeof *rows);
@@ -202,7 +254,12 @@ enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *
         pd_beat_shard__init(row);
         row->shard = tenant->options.shard;
         row->state = tenant->state;
-        row->leader = !strcmp(tenant->state, "serving") || !strcmp(tenant->state, "disk_full");
+        row->store_id = tenant->options.store_id;
+        row->is_leader = tenant->is_leader;
+        row->term = tenant->term;
+        row->leader = tenant->leader;
+        row->lag = tenant->lag;
+        if (report_members(tenant, row, turn) != STATUS_OK) return STATUS_NO_MEMORY;
         struct holding *holding = shelf_take(self->options.shelf, tenant->options.shard);
         if (holding) {
             struct index_stats stats = index_stats(holding->view);

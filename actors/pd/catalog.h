@@ -15,7 +15,8 @@ enum {
     CATALOG_SHARDS_MAX = 1024,        /* of one collection */
     CATALOG_WORKER_SHARDS_MAX = 8192, /* of one worker: its assignments are one message */
     CATALOG_WORKERS_MAX = 1024,
-    CATALOG_STORE_FIRST = 16, /* store ids below belong to the processes themselves */
+    CATALOG_REPLICAS_MAX = 16, /* of a shard, with learners and those that come and go */
+    CATALOG_STORE_FIRST = 16,  /* store ids below belong to the processes themselves */
 };
 
 struct catalog_worker {

@@ -134,7 +134,7 @@ static void hear_shards(struct driver *self,
         const PdBeatShard *said = msg->shards[i];
         struct catalog_shard *shard = catalog_shard(&self->catalog, said->shard);
         if (!shard || shard->worker != worker->id) continue;
-        shard->serving = said->leader;
+        shard->serving = said->is_leader;
         shard->beat = worker->beats;
         shard->applied = said->applied;
         shard->points = said->points;

@@ -47,7 +47,8 @@ static const char *const state_names[] = {
     X(struct replica, ShardWrite, shard_write, on_write) \
     X(struct replica, ShardGet, shard_get, on_get) \
     X(struct replica, ShardSearch, shard_search, on_search) \
-    X(struct replica, ShardAsk, shard_ask, on_ask)
+    X(struct replica, ShardAsk, shard_ask, on_ask) \
+    X(struct replica, ShardEpoch, shard_epoch, on_epoch)
 ACTOR_HANDLERS(shard_handlers, SHARD_ACCEPTS);
 
 void shard_name(uint64_t shard, char *text, size_t size) {
@@ -125,6 +126,12 @@ void replica_fail(struct replica *self,
     if (full) probe_later(self, turn);
 }
 
+static enum status on_epoch(struct replica *self, const ShardEpoch *msg, struct turn *turn) {
+    (void)turn;
+    if (msg->epoch > self->options.epoch) self->options.epoch = msg->epoch;
+    return STATUS_OK;
+}
+
 /* Words for a request that this state cannot serve. */
 static enum status refuse(const struct replica *self, struct turn *turn) {
     uint64_t shard = self->options.shard;
@@ -141,8 +148,9 @@ static enum status refuse(const struct replica *self, struct turn *turn) {
     }
 }
 
+/* Whoever knows of a newer one is not stale: our keeper is about to hear of it too. */
 static enum status judge_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
-    if (epoch == self->options.epoch) return STATUS_OK;
+    if (epoch >= self->options.epoch) return STATUS_OK;
     return turn_fail(turn, STATUS_STALE_EPOCH,
                      "shard %" PRIu64 " is at epoch %" PRIu64 ", not %" PRIu64, self->options.shard,
                      self->options.epoch, epoch);

@@ -157,6 +157,14 @@ Test(shard, a_repeat_of_a_write_under_way_is_applied_once) {
     cr_expect_eq(found(), 1);
 }
 
+Test(shard, refuses_routes_from_before_it_was_told_of_an_epoch) {
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_NOT_FOUND);
+    cr_expect_eq(ask(MESSAGE(ShardEpoch, shard_epoch, .epoch = 3)), STATUS_OK);
+    cr_expect_eq(ask(MESSAGE(ShardEpoch, shard_epoch, .epoch = 2)), STATUS_OK, "late, and nothing");
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 2, .id = "a")), STATUS_STALE_EPOCH);
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 3, .id = "a")), STATUS_NOT_FOUND);
+}
+
 Test(shard, refuses_what_does_not_fit) {
     float vector[] = {1, INFINITY};
     ShardOperation op = SHARD_OPERATION__INIT;
@@ -188,8 +196,10 @@ Test(shard, refuses_what_does_not_fit) {
         op.id = (char *)rows[i].id;
         cr_expect_eq(ask(&message.base), rows[i].expected, "%s", rows[i].name);
     }
-    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 2, .id = "a")), STATUS_STALE_EPOCH);
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 0, .id = "a")), STATUS_STALE_EPOCH);
     cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a")), STATUS_NOT_FOUND);
+    cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 2, .id = "a")), STATUS_NOT_FOUND,
+                 "a newer route is not stale");
     cr_expect_eq(ask(MESSAGE(ShardGet, shard_get, .epoch = 1, .id = "a", .session_index = 99)),
                  STATUS_NOT_READY, "the session has seen more than this replica");
     cr_expect_eq(found(), 0);
