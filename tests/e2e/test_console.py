@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The console in a real terminal (tmux) against a real cluster under load: every view by key and by click, resizing,
 search, stepping back, record and replay, text and JSON, a process that dies while it is shown; and what it costs."""
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -295,23 +296,26 @@ def test_recording_and_replay():
 def test_text_and_json_of_every_view():
     with load():
         time.sleep(1)
-        for view in VIEWS:
-            assert tables(view)['view'] == view
-        processes = tables('cluster')['processes']
+        with concurrent.futures.ThreadPoolExecutor(len(VIEWS)) as pool:  # each waits for two answers of all processes, a while apart
+            views = dict(zip(VIEWS, pool.map(tables, VIEWS)))
+            router = pool.submit(tables, 'actor', 'router')
+            trace = pool.submit(tables, 'trace', views['traces']['traces'][0]['trace'])
+            router, spans = router.result(), trace.result()['spans']
+        assert all(views[view]['view'] == view for view in VIEWS), views
+        processes = views['cluster']['processes']
         assert sorted(p['role'] for p in processes) == ['gateway', 'pd', 'worker', 'worker'], processes
         assert all(p['state'] == 'up' and p['turns_per_second'] >= 0 for p in processes)
-        router = tables('actor', 'router')
         assert router['actor'][0]['process'] == 'gateway' and router['actor'][0]['status'] == 'OK', router
-        shards = tables('shards')
+        shards = views['shards']
         assert len(shards['shards']) == 4 and all(s['state'] == 'serving' for s in shards['shards']), shards
         assert sum(s['points'] for s in shards['shards']) > 0
-        trace = tables('traces')['traces'][0]['trace']
-        spans = tables('trace', trace)['spans']
         assert spans and spans[0]['depth'] == 0, spans
-        links = tables('links')['links']
+        links = views['links']['links']
         assert {'gateway', 'pd'} <= {row['process'] for row in links}, links
-    console('--once', '--link', link())
-    text = console('actors', '--once', '--link', link(), '--width', '100')
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        cluster_text = pool.submit(console, '--once', '--link', link())
+        text = pool.submit(console, 'actors', '--once', '--link', link(), '--width', '100').result()
+    assert 'gateway' in cluster_text.result(), cluster_text.result()
     assert 'router' in text and all(len(line) <= 100 for line in text.split('\n'))
     # From any process: here from the gateway's socket, by its folder.
     found = subprocess.run([vectron.BINARY, 'console', '--json'], env=environment(VECTRON_DATA_DIR=os.path.join(cluster.folder, 'gateway')),

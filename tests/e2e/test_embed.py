@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import vectron  # noqa: E402
+from lib import npm, vectron  # noqa: E402
 
 EXAMPLES = os.path.join(vectron.ROOT, 'examples')
 PREFIX = os.path.join(vectron.TEMPORARY, 'prefix')
@@ -175,10 +175,9 @@ def test_python_program_calls_and_is_called():
 
 def test_node_program_calls_and_is_called():
     folder, _ = copy_example('node', 'npm')
-    install = subprocess.run(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--silent'], cwd=folder,
-                             capture_output=True, text=True)
-    if install.returncode:
-        print(f'npm install failed, examples/node is not tested: {install.stderr.strip()[-300:]}')
+    why_not = npm.install(folder)
+    if why_not:
+        print(f'{why_not}. examples/node is not tested')
         return
     expect_guest(['node', os.path.join(folder, 'guest.js')],
                  ['router: ganymede 0.0289', 'router: europa 0.0629',

@@ -6,15 +6,15 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import vectron  # noqa: E402
+from lib import npm, vectron  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 modules = os.path.join(vectron.ROOT, 'build', 'node')
 os.makedirs(modules, exist_ok=True)
 shutil.copy(os.path.join(HERE, 'node', 'package.json'), modules)
-install = subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--silent'], cwd=modules, capture_output=True, text=True)
-if install.returncode:
-    print(f'npm install failed, @grpc/grpc-js is not tested: {install.stderr.strip()[-300:]}')
+why_not = npm.install(modules)
+if why_not:
+    print(f'{why_not}. @grpc/grpc-js is not tested')
     sys.exit(77)
 with vectron.Up() as server:
     run = subprocess.run(['node', os.path.join(HERE, 'node', 'client.js'), server.target,

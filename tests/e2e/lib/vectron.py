@@ -93,6 +93,22 @@ class Process:
         with open(self.log_path, errors='replace') as file:
             return file.read()
 
+    @contextlib.contextmanager
+    def paused(self):
+        """with process.paused(): …   no thread of it runs inside: SIGSTOP alone only asks, and may take a while on a busy machine."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(lambda: set(self.thread_states()) == {'T'})
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def thread_states(self):
+        tasks = f'/proc/{self.pid}/task'
+        for task in os.listdir(tasks):
+            with open(f'{tasks}/{task}/stat') as file:
+                yield file.read().rpartition(')')[2].split()[0]
+
     def kill(self):
         if self.alive():
             self.process.send_signal(signal.SIGKILL)
