@@ -65,7 +65,7 @@ command_call(struct command_session *session, const struct client_call *call, in
 void command_print_json(const ProtobufCMessage *message) {
     struct buffer text;
     buffer_init(&text);
-    json_write(message, &text);
+    json_write_people(message, &text);
     if (!text.failed) printf("%.*s\n", (int)text.size, (char *)text.data);
     buffer_free(&text);
 }

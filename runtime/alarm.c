@@ -89,14 +89,9 @@ static void tell(struct core *core, const char *verb, const struct alarm *alarm)
     core->driver->notice(core, line);
 }
 
-void alarm_raise(
-    struct core *core, const char *name, const char *subject, const char *format, ...) {
+static void
+begin(struct core *core, const char *name, const char *subject, const char *text, bool told) {
     struct alarms *alarms = &core->alarms;
-    char text[ALARM_TEXT_MAX * 2];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     uint64_t now = core->driver->wall_ms(core);
     struct alarm begun = {.next = NULL};
     pthread_mutex_lock(&alarms->lock);
@@ -106,13 +101,34 @@ void alarm_raise(
     bool new = alarm && (alarm->since_ms == 0 || alarm->over_ms);
     if (alarm) put(alarm->text, sizeof alarm->text, text);
     if (alarm) alarm->last_ms = now;
+    if (alarm) alarm->told = told;
     if (new) {
         alarm->since_ms = now;
         alarm->over_ms = 0;
         begun = *alarm;
     }
     pthread_mutex_unlock(&alarms->lock);
-    if (new) tell(core, "began", &begun);
+    if (new && !told) tell(core, "began", &begun);
+}
+
+void alarm_raise(
+    struct core *core, const char *name, const char *subject, const char *format, ...) {
+    char text[ALARM_TEXT_MAX * 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    begin(core, name, subject, text, false);
+}
+
+void alarm_raise_told(
+    struct core *core, const char *name, const char *subject, const char *format, ...) {
+    char text[ALARM_TEXT_MAX * 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    begin(core, name, subject, text, true);
 }
 
 void alarm_clear(struct core *core, const char *name, const char *subject) {
@@ -127,7 +143,7 @@ void alarm_clear(struct core *core, const char *name, const char *subject) {
         ended = *alarm;
     }
     pthread_mutex_unlock(&alarms->lock);
-    if (lasts) tell(core, "is over", &ended);
+    if (lasts && !ended.told) tell(core, "is over", &ended);
 }
 
 void alarm_calm(struct core *core, const char *name, uint64_t ms) {

@@ -1,6 +1,7 @@
 /* alarm: what a person should look at, until it is over. Known by a name and a subject; raising it
  * again changes the words, not since when. Any thread; a bounded table a core. SysReport shows it,
- * the log has a line when it begins and when it ends. Private to runtime/; actors use turn_raise.
+ * the log has one line when it begins and one when it ends. Private to runtime/; actors use
+ * turn_raise.
  */
 #ifndef RUNTIME_ALARM_H
 #define RUNTIME_ALARM_H
@@ -29,6 +30,7 @@ struct alarm {
     uint64_t since_ms; /* unix time */
     uint64_t last_ms;  /* when it was raised last */
     uint64_t over_ms;  /* when it ended; 0: it lasts */
+    bool told;         /* the log has its words already: no lines of its own */
 };
 
 struct alarms {
@@ -45,6 +47,12 @@ void alarms_close(struct alarms *alarms);
  * process). Words say the numbers and what to do. All are copied, and cut at their bounds. */
 void alarm_raise(struct core *core, const char *name, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same, for who has just written those words to the log: there is no second line of them. */
+void alarm_raise_told(struct core *core,
+                      const char *name,
+                      const char *subject,
+                      const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
 /* It is over; nothing when it was not raised. */
 void alarm_clear(struct core *core, const char *name, const char *subject);
 /* Ends those of this name that were not raised again for so long: events, which nobody clears. */

@@ -96,7 +96,7 @@ static uint64_t now_us(void *host) {
 static void alarm_people(void *host, const char *words) {
     struct node *node = host;
     log_error("%s", words);
-    alarm_raise(&node->core, "link_refused", "", "%s", words);
+    alarm_raise_told(&node->core, "link_refused", "", "%s", words);
 }
 
 /* --- for the lane

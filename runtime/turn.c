@@ -191,6 +191,15 @@ void turn_raise(struct turn *turn, const char *name, const char *format, ...) {
     alarm_raise(turn->core, name, cell_name(turn->cell, subject), "%s", text ? text : "");
 }
 
+void turn_raise_told(struct turn *turn, const char *name, const char *format, ...) {
+    char subject[CELL_NAME_MAX];
+    va_list args;
+    va_start(args, format);
+    const char *text = format_in(&turn->lane->arena, format, args);
+    va_end(args);
+    alarm_raise_told(turn->core, name, cell_name(turn->cell, subject), "%s", text ? text : "");
+}
+
 void turn_clear(struct turn *turn, const char *name) {
     char subject[CELL_NAME_MAX];
     alarm_clear(turn->core, name, cell_name(turn->cell, subject));

@@ -48,6 +48,8 @@ const char *turn_words(const struct turn *turn);
  * --- name: what is wrong ("disk_full"), one of this actor's; the words say the numbers and what to
  * do. */
 void turn_raise(struct turn *turn, const char *name, const char *format, ...) PRINTF(3, 4);
+/* The same, for who has written those words to the log itself. */
+void turn_raise_told(struct turn *turn, const char *name, const char *format, ...) PRINTF(3, 4);
 /* It is over; nothing when it was not raised. Alarms of an actor that stops for good end too. */
 void turn_clear(struct turn *turn, const char *name);
 

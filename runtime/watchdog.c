@@ -61,8 +61,8 @@ raise_alarm(struct node *node, const struct lane *lane, struct watched *watched,
     char subject[16];
     lane_text(lane, subject);
     watched->alarmed = true;
-    alarm_raise(&node->core, "stalled_lane", subject, "one turn in %s for more than %d ms", what,
-                LANE_STALL_US / 1000);
+    alarm_raise_told(&node->core, "stalled_lane", subject, "one turn in %s for more than %d ms",
+                     what, LANE_STALL_US / 1000);
 }
 
 static void end_alarm(struct node *node, const struct lane *lane, struct watched *watched) {

@@ -13,6 +13,9 @@ struct schema_shown {
     unsigned field; /* its number */
 };
 extern const struct schema_shown schema_shown[];
+/* The bytes and uint64 fields that are ids, which people read and write as hexadecimal digits:
+ * those with @hex behind them. Ends as the other does. */
+extern const struct schema_shown schema_hex[];
 /* The public schemas as an encoded google.protobuf.FileDescriptorSet, imports included. */
 extern const unsigned char schema_descriptors[];
 extern const unsigned long schema_descriptors_size;

@@ -75,11 +75,11 @@ static void log_move(const struct replica *self, enum replica_state state) {
 
 static void tell_alarm(const struct replica *self, enum replica_state state, struct turn *turn) {
     if (state == REPLICA_QUARANTINED)
-        turn_raise(turn, "quarantined", "%s", self->why);
+        turn_raise_told(turn, "quarantined", "%s", self->why);
     else
         turn_clear(turn, "quarantined");
     if (state == REPLICA_DISK_FULL)
-        turn_raise(turn, "disk_full", "reads only, until there is space: %s", self->why);
+        turn_raise_told(turn, "disk_full", "reads only, until there is space: %s", self->why);
     else
         turn_clear(turn, "disk_full");
 }

@@ -28,6 +28,9 @@ MUST_USE enum status json_read(const ProtobufCMessageDescriptor *type,
                                struct json_error *error);
 /* buffer.failed tells of missing memory. */
 void json_write(const ProtobufCMessage *message, struct buffer *out);
+/* The same for people at a terminal: ids (@hex in schemas/internal) are hexadecimal digits, as they
+ * are in headers, logs and arguments; an id that is not there is "". */
+void json_write_people(const ProtobufCMessage *message, struct buffer *out);
 /* A JSON string with quotes. */
 void json_write_string(struct buffer *out, const char *text, size_t size);
 /* Shortest decimal that reads back as the same float32. */

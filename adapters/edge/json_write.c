@@ -11,8 +11,9 @@
 #include "adapters/edge/json_name.h"
 #include "adapters/edge/json_number.h"
 #include "adapters/edge/json_value.h"
-#include "runtime/text.h"
 #include "runtime/poison.h"
+#include "runtime/text.h"
+#include "schemas/messages.h"
 
 static void put(struct buffer *out, char c) {
     char *at = buffer_reserve(out, 1);
@@ -146,8 +147,39 @@ static void put_enum(struct buffer *out, const ProtobufCEnumDescriptor *type, in
 
 /* --- values ---------------------------------------------------------------------------------- */
 
+/* Who reads it decides how ids look. */
+struct style {
+    bool people;
+};
+
 static void
-put_value(struct buffer *out, const ProtobufCFieldDescriptor *field, const void *value) {
+put_message(struct buffer *out, const struct style *style, const ProtobufCMessage *message);
+
+static bool is_id(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field) {
+    const struct schema_shown *row = schema_hex;
+    while (row->type && (row->type != type || row->field != field->id))
+        row++;
+    return row->type;
+}
+
+static void put_id(struct buffer *out, const ProtobufCFieldDescriptor *field, const void *value) {
+    put(out, '"');
+    if (field->type == PROTOBUF_C_TYPE_BYTES) {
+        const ProtobufCBinaryData *bytes = value;
+        for (size_t i = 0; i < bytes->len; i++)
+            buffer_printf(out, "%02x", bytes->data[i]);
+    } else {
+        uint64_t number;
+        memcpy(&number, value, sizeof number);
+        if (number) buffer_printf(out, "%016" PRIx64, number);
+    }
+    put(out, '"');
+}
+
+static void put_value(struct buffer *out,
+                      const struct style *style,
+                      const ProtobufCFieldDescriptor *field,
+                      const void *value) {
     const char *text;
     const ProtobufCMessage *message;
     float single;
@@ -179,7 +211,7 @@ put_value(struct buffer *out, const ProtobufCFieldDescriptor *field, const void 
     case PROTOBUF_C_TYPE_MESSAGE:
         message = *(ProtobufCMessage *const *)value;
         if (message)
-            json_write(message, out);
+            put_message(out, style, message);
         else
             put_words(out, "null");
         return;
@@ -204,7 +236,7 @@ static void put_key(struct buffer *out, const ProtobufCFieldDescriptor *field, c
         break;
     }
     if (!quoted) put(out, '"');
-    put_value(out, field, value);
+    put_value(out, &(struct style){0}, field, value);
     if (!quoted) put(out, '"');
 }
 
@@ -212,14 +244,16 @@ static const void *member(const ProtobufCMessage *message, unsigned offset) {
     return (const char *)message + offset;
 }
 
-static void put_entry(struct buffer *out, const ProtobufCMessage *entry) {
+static void
+put_entry(struct buffer *out, const struct style *style, const ProtobufCMessage *entry) {
     const ProtobufCFieldDescriptor *fields = entry->descriptor->fields;
     put_key(out, &fields[0], member(entry, fields[0].offset));
     put(out, ':');
-    put_value(out, &fields[1], member(entry, fields[1].offset));
+    put_value(out, style, &fields[1], member(entry, fields[1].offset));
 }
 
 static void put_list(struct buffer *out,
+                     const struct style *style,
                      const ProtobufCMessage *message,
                      const ProtobufCFieldDescriptor *field) {
     size_t n = *(const size_t *)member(message, field->quantifier_offset);
@@ -230,14 +264,15 @@ static void put_list(struct buffer *out,
     for (size_t i = 0; i < n; i++) {
         if (i > 0) put(out, ',');
         if (map)
-            put_entry(out, ((ProtobufCMessage *const *)(const void *)elements)[i]);
+            put_entry(out, style, ((ProtobufCMessage *const *)(const void *)elements)[i]);
         else
-            put_value(out, field, elements + i * size);
+            put_value(out, style, field, elements + i * size);
     }
     put(out, map ? '}' : ']');
 }
 
-void json_write(const ProtobufCMessage *message, struct buffer *out) {
+static void
+put_message(struct buffer *out, const struct style *style, const ProtobufCMessage *message) {
     const ProtobufCMessageDescriptor *type = message->descriptor;
     bool first = true;
     put(out, '{');
@@ -254,9 +289,19 @@ void json_write(const ProtobufCMessage *message, struct buffer *out) {
         buffer_append(out, name, size);
         buffer_append(out, "\":", 2);
         if (field->label == PROTOBUF_C_LABEL_REPEATED)
-            put_list(out, message, field);
+            put_list(out, style, message, field);
+        else if (style->people && is_id(type, field))
+            put_id(out, field, member(message, field->offset));
         else
-            put_value(out, field, member(message, field->offset));
+            put_value(out, style, field, member(message, field->offset));
     }
     put(out, '}');
+}
+
+void json_write(const ProtobufCMessage *message, struct buffer *out) {
+    put_message(out, &(struct style){.people = false}, message);
+}
+
+void json_write_people(const ProtobufCMessage *message, struct buffer *out) {
+    put_message(out, &(struct style){.people = true}, message);
 }

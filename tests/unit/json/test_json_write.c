@@ -5,6 +5,7 @@
 #include "adapters/edge/json.h"
 #include "every.pb-c.h"
 #include "schemas/apigateway.pb-c.h"
+#include "schemas/sys.pb-c.h"
 
 static struct buffer out;
 
@@ -44,6 +45,28 @@ Test(json_write, puts_64_bits_in_quotes_and_enums_by_name) {
     cr_expect_str_eq(written(&plan.base), "{\"plan\":\"PAID\"}");
     plan.plan = (Vectron__Auth__V1__Plan)77;
     cr_expect_str_eq(written(&plan.base), "{\"plan\":77}");
+    buffer_free(&out);
+}
+
+Test(json_write, shows_people_ids_as_they_type_them) {
+    uint8_t id[16] = {0x4b, 0xf9, 0x2f, [15] = 0x36};
+    SysSpan span = SYS_SPAN__INIT;
+    SysSpan *spans[] = {&span};
+    SysTrace trace = SYS_TRACE__INIT;
+    span.trace.data = id;
+    span.trace.len = sizeof id;
+    span.span = 0xab;
+    span.waited_us = 171;
+    trace.spans = spans;
+    trace.n_spans = 1;
+    cr_expect(strstr(written(&trace.base), "\"trace\":\"S/kvAA"), "proto3 JSON stays");
+    buffer_clear(&out);
+    json_write_people(&trace.base, &out);
+    buffer_append(&out, "", 1);
+    cr_expect(strstr((char *)out.data,
+                     "{\"spans\":[{\"trace\":\"4bf92f00000000000000000000000036\","
+                     "\"span\":\"00000000000000ab\",\"parent\":\"\""));
+    cr_expect(strstr((char *)out.data, "\"waitedUs\":\"171\""), "no id");
     buffer_free(&out);
 }
 

@@ -6,7 +6,7 @@
 #include "schemas/sys.pb-c.h"
 #include "tests/unit/runtime/puppet.h"
 
-enum { MS = 1000, DEFER = 1, RAISE, CLEAR, LEAVE, FAIL };
+enum { MS = 1000, DEFER = 1, RAISE, RAISE_TOLD, CLEAR, LEAVE, FAIL };
 
 static struct sim *sim;
 
@@ -17,6 +17,9 @@ static enum status act(struct puppet *self, uint64_t what, struct turn *turn) {
         return STATUS_OK;
     case RAISE:
         turn_raise(turn, "on_fire", "%d degrees", 451);
+        return STATUS_OK;
+    case RAISE_TOLD:
+        turn_raise_told(turn, "on_fire", "%d degrees", 451);
         return STATUS_OK;
     case CLEAR:
         turn_clear(turn, "on_fire");
@@ -207,13 +210,23 @@ Test(sys, alarms_last_until_they_are_cleared) {
     cr_expect_not(all->alarms[1]->over);
     sim_trace_clear(sim);
     sim_tell(sim, "a", DO(CLEAR));
-    sim_expect(sim, "a < LogDrop store=3\nalarm on_fire a is over: 451 degrees\n");
+    sim_expect(sim, "a < LogDrop store=4\nalarm on_fire a is over: 451 degrees\n");
     all = report();
     cr_assert_eq(all->n_alarms, 2);
     cr_expect_str_eq(all->alarms[0]->subject, "b", "those that last come first");
     cr_expect(all->alarms[1]->over);
     sim_run(sim, 61000 * MS);
     cr_expect_eq(report()->n_alarms, 1);
+}
+
+Test(sys, alarms_whose_words_the_log_has_are_not_written_twice) {
+    sim_trace_clear(sim);
+    sim_tell(sim, "a", DO(RAISE_TOLD));
+    cr_assert_eq(report()->n_alarms, 1);
+    cr_expect_str_eq(report()->alarms[0]->text, "451 degrees");
+    sim_tell(sim, "a", DO(CLEAR));
+    cr_expect(report()->alarms[0]->over);
+    cr_expect_not(strstr(sim_trace(sim), "alarm on_fire"));
 }
 
 Test(sys, alarms_of_an_actor_end_with_it) {
