@@ -242,9 +242,9 @@ static enum status open_core(struct node *node, const struct node_options *optio
 
 static enum status open_workers(struct node *node) {
     uint32_t n = node->core.n_lanes;
-    enum status s = trunks_open(&node->trunks, node->context, n);
+    enum status s = trunks_open(&node->trunks, n);
     if (s == STATUS_OK) s = trunk_open(&node->outside, &node->trunks);
-    if (s != STATUS_OK) return explain(s, "sockets between lanes");
+    if (s != STATUS_OK) return explain(s, "the ways between lanes");
     node->workers = mem_zero(n, sizeof *node->workers);
     if (!node->workers) return explain(STATUS_NO_MEMORY, "lanes");
     for (uint32_t i = 0; i < n; i++) {

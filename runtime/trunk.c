@@ -1,91 +1,82 @@
-/* trunk: ZeroMQ's sharp edges obeyed (runtime.md 5): its descriptor is a doorbell, so a receiver
- * stops only on EAGAIN; a sender that met a full pipe asks for ZMQ_EVENTS, else it goes on seeing
- * it full for a while. */
+/* trunk: a list that grows at one end and is taken as a whole, so that neither side ever waits:
+ *
+ *     outbox, newest first ──one compare-and-swap──▶ inbox.newest
+ *                                                        │ one exchange, turned round
+ *                                  trunks_take ◀── inbox.taken, oldest first
+ *
+ * A lane that is about to sleep says so (asleep) and looks once more; a sender pushes and then
+ * looks whether it sleeps. Both orders are sequentially consistent, so one of them sees the other,
+ * and a lane that is awake costs its senders no system call. Only who pushed to an empty list has
+ * to look: the list was empty when the lane looked, or the lane did not sleep. */
 #include "runtime/trunk.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <zmq.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "runtime/assert.h"
 #include "runtime/batch.h"
 #include "runtime/memory.h"
 
-enum { ENDPOINT_SIZE = 64 };
-
-/* libzmq is not built with ThreadSanitizer, which therefore does not see that what a sender wrote
- * happened before its receiver reads it. */
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-static void tell_sanitizer_sent(struct parcel *batch) {
-    if (batch) __tsan_release(batch);
-}
-static void tell_sanitizer_received(struct parcel *batch) {
-    if (batch) __tsan_acquire(batch);
-}
-#else
-static void tell_sanitizer_sent(struct parcel *batch) {
-    (void)batch;
-}
-static void tell_sanitizer_received(struct parcel *batch) {
-    (void)batch;
-}
-#endif
-
-/* Several nodes may share one context, and a closed one's sockets take a moment to vanish. */
-static void endpoint_of(const struct trunks *trunks, uint32_t lane, char text[ENDPOINT_SIZE]) {
-    snprintf(text, ENDPOINT_SIZE, "inproc://vectron-%" PRIu64 "-lane-%u", trunks->number, lane);
-}
-
-static void *open_socket(void *context, int type) {
-    void *socket = zmq_socket(context, type);
-    if (!socket) return NULL;
-    int batches = TRUNK_BATCHES / 2; /* of inproc: the sum of both ends */
-    int linger = 0;
-    zmq_setsockopt(socket, ZMQ_SNDHWM, &batches, sizeof batches);
-    zmq_setsockopt(socket, ZMQ_RCVHWM, &batches, sizeof batches);
-    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
-    return socket;
-}
-
 /* --- receiving
  * ------------------------------------------------------------------------------------- */
 
-enum status trunks_open(struct trunks *trunks, void *context, uint32_t n) {
-    static _Atomic uint64_t last;
-    *trunks = (struct trunks){.context = context, .number = ++last};
-    trunks->in = mem_zero(n, sizeof(void *));
+enum status trunks_open(struct trunks *trunks, uint32_t n) {
+    *trunks = (struct trunks){.in = mem_aligned(_Alignof(struct inbox), n * sizeof(struct inbox))};
     if (!trunks->in) return STATUS_NO_MEMORY;
     for (; trunks->n < n; trunks->n++) {
-        char endpoint[ENDPOINT_SIZE];
-        endpoint_of(trunks, trunks->n, endpoint);
-        void *socket = open_socket(context, ZMQ_PULL);
-        if (!socket) return STATUS_QUOTA;
-        trunks->in[trunks->n] = socket;
-        int rc = zmq_bind(socket, endpoint);
-        assert(rc == 0);
+        struct inbox *inbox = &trunks->in[trunks->n];
+        *inbox = (struct inbox){.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+        if (inbox->bell < 0) return STATUS_QUOTA;
     }
     return STATUS_OK;
 }
 
-bool trunks_take(struct trunks *trunks, uint32_t lane, struct parcel **batch) {
-    int size = zmq_recv(trunks->in[lane], batch, sizeof *batch, ZMQ_DONTWAIT);
-    if (size < 0) {
-        assert(errno == EAGAIN || errno == EINTR || errno == ETERM);
-        return false;
+int trunks_bell(const struct trunks *trunks, uint32_t lane) {
+    return trunks->in[lane].bell;
+}
+
+static struct parcel *turn_round(struct parcel *newest) {
+    struct parcel *oldest = NULL;
+    while (newest) {
+        struct parcel *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
     }
-    assert(size == sizeof *batch);
-    tell_sanitizer_received(*batch);
+    return oldest;
+}
+
+bool trunks_take(struct trunks *trunks, uint32_t lane, struct parcel **batch) {
+    struct inbox *inbox = &trunks->in[lane];
+    if (!inbox->taken) {
+        if (!trunks_wait(trunks, lane)) return false;
+        bool ended = atomic_load_explicit(&inbox->ended, memory_order_acquire);
+        inbox->taken =
+            turn_round(atomic_exchange_explicit(&inbox->newest, NULL, memory_order_acquire));
+        if (!inbox->taken) {
+            if (ended) atomic_store_explicit(&inbox->ended, false, memory_order_relaxed);
+            *batch = NULL;
+            return ended;
+        }
+    }
+    *batch = inbox->taken;
+    inbox->taken = (*batch)->next;
+    (*batch)->next = NULL;
+    batch_prefetch(inbox->taken);
+    atomic_fetch_sub_explicit(&inbox->count, 1, memory_order_relaxed);
     return true;
 }
 
-int trunks_fd(const struct trunks *trunks, uint32_t lane) {
-    int fd = -1;
-    size_t size = sizeof fd;
-    int rc = zmq_getsockopt(trunks->in[lane], ZMQ_FD, &fd, &size);
-    assert(rc == 0);
-    return fd;
+bool trunks_sleep(struct trunks *trunks, uint32_t lane) {
+    struct inbox *inbox = &trunks->in[lane];
+    atomic_store(&inbox->asleep, true);
+    if (!inbox->taken && !atomic_load(&inbox->newest) && !atomic_load(&inbox->ended)) return true;
+    trunks_woke(trunks, lane);
+    return false;
+}
+
+void trunks_woke(struct trunks *trunks, uint32_t lane) {
+    atomic_store_explicit(&trunks->in[lane].asleep, false, memory_order_relaxed);
 }
 
 static void
@@ -106,7 +97,7 @@ void trunks_close(struct trunks *trunks, void (*refuse)(void *, struct parcel *)
         struct parcel *batch = NULL;
         while (trunks_take(trunks, i, &batch))
             refuse_batches(batch, refuse, node);
-        zmq_close(trunks->in[i]);
+        close(trunks->in[i].bell);
     }
     mem_free(trunks->in);
     *trunks = (struct trunks){0};
@@ -116,26 +107,16 @@ void trunks_close(struct trunks *trunks, void (*refuse)(void *, struct parcel *)
  * --------------------------------------------------------------------------------------- */
 
 enum status trunk_open(struct trunk *trunk, const struct trunks *trunks) {
-    *trunk = (struct trunk){0};
+    *trunk = (struct trunk){.trunks = trunks, .n = trunks->n};
     trunk->boxes = mem_zero(trunks->n, sizeof(struct outbox));
-    if (!trunk->boxes) return STATUS_NO_MEMORY;
-    for (; trunk->n < trunks->n; trunk->n++) {
-        char endpoint[ENDPOINT_SIZE];
-        endpoint_of(trunks, trunk->n, endpoint);
-        void *socket = open_socket(trunks->context, ZMQ_PUSH);
-        if (!socket) return STATUS_QUOTA;
-        trunk->boxes[trunk->n].push = socket;
-        int rc = zmq_connect(socket, endpoint);
-        assert(rc == 0);
-    }
-    return STATUS_OK;
+    if (trunk->boxes) return STATUS_OK;
+    trunk->n = 0;
+    return STATUS_NO_MEMORY;
 }
 
 void trunk_close(struct trunk *trunk, void (*refuse)(void *, struct parcel *), void *node) {
-    for (uint32_t i = 0; i < trunk->n; i++) {
-        refuse_batches(trunk->boxes[i].first, refuse, node);
-        zmq_close(trunk->boxes[i].push);
-    }
+    for (uint32_t i = 0; i < trunk->n; i++)
+        refuse_batches(turn_round(trunk->boxes[i].newest), refuse, node);
     mem_free(trunk->boxes);
     *trunk = (struct trunk){0};
 }
@@ -143,11 +124,10 @@ void trunk_close(struct trunk *trunk, void (*refuse)(void *, struct parcel *), v
 static struct parcel *add_batch(struct outbox *box) {
     struct parcel *batch = batch_new();
     assert(batch);
-    if (box->last)
-        box->last->next = batch;
-    else
-        box->first = batch;
-    box->last = batch;
+    batch->next = box->newest;
+    box->newest = batch;
+    if (!box->oldest) box->oldest = batch;
+    box->batches++;
     return batch;
 }
 
@@ -156,7 +136,7 @@ bool trunk_put(struct trunk *trunk, uint32_t lane, struct parcel *parcel) {
     uint8_t kind = parcel->envelope.kind;
     bool refusable = kind == PARCEL_CAST || kind == PARCEL_CALL;
     if (box->count >= TRUNK_WAITING && refusable) return false;
-    if (!box->last || !batch_put(box->last, parcel)) {
+    if (!box->newest || !batch_put(box->newest, parcel)) {
         bool put = batch_put(add_batch(box), parcel);
         assert(put);
     }
@@ -165,17 +145,22 @@ bool trunk_put(struct trunk *trunk, uint32_t lane, struct parcel *parcel) {
     return true;
 }
 
-/* Sends one pointer; false: the pipe is full. */
-static bool send_pointer(void *push, struct parcel *batch) {
-    tell_sanitizer_sent(batch);
-    for (int i = 0; i < 2; i++) {
-        if (zmq_send(push, &batch, sizeof batch, ZMQ_DONTWAIT) >= 0) return true;
-        assert(errno == EAGAIN || errno == EINTR || errno == ETERM);
-        int events = 0;
-        size_t size = sizeof events;
-        zmq_getsockopt(push, ZMQ_EVENTS, &events, &size);
-    }
-    return false;
+static void ring(struct inbox *inbox) {
+    if (!atomic_load(&inbox->asleep) || !atomic_exchange(&inbox->asleep, false)) return;
+    ssize_t n = write(inbox->bell, &(uint64_t){1}, sizeof(uint64_t));
+    assert(n == sizeof(uint64_t)); /* its count never gets near 2^64 */
+}
+
+/* False: the inbox is full. */
+static bool push(struct inbox *inbox, const struct outbox *box) {
+    if (atomic_load_explicit(&inbox->count, memory_order_relaxed) >= TRUNK_BATCHES) return false;
+    atomic_fetch_add_explicit(&inbox->count, box->batches, memory_order_relaxed);
+    struct parcel *top = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
+    do
+        box->oldest->next = top;
+    while (!atomic_compare_exchange_weak(&inbox->newest, &top, box->newest));
+    if (!top) ring(inbox);
+    return true;
 }
 
 bool trunk_flush(struct trunk *trunk) {
@@ -183,20 +168,19 @@ bool trunk_flush(struct trunk *trunk) {
     bool all = true;
     for (uint32_t i = 0; i < trunk->n; i++) {
         struct outbox *box = &trunk->boxes[i];
-        if (!box->first) continue;
-        if (!send_pointer(box->push, box->first)) {
+        if (!box->newest) continue;
+        if (!push(&trunk->trunks->in[i], box)) {
             all = false;
             continue;
         }
         trunk->waiting -= box->count;
-        box->first = box->last = NULL;
-        box->count = 0;
+        *box = (struct outbox){0};
     }
     return all;
 }
 
 void trunk_end(struct trunk *trunk, uint32_t lane) {
-    struct parcel *none = NULL;
-    int rc = zmq_send(trunk->boxes[lane].push, &none, sizeof none, 0);
-    assert(rc == (int)sizeof none);
+    struct inbox *inbox = &trunk->trunks->in[lane];
+    atomic_store(&inbox->ended, true);
+    ring(inbox);
 }

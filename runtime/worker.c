@@ -4,7 +4,7 @@
  *
  * ZeroMQ's descriptors are doorbells: they ring when a command comes to a socket that was found
  * empty. So the loop sleeps only after every socket said EAGAIN since its last use; while actors
- * are ready it asks the sockets only now and then, because asking costs a system call. */
+ * are ready it asks for events only now and then, because asking costs a system call. */
 #include "runtime/worker.h"
 
 #include <errno.h>
@@ -46,8 +46,8 @@ enum status worker_open(struct worker *worker, struct node *node, struct lane *l
     if (!worker->pool) return STATUS_NO_MEMORY;
     enum status s = trunk_open(&worker->trunk, &node->trunks);
     if (s != STATUS_OK) return s;
-    int fd = trunks_fd(&node->trunks, lane->index);
-    return worker_watch(worker, fd, EPOLLIN, WORKER_TRUNK, 0, false);
+    int bell = trunks_bell(&node->trunks, lane->index);
+    return worker_watch(worker, bell, EPOLLIN | EPOLLET, WORKER_TRUNK, 0, false);
 }
 
 void worker_close(struct worker *worker) {
@@ -85,42 +85,38 @@ static void deliver(struct worker *worker, struct parcel *parcel) {
         lane_deliver(worker->lane, parcel);
 }
 
-static uint32_t deliver_batches(struct worker *worker, struct parcel *batch) {
+static uint32_t deliver_batch(struct worker *worker, struct parcel *batch) {
+    struct parcel *parcel;
     uint32_t n = 0;
-    while (batch) {
-        struct parcel *next = batch->next, *parcel;
-        size_t at = 0;
-        batch_prefetch(next);
-        for (; (parcel = batch_next(batch, &at)); n++)
-            deliver(worker, parcel);
-        parcel_free(batch);
-        batch = next;
-    }
+    for (size_t at = 0; (parcel = batch_next(batch, &at)); n++)
+        deliver(worker, parcel);
+    parcel_free(batch);
     return n;
 }
 
-/* Takes lists of batches until there are none, or `most` parcels came. True when something came. */
+/* Takes batches until there are none, or `most` parcels came. True when something came. */
 static bool take_batches(struct worker *worker, uint32_t most) {
     struct parcel *batch = NULL;
     uint32_t n = 0;
-    worker->more = true;
-    while (n < most) {
-        if (!trunks_take(&worker->node->trunks, worker->lane->index, &batch)) {
-            worker->more = false;
-            break;
-        }
-        if (!batch) worker->ending = true;
-        n += 1 + deliver_batches(worker, batch);
+    while (n < most && trunks_take(&worker->node->trunks, worker->lane->index, &batch)) {
+        if (batch)
+            n += deliver_batch(worker, batch);
+        else
+            worker->ending = true;
+        n++;
     }
     if (n > 0) worker->busy = true;
     return n > 0;
 }
 
+static bool batches_wait(const struct worker *worker) {
+    return trunks_wait(&worker->node->trunks, worker->lane->index);
+}
+
 static void on_event(struct worker *worker, const struct epoll_event *event) {
     uint32_t number = (uint32_t)event->data.u64;
     switch ((enum worker_source)(event->data.u64 >> 32)) {
-    case WORKER_TRUNK:
-        worker->more = true;
+    case WORKER_TRUNK: /* trunks_take knows */
         break;
     case WORKER_RELAY:
         relay_wake(worker->node->relay);
@@ -140,12 +136,9 @@ static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
     struct epoll_event events[EVENTS_MAX];
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
-    if (timeout_ns > 0) atomic_fetch_sub(&worker->node->awake, 1);
     /* Setting a timer costs microseconds in a virtual machine. */
     bool for_ever = timeout_ns == UINT64_MAX;
     int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, for_ever ? NULL : &timeout, NULL);
-    if (timeout_ns > 0) atomic_fetch_add(&worker->node->awake, 1);
-    if (timeout_ns > 0) worker->lane->wakes++;
     if (n > 0) lane_read_clock(worker->lane);
     worker->asked_us = worker->lane->now_us;
     for (int i = 0; i < n; i++)
@@ -155,6 +148,18 @@ static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
 
 /* --- sleeping
  * -------------------------------------------------------------------------------------- */
+
+/* Until an event, the bell of the trunk, or for ns. */
+static void sleep_for(struct worker *worker, uint64_t ns) {
+    struct trunks *trunks = &worker->node->trunks;
+    uint32_t lane = worker->lane->index;
+    if (!trunks_sleep(trunks, lane)) return;
+    atomic_fetch_sub(&worker->node->awake, 1);
+    wait_events(worker, ns);
+    atomic_fetch_add(&worker->node->awake, 1);
+    worker->lane->wakes++;
+    trunks_woke(trunks, lane);
+}
 
 static uint64_t next_due_us(const struct worker *worker) {
     uint64_t due = lane_next_us(worker->lane);
@@ -203,8 +208,10 @@ static void sleep_until_due(struct worker *worker) {
     uint64_t us = due <= now ? 0 : due - now < SLEEP_MAX_US ? due - now : SLEEP_MAX_US;
     uint64_t ns = due == UINT64_MAX ? UINT64_MAX : us * 1000;
     if (!sent && ns > RETRY_NS) ns = RETRY_NS;
-    if (worker->doors) ns = 0;
-    wait_events(worker, ns);
+    if (worker->doors || ns == 0)
+        wait_events(worker, 0);
+    else
+        sleep_for(worker, ns);
 }
 
 /* --- the loop
@@ -228,15 +235,15 @@ static void run_ready(struct worker *worker) {
 
 static void take_input(struct worker *worker) {
     struct lane *lane = worker->lane;
-    bool idle = lane->n_ready == 0 && !worker->more && lane_next_us(lane) > lane->now_us;
+    bool idle = lane->n_ready == 0 && !batches_wait(worker) && lane_next_us(lane) > lane->now_us;
     bool ask = lane->now_us - worker->asked_us >= BUSY_US;
     if (idle)
         sleep_until_due(worker);
     else if (!ask && lane->n_ready > 0)
         return;
-    else if (ask || !worker->more)
+    else if (ask)
         wait_events(worker, 0);
-    /* After a wake-up the first message is served before the socket is asked for more. */
+    /* After a wake-up the first message is served before more are taken. */
     if (lane->n_ready == 0 || !idle) take_batches(worker, idle ? 1 : TAKE_MAX);
     door_drain_pending(worker);
 }

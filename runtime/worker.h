@@ -19,7 +19,6 @@ struct worker {
     struct trunk trunk;
     struct parcel_pool *pool; /* owned */
     int epoll;
-    bool more; /* the lane's PULL may hold another batch */
     bool ending;
     struct door *doors; /* mailbox sockets to look into before sleeping */
     uint64_t flushed_us;
