@@ -59,6 +59,9 @@ struct kv *kv_memory_share(struct kv *kv);
 /* Power loss: what was neither synced nor flushed is gone (a prefix survives, chosen by the seed).
  */
 void kv_memory_crash(struct kv *kv);
+/* The same while a process still runs on it: all handles but this one write nothing any more (IO),
+ * also when they are closed. */
+void kv_memory_cut(struct kv *kv);
 void kv_memory_set_faults(struct kv *kv, const struct kv_faults *faults);
 
 /* Makes everything durable that was written, then closes. Cursors and values must be gone. NULL is

@@ -35,6 +35,7 @@ struct unsynced {
 struct disk {
     pthread_mutex_t lock; /* everything below */
     uint32_t handles;
+    uint32_t cuts; /* of its power; handles of before are dead */
     bool wal;
     struct kv_faults faults;
     struct rng rng;
@@ -48,6 +49,7 @@ struct disk {
 struct memory_kv {
     struct kv kv; /* first: what callers hold */
     struct disk *disk;
+    uint32_t cuts; /* of the disk, when it was opened */
 };
 
 struct memory_cursor {
@@ -63,6 +65,11 @@ static struct disk *lock_disk(struct kv *kv) {
     struct disk *disk = ((struct memory_kv *)kv)->disk;
     pthread_mutex_lock(&disk->lock);
     return disk;
+}
+
+static enum status check_power(struct kv *kv, const struct disk *disk) {
+    if (((struct memory_kv *)kv)->cuts == disk->cuts) return STATUS_OK;
+    return kv_fail(STATUS_IO, "the simulated disk lost its power");
 }
 
 static bool rolls(struct disk *disk, uint32_t ppm) {
@@ -185,21 +192,21 @@ static enum status write_locked(struct disk *disk, const struct kv_batch *batch,
 
 static enum status memory_write(struct kv *kv, const struct kv_batch *batch, bool sync) {
     struct disk *disk = lock_disk(kv);
-    enum status s = write_locked(disk, batch, sync);
+    enum status s = check_power(kv, disk);
+    if (s == STATUS_OK) s = write_locked(disk, batch, sync);
     pthread_mutex_unlock(&disk->lock);
     return s;
 }
 
 static enum status memory_flush(struct kv *kv) {
     struct disk *disk = lock_disk(kv);
-    enum status s = make_durable(disk);
+    enum status s = check_power(kv, disk);
+    if (s == STATUS_OK) s = make_durable(disk);
     pthread_mutex_unlock(&disk->lock);
     return s;
 }
 
-void kv_memory_crash(struct kv *kv) {
-    assert(kv->engine == &memory_engine);
-    struct disk *disk = lock_disk(kv);
+static void crash(struct disk *disk) {
     size_t kept = (size_t)rng_below(&disk->rng, disk->n_unsynced + 1);
     if (kept && rolls(disk, disk->faults.torn_write_ppm)) kept--;
     while (disk->n_unsynced > kept)
@@ -208,6 +215,20 @@ void kv_memory_crash(struct kv *kv) {
     enum status s = make_durable(disk);
     bool copied = s == STATUS_OK && memory_table_copy(&disk->now, &disk->durable);
     assert(copied);
+}
+
+void kv_memory_crash(struct kv *kv) {
+    assert(kv->engine == &memory_engine);
+    struct disk *disk = lock_disk(kv);
+    crash(disk);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+void kv_memory_cut(struct kv *kv) {
+    assert(kv->engine == &memory_engine);
+    struct disk *disk = lock_disk(kv);
+    crash(disk);
+    ((struct memory_kv *)kv)->cuts = ++disk->cuts;
     pthread_mutex_unlock(&disk->lock);
 }
 
@@ -321,8 +342,10 @@ static void memory_close(struct kv *kv) {
     struct disk *disk = lock_disk(kv);
     /* Without memory to flush, this close is like a crash: allowed, the writes were not
      * acknowledged. */
-    enum status s = make_durable(disk);
-    (void)s;
+    if (check_power(kv, disk) == STATUS_OK) {
+        enum status s = make_durable(disk);
+        (void)s;
+    }
     bool last = --disk->handles == 0;
     pthread_mutex_unlock(&disk->lock);
     if (last) disk_free(disk);
@@ -347,6 +370,7 @@ static struct kv *handle_new(struct disk *disk) {
     if (!handle) return NULL;
     handle->kv = (struct kv){.engine = &memory_engine, .wal = disk->wal};
     handle->disk = disk;
+    handle->cuts = disk->cuts;
     disk->handles++;
     return &handle->kv;
 }

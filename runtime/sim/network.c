@@ -21,6 +21,7 @@ struct event {
     struct sim_node *to;
     struct parcel *parcel; /* owned; NULL for EVENT_LOST */
     uint16_t peer;         /* EVENT_ARRIVAL: the sender's number at the receiver */
+    bool twin;             /* … it came before */
 };
 
 static size_t pair(const struct sim *sim, const struct sim_node *a, const struct sim_node *b) {
@@ -31,7 +32,8 @@ void network_open(struct sim *sim) {
     size_t pairs = (size_t)sim->n_nodes * sim->n_nodes;
     sim->cut = mem_zero(pairs, sizeof *sim->cut);
     sim->last_at = mem_zero(pairs, sizeof *sim->last_at);
-    assert(sim->cut && sim->last_at);
+    sim->slow_us = mem_zero(pairs, sizeof *sim->slow_us);
+    assert(sim->cut && sim->last_at && sim->slow_us);
 }
 
 void network_close(struct sim *sim) {
@@ -47,6 +49,7 @@ void network_close(struct sim *sim) {
         mem_free(sim->nodes[i].peers);
     mem_free(sim->cut);
     mem_free(sim->last_at);
+    mem_free(sim->slow_us);
 }
 
 static void add_event(struct sim *sim, const struct event *event, uint64_t at_us) {
@@ -96,6 +99,25 @@ static void lose(struct sim_node *node, uint32_t other) {
 /* --- messages
  * -------------------------------------------------------------------------------------- */
 
+/* A way that carries nothing now. */
+static bool is_shut(const struct sim *sim, const struct sim_node *a, const struct sim_node *b) {
+    return sim->cut[pair(sim, a, b)] || a->off || b->off;
+}
+
+/* The same request once more, some time later. */
+static void add_twin(struct sim *sim, const struct event *event, uint64_t at) {
+    uint8_t kind = event->parcel->envelope.kind;
+    if (kind != PARCEL_CALL && kind != PARCEL_CAST) return;
+    if (event->from->twin_ppm == 0 || rng_below(&sim->rng, PPM) >= event->from->twin_ppm) return;
+    struct event twin = *event;
+    twin.twin = true;
+    twin.parcel = parcel_new(event->parcel->size);
+    assert(twin.parcel);
+    memcpy(twin.parcel->body, event->parcel->body, event->parcel->size);
+    twin.parcel->envelope = event->parcel->envelope;
+    add_event(sim, &twin, at + rng_below(&sim->rng, SIM_TWIN_US));
+}
+
 static void transmit(struct core *core, struct lane *from, struct parcel *parcel) {
     struct sim_node *a = core->host;
     struct sim *sim = a->sim;
@@ -110,17 +132,18 @@ static void transmit(struct core *core, struct lane *from, struct parcel *parcel
         core_refuse(core, from, parcel, STATUS_BUSY, "the link to its process is full");
         return;
     }
-    if (sim->cut[pair(sim, a, b)] || rng_below(&sim->rng, PPM) < sim->options.drop_ppm) {
+    if (is_shut(sim, a, b) || rng_below(&sim->rng, PPM) < sim->options.drop_ppm) {
         parcel_free(parcel);
         return;
     }
-    uint64_t at = sim->now_us + delay(sim);
+    uint64_t at = sim->now_us + delay(sim) + sim->slow_us[pair(sim, a, b)];
     uint64_t *last = &sim->last_at[pair(sim, a, b)];
     if (at < *last && !sim->options.reorder) at = *last;
     *last = at;
     struct event event = {
         .kind = EVENT_ARRIVAL, .from = a, .to = b, .parcel = parcel, .peer = peer->number_there};
     add_event(sim, &event, at);
+    add_twin(sim, &event, at);
 }
 
 /* As the link's lane does it (runtime/relay.c). */
@@ -136,7 +159,7 @@ void network_go(struct core *core, struct parcel *parcel) {
 static void arrive(const struct event *event) {
     struct sim_node *b = event->to;
     struct parcel *parcel = event->parcel;
-    if (!b->peers[event->peer - 1].alive || b->stopped) {
+    if (!b->peers[event->peer - 1].alive || b->stopped || b->off) {
         parcel_free(parcel);
         return;
     }
@@ -147,7 +170,7 @@ static void arrive(const struct event *event) {
         credit_take(&b->core, parcel);
         return;
     }
-    credit_mark(parcel);
+    if (!event->twin) credit_mark(parcel);
     core_send(&b->core, b->core.lanes, parcel);
 }
 
@@ -186,7 +209,7 @@ static void look_up(struct sim *sim, const struct event *event) {
     struct sim_node *a = event->from, *b = event->to;
     struct seek seek;
     memcpy(&seek, event->parcel->room, sizeof seek);
-    if (sim->cut[pair(sim, a, b)] || b->stopped) {
+    if (is_shut(sim, a, b) || is_shut(sim, b, a) || b->stopped) {
         if (sim->now_us < seek.deadline_us)
             add_event(sim, event, sim->now_us + RETRY_US);
         else
@@ -206,16 +229,50 @@ static struct sim_node *end(struct sim *sim, uint32_t number) {
     return &sim->nodes[number - 1];
 }
 
-void sim_cut(struct sim *sim, uint32_t a, uint32_t b) {
+void sim_cut_way(struct sim *sim, uint32_t a, uint32_t b) {
     struct event event = {.kind = EVENT_LOST, .from = end(sim, a), .to = end(sim, b)};
     sim->cut[pair(sim, event.from, event.to)] = true;
-    sim->cut[pair(sim, event.to, event.from)] = true;
     add_event(sim, &event, sim->now_us + LINK_DEAD_MS * 1000);
+}
+
+void sim_cut(struct sim *sim, uint32_t a, uint32_t b) {
+    sim->cut[pair(sim, end(sim, b), end(sim, a))] = true;
+    sim_cut_way(sim, a, b);
 }
 
 void sim_heal(struct sim *sim, uint32_t a, uint32_t b) {
     sim->cut[pair(sim, end(sim, a), end(sim, b))] = false;
     sim->cut[pair(sim, end(sim, b), end(sim, a))] = false;
+}
+
+void sim_slow(struct sim *sim, uint32_t a, uint32_t b, uint64_t us) {
+    sim->slow_us[pair(sim, end(sim, a), end(sim, b))] = us;
+}
+
+void sim_twin(struct sim *sim, uint32_t number, uint32_t ppm) {
+    end(sim, number)->twin_ppm = ppm;
+}
+
+static void lose_each_other(struct sim_node *a, struct sim_node *b) {
+    lose(a, b->number);
+    lose(b, a->number);
+}
+
+void sim_off(struct sim *sim, uint32_t number) {
+    struct sim_node *node = end(sim, number);
+    node->off = true;
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
+        if (&sim->nodes[i] == node) continue;
+        struct event event = {.kind = EVENT_LOST, .from = node, .to = &sim->nodes[i]};
+        add_event(sim, &event, sim->now_us + LINK_DEAD_MS * 1000);
+    }
+}
+
+void sim_on(struct sim *sim, uint32_t number) {
+    struct sim_node *node = end(sim, number);
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        if (&sim->nodes[i] != node) lose_each_other(node, &sim->nodes[i]);
+    node->off = false;
 }
 
 void network_work(struct sim *sim, struct sim_node *node, struct parcel *parcel, uint64_t us) {
@@ -241,9 +298,7 @@ void network_fire(struct sim *sim) {
             sim_work(event.from, event.parcel);
             break;
         case EVENT_LOST:
-            if (!sim->cut[pair(sim, event.from, event.to)]) break;
-            lose(event.from, event.to->number);
-            lose(event.to, event.from->number);
+            if (is_shut(sim, event.from, event.to)) lose_each_other(event.from, event.to);
         }
     }
 }

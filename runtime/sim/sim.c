@@ -36,7 +36,8 @@ static uint64_t now_us(const struct core *core) {
 }
 
 static uint64_t wall_ms(const struct core *core) {
-    return SIM_WALL_STARTS_MS + (sim_of(core)->now_us - SIM_STARTS_US) / 1000;
+    const struct sim_node *node = core->host;
+    return SIM_WALL_STARTS_MS + (uint64_t)node->skew_ms + (now_us(core) - SIM_STARTS_US) / 1000;
 }
 
 bool sim_full(struct sim *sim, const struct parcel *parcel) {
@@ -59,8 +60,11 @@ static bool post(struct core *core, struct lane *from, struct lane *to, struct p
 
 static bool block(struct core *core, struct parcel *parcel) {
     struct sim *sim = sim_of(core);
-    if (sim->options.block_us > 0) {
-        network_work(sim, core->host, parcel, sim->options.block_us);
+    struct sim_node *node = core->host;
+    uint64_t us = sim->options.block_us + node->stall_us;
+    node->n_working++;
+    if (us > 0) {
+        network_work(sim, node, parcel, us);
         return true;
     }
     parcel->next = NULL;
@@ -118,7 +122,8 @@ static void failed(struct core *core) {
 }
 
 static uint64_t wall_us(const struct core *core) {
-    return SIM_WALL_STARTS_MS * 1000 + (sim_of(core)->now_us - SIM_STARTS_US);
+    const struct sim_node *node = core->host;
+    return (SIM_WALL_STARTS_MS + (uint64_t)node->skew_ms) * 1000 + (now_us(core) - SIM_STARTS_US);
 }
 
 static bool peer(struct core *core, size_t nth, struct link_peer *out) {
@@ -159,6 +164,7 @@ void sim_work(struct sim_node *node, struct parcel *parcel) {
     memcpy(&work, parcel->room, sizeof work);
     work.status = work.block.work(work.block.context);
     memcpy(parcel->room, &work, sizeof work);
+    node->n_working--;
     core_send(&node->core, NULL, parcel);
 }
 
@@ -318,7 +324,7 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .name = name,
                                                    .seed = rng_next(&sim->rng),
                                                    .io_lanes = options->lanes ? options->lanes : 1,
-                                                   .tracing = true,
+                                                   .tracing = !options->quiet,
                                                    .bodies = options->bodies,
                                                    .actions = options->actions,
                                                    .linting = options->linting,
@@ -376,13 +382,17 @@ static struct sim_node *node_at(struct sim *sim, uint32_t number) {
 }
 
 /* The actor a test names; a test that names nobody is wrong. */
-static actor_handle named(struct sim *sim, const char *name) {
-    actor_handle handle = registry_find(&sim->nodes[0].core.registry, name);
+static actor_handle named_on(struct sim *sim, uint32_t node, const char *name) {
+    actor_handle handle = registry_find(&node_at(sim, node)->core.registry, name);
     if (handle == 0) {
-        fprintf(stderr, "sim: node 1 has no actor \"%s\"\n", name);
+        fprintf(stderr, "sim: node %u has no actor \"%s\"\n", node, name);
         abort();
     }
     return handle;
+}
+
+static actor_handle named(struct sim *sim, const char *name) {
+    return named_on(sim, 1, name);
 }
 
 struct spawning {
@@ -508,10 +518,19 @@ enum status sim_call(struct sim *sim,
                      const ProtobufCMessage *message,
                      uint64_t timeout_us,
                      const ProtobufCMessage **reply) {
+    return sim_call_on(sim, 1, name, message, timeout_us, reply);
+}
+
+enum status sim_call_on(struct sim *sim,
+                        uint32_t node,
+                        const char *name,
+                        const ProtobufCMessage *message,
+                        uint64_t timeout_us,
+                        const ProtobufCMessage **reply) {
     struct calling calling = {
-        .sim = sim, .to = named(sim, name), .message = message, .timeout_us = timeout_us};
+        .sim = sim, .to = named_on(sim, node, name), .message = message, .timeout_us = timeout_us};
     sim->reply = NULL;
-    order(sim, &sim->nodes[0], call_now, &calling);
+    order(sim, node_at(sim, node), call_now, &calling);
     while (!calling.over) {
         bool moved = advance(sim, UINT64_MAX - 1);
         assert(moved);
@@ -524,8 +543,24 @@ void sim_order(struct sim *sim, turn_fn fn, void *context) {
     order(sim, &sim->nodes[0], fn, context);
 }
 
+void sim_order_on(struct sim *sim, uint32_t node, turn_fn fn, void *context) {
+    order(sim, node_at(sim, node), fn, context);
+}
+
 const char *sim_words(const struct sim *sim) {
     return sim->words;
+}
+
+void sim_stall(struct sim *sim, uint32_t node, uint64_t us) {
+    node_at(sim, node)->stall_us = us;
+}
+
+uint32_t sim_working(const struct sim *sim, uint32_t node) {
+    return sim->nodes[node - 1].n_working;
+}
+
+void sim_skew(struct sim *sim, uint32_t node, int64_t ms) {
+    node_at(sim, node)->skew_ms = ms;
 }
 
 bool sim_failed(const struct sim *sim) {

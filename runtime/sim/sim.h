@@ -35,7 +35,9 @@ struct sim_options {
     enum sys_actions actions;
     bool linting;    /* sys looks for what is wrong once a second */
     bool trace_time; /* prefix lines with the virtual time in us */
+    bool quiet;      /* nothing is traced: long runs */
 };
+enum { SIM_TWIN_US = 5 * 1000 * 1000 };
 
 struct sim *sim_open(const struct sim_options *options);
 /* Stops every actor; asserts that no actor kept runtime memory. */
@@ -65,8 +67,16 @@ enum status sim_call(struct sim *sim,
                      const ProtobufCMessage *message,
                      uint64_t timeout_us,
                      const ProtobufCMessage **reply);
+/* The same to an actor of the nth node, from that node. */
+enum status sim_call_on(struct sim *sim,
+                        uint32_t node,
+                        const char *name,
+                        const ProtobufCMessage *message,
+                        uint64_t timeout_us,
+                        const ProtobufCMessage **reply);
 /* Runs fn in a turn of node 1's root, and what follows at this instant. */
 void sim_order(struct sim *sim, turn_fn fn, void *context);
+void sim_order_on(struct sim *sim, uint32_t node, turn_fn fn, void *context);
 /* The words of the last failed sim_call. */
 const char *sim_words(const struct sim *sim);
 /* Runs ready work, then timers in order, for `us` of virtual time. */
@@ -77,7 +87,24 @@ void sim_spend(struct sim *sim, uint64_t us);
 /* Network faults between two nodes, both directions. After LINK_DEAD_MS of a cut both lose their
  * peer. */
 void sim_cut(struct sim *sim, uint32_t a, uint32_t b);
+/* What a sends does not reach b; the other way is as it was. Both lose their peer all the same. */
+void sim_cut_way(struct sim *sim, uint32_t a, uint32_t b);
 void sim_heal(struct sim *sim, uint32_t a, uint32_t b);
+/* What a sends to b takes this much longer from now on; 0: no longer. */
+void sim_slow(struct sim *sim, uint32_t a, uint32_t b, uint64_t us);
+/* So many of a million requests that the node sends to others from now on arrive a second time, up
+ * to SIM_TWIN_US later: whoever repeats them does not know that they came. */
+void sim_twin(struct sim *sim, uint32_t node, uint32_t ppm);
+/* The process of a node is gone: nothing leaves it or reaches it, until sim_on. The others lose
+ * their peer after LINK_DEAD_MS, or when it is back. Its actors are the test's to stop. */
+void sim_off(struct sim *sim, uint32_t node);
+void sim_on(struct sim *sim, uint32_t node);
+/* Blocking work that begins on the node takes this much longer from now on: a disk that stalls. */
+void sim_stall(struct sim *sim, uint32_t node, uint64_t us);
+/* Pieces of blocking work under way on the node. */
+uint32_t sim_working(const struct sim *sim, uint32_t node);
+/* The node's wall clock is so far ahead of the others'. */
+void sim_skew(struct sim *sim, uint32_t node, int64_t ms);
 /* What was traced since the last expect/trace, borrowed until the next sim call. */
 const char *sim_trace(struct sim *sim);
 void sim_trace_clear(struct sim *sim);

@@ -22,6 +22,11 @@ struct sim_node {
     char address[24]; /* "sim://n" */
     bool stopped;
     bool failed;
+    bool off;               /* its process is gone */
+    uint32_t twin_ppm;      /* of its requests arrive twice */
+    uint64_t stall_us;      /* that blocking work takes longer */
+    uint32_t n_working;     /* pieces of blocking work under way */
+    int64_t skew_ms;        /* of its wall clock */
     struct sim_peer *peers; /* owned */
     uint32_t n_peers;
     struct sim_trunk *trunks; /* owned; n_lanes of each lane and of the outside */
@@ -48,6 +53,7 @@ struct sim {
     uint32_t n_jobs;
     bool *cut;         /* owned, n_nodes × n_nodes */
     uint64_t *last_at; /* owned, n_nodes × n_nodes: links keep the order of messages */
+    uint64_t *slow_us; /* owned, n_nodes × n_nodes: longer than the delay */
     struct buffer trace;
     char words[1024];
     ProtobufCMessage *reply; /* in reply_arena */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/sim/world.h"
 
 static void disks_open(struct place *place) {
     enum status s = kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
@@ -72,16 +73,44 @@ static void worker_actors_start(struct world *world, struct place *place) {
     spawn(world, place->node, "keeper", &keeper_type, &place->keeper_options);
 }
 
+static const char *const names[] = {"keeper",   "searcher/0", "searcher/1", "linker/0",
+                                    "linker/1", "pd",         "router",     "log"};
+enum { NAMES = sizeof names / sizeof *names, WORKER_NAMES = 5 };
+
+static bool is_there(const struct world *world, uint32_t node, const char *name) {
+    return registry_find(&world->sim->nodes[node - 1].core.registry, name) != 0;
+}
+
 static void worker_actors_stop(struct world *world, struct place *place) {
-    static const char *const names[] = {"keeper", "searcher/0", "searcher/1", "linker/0",
-                                        "linker/1"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        sim_stop_on(world->sim, place->node, names[i]);
+    for (size_t i = 0; i < WORKER_NAMES; i++)
+        if (is_there(world, place->node, names[i])) sim_stop_on(world->sim, place->node, names[i]);
+}
+
+/* A process ends: nobody hears of it but by its silence. */
+static void process_kill(struct world *world, uint32_t node) {
+    sim_off(world->sim, node);
+    for (size_t i = 0; i < NAMES; i++)
+        if (is_there(world, node, names[i])) sim_stop_on(world->sim, node, names[i]);
+    bool over;
+    do {
+        sim_run(world->sim, 1000);
+        over = sim_working(world->sim, node) == 0;
+        for (size_t i = 0; i < NAMES; i++)
+            over = over && !is_there(world, node, names[i]);
+    } while (!over);
+}
+
+static void place_kill(struct world *world, struct place *place) {
+    assert(place->up);
+    process_kill(world, place->node);
+    stores_close(place);
+    place->up = false;
 }
 
 void world_worker_start(struct world *world, uint32_t n) {
     struct place *place = &world->workers[n];
     assert(!place->up);
+    sim_on(world->sim, place->node);
     stores_open(place);
     log_start(world, place);
     worker_actors_start(world, place);
@@ -100,17 +129,54 @@ void world_worker_stop(struct world *world, uint32_t n) {
 
 void world_worker_crash(struct world *world, uint32_t n) {
     struct place *place = &world->workers[n];
-    assert(place->up);
-    worker_actors_stop(world, place);
-    sim_stop_on(world->sim, place->node, "log");
-    sim_run(world->sim, 1000);
-    kv_memory_crash(place->log_disk);
-    kv_memory_crash(place->points_disk);
-    stores_close(place);
-    place->up = false;
+    kv_memory_cut(place->log_disk);
+    kv_memory_cut(place->points_disk);
+    place_kill(world, place);
+}
+
+/* What was written to the log is with the operating system; memtables are lost. */
+void world_worker_kill(struct world *world, uint32_t n) {
+    struct place *place = &world->workers[n];
+    enum status s = kv_flush(place->log_disk);
+    assert(s == STATUS_OK);
+    world_worker_crash(world, n);
+}
+
+void world_worker_wipe(struct world *world, uint32_t n) {
+    struct place *place = &world->workers[n];
+    assert(!place->up);
+    kv_close(place->log_disk);
+    kv_close(place->points_disk);
+    disks_open(place);
+}
+
+void world_pd_crash(struct world *world) {
+    assert(world->n_gateways > 0);
+    kv_memory_cut(world->pd.log_disk);
+    place_kill(world, &world->pd);
+}
+
+void world_gateway_kill(struct world *world, uint32_t n) {
+    struct gateway *gateway = &world->gateways[n];
+    assert(gateway->up);
+    process_kill(world, gateway->node);
+    gateway->up = false;
+}
+
+void world_gateway_start(struct world *world, uint32_t n) {
+    struct gateway *gateway = &world->gateways[n];
+    assert(!gateway->up);
+    sim_on(world->sim, gateway->node);
+    spawn(world, gateway->node, "router", &router_type, &gateway->options);
+    gateway->up = true;
+}
+
+uint32_t world_others(const struct world *world) {
+    return world->n_workers + world->n_gateways + 2;
 }
 
 void world_pd_start(struct world *world) {
+    if (world->n_gateways > 0) sim_on(world->sim, world->pd.node);
     stores_open(&world->pd);
     log_start(world, &world->pd);
     world->pd_options.log = world->pd.log;
@@ -134,14 +200,19 @@ void world_open(struct world *world, const struct world_options *options) {
     world->n_workers = options->workers;
     world->tail_max = options->tail_max;
     world->index_dir = options->index_dir;
-    world->sim = sim_open(&(struct sim_options){.seed = options->seed ? options->seed : 1,
-                                                .nodes = options->workers + 1,
-                                                .delay_us_min = 20,
-                                                .delay_us_max = 200,
-                                                .block_us = options->block_us,
-                                                .drop_ppm = options->drop_ppm,
-                                                .bodies = SYS_BODIES_WHOLE,
-                                                .shuffle = true});
+    world->sim = sim_open(
+        &(struct sim_options){.seed = options->seed ? options->seed : 1,
+                              .nodes = options->workers + options->gateways + options->others + 1,
+                              .delay_us_min = 20,
+                              .delay_us_max = options->delay_us_max ? options->delay_us_max : 200,
+                              .block_us = options->block_us,
+                              .drop_ppm = options->drop_ppm,
+                              .full_ppm = options->full_ppm,
+                              .lanes = options->lanes,
+                              .reorder = options->reorder,
+                              .quiet = options->quiet,
+                              .bodies = SYS_BODIES_WHOLE,
+                              .shuffle = true});
     world->pd_options.default_shards = options->shards ? options->shards : 1;
     world->pd.node = 1;
     disks_open(&world->pd);
@@ -154,11 +225,21 @@ void world_open(struct world *world, const struct world_options *options) {
         world_worker_start(world, i);
     }
     world->router_options.pd = "";
-    spawn(world, 1, "router", &router_type, &world->router_options);
+    if (options->gateways == 0) spawn(world, 1, "router", &router_type, &world->router_options);
+    world->n_gateways = options->gateways;
+    for (uint32_t i = 0; i < options->gateways; i++) {
+        struct gateway *gateway = &world->gateways[i];
+        gateway->node = options->workers + i + 2;
+        gateway->options.pd = "sim://1";
+        snprintf(gateway->link, sizeof gateway->link, "sim://%u", gateway->node);
+        world_gateway_start(world, i);
+    }
 }
 
 void world_close(struct world *world) {
-    sim_stop(world->sim, "router");
+    if (world->n_gateways == 0) sim_stop(world->sim, "router");
+    for (uint32_t i = 0; i < world->n_gateways; i++)
+        if (world->gateways[i].up) world_gateway_kill(world, i);
     for (uint32_t i = 0; i < world->n_workers; i++)
         if (world->workers[i].up) world_worker_stop(world, i);
     if (world->pd.up) world_pd_stop(world);

@@ -1,6 +1,7 @@
 /* world: a simulated cluster for tests: stores in memory, one node for the placement driver and the
  * router, one for each worker; or everything in one node. Workers can be stopped, lose their power
- * and come back. */
+ * and come back. With gateways each of them has a node of its own, too, and the router's name is
+ * found there. */
 #ifndef TESTS_UNIT_ACTORS_WORLD_H
 #define TESTS_UNIT_ACTORS_WORLD_H
 
@@ -15,7 +16,12 @@
 #include "schemas/router.pb-c.h"
 #include "schemas/runtime.pb-c.h"
 
-enum { WORLD_WORKERS_MAX = 4, WORLD_SEARCHERS = 2, SECOND = 1000 * 1000 };
+enum {
+    WORLD_WORKERS_MAX = 8,
+    WORLD_GATEWAYS_MAX = 4,
+    WORLD_SEARCHERS = 2,
+    SECOND = 1000 * 1000,
+};
 
 /* A process: its simulated disks, and what runs on them while it is up. */
 struct place {
@@ -33,11 +39,21 @@ struct place {
     bool up;
 };
 
+/* A process without disks. */
+struct gateway {
+    uint32_t node;
+    struct router_options options;
+    char link[32];
+    bool up;
+};
+
 struct world {
     struct sim *sim;
     uint32_t n_workers;
     struct place pd;
     struct place workers[WORLD_WORKERS_MAX];
+    uint32_t n_gateways;
+    struct gateway gateways[WORLD_GATEWAYS_MAX];
     struct pd_options pd_options;
     struct router_options router_options;
     uint32_t tail_max;
@@ -47,11 +63,18 @@ struct world {
 
 struct world_options {
     uint64_t seed;
-    uint32_t workers; /* 0 = all roles in one node */
-    uint32_t shards;  /* default of a collection; 0 = 1 */
+    uint32_t workers;  /* 0 = all roles in one node */
+    uint32_t gateways; /* 0 = a router beside the placement driver */
+    uint32_t others;   /* nodes without anything, behind the gateways' */
+    uint32_t shards;   /* default of a collection; 0 = 1 */
     uint32_t tail_max;
     uint32_t drop_ppm;
+    uint32_t full_ppm;
+    uint32_t delay_us_max; /* 0 = 200 */
     uint32_t block_us;
+    uint32_t lanes;
+    bool reorder;
+    bool quiet;
     const char *index_dir; /* NULL: indexes are not saved */
 };
 
@@ -59,11 +82,21 @@ void world_open(struct world *world, const struct world_options *options);
 void world_close(struct world *world);
 /* Workers are numbered from 0. */
 void world_worker_stop(struct world *world, uint32_t n);
-/* Stops it and loses what was neither synced nor flushed. */
+/* It is gone at once, with what was neither synced nor flushed. */
 void world_worker_crash(struct world *world, uint32_t n);
+/* The same, but the machine goes on: kill -9. */
+void world_worker_kill(struct world *world, uint32_t n);
+/* Its disks are replaced by empty ones; it is down. */
+void world_worker_wipe(struct world *world, uint32_t n);
 void world_worker_start(struct world *world, uint32_t n);
 void world_pd_stop(struct world *world);
+/* At once and with what was not synced; only with gateways. */
+void world_pd_crash(struct world *world);
 void world_pd_start(struct world *world);
+void world_gateway_kill(struct world *world, uint32_t n);
+void world_gateway_start(struct world *world, uint32_t n);
+/* The first of world_options.others. */
+uint32_t world_others(const struct world *world);
 
 /* --- a client
  * ------------------------------------------------------------------------------------------- */

@@ -1,0 +1,210 @@
+/* audit: what must hold while it runs, and when all is calm. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/cell.h"
+#include "runtime/codec.h"
+#include "runtime/sim/world.h"
+#include "schemas/shard.pb-c.h"
+#include "tests/sim/cluster/trial.h"
+
+enum {
+    PATIENCE_US = 30 * SECOND, /* for a healed cluster to answer */
+    CALL_US = 5 * SECOND,
+    ALL = 1000,
+};
+
+/* --- bounds --- */
+
+static void look_at(const struct cell *cell) {
+    const struct mailbox *mailbox = &cell->mailbox;
+    for (int i = BAND_CONTROL; i < BAND_COUNT; i++) {
+        uint32_t max = i == BAND_CONTROL ? MAILBOX_CONTROL_MESSAGES : mailbox->messages_max;
+        if (mailbox->bands[i].count > max)
+            trial_broken("the mailbox of %s holds %u messages, above %u", cell->name,
+                         mailbox->bands[i].count, max);
+    }
+}
+
+void audit_mailboxes(void) {
+    const struct sim *sim = trial.world.sim;
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++)
+            for (int light = 0; light < 2; light++)
+                for (struct cell *cell = sim->nodes[i].core.lanes[j].cells[light]; cell;
+                     cell = cell->next)
+                    look_at(cell);
+}
+
+/* --- liveness and the last word on every key --- */
+
+/* Asks a gateway again until it answers, for as long as a healed cluster may take. */
+static enum status
+ask(uint32_t gateway, const ProtobufCMessage *message, const ProtobufCMessage **reply) {
+    struct sim *sim = trial.world.sim;
+    uint64_t until = sim_now_us(sim) + PATIENCE_US;
+    for (;;) {
+        enum status s =
+            sim_call_on(sim, trial.world.gateways[gateway].node, "router", message, CALL_US, reply);
+        if (s == STATUS_OK || s == STATUS_NOT_FOUND || sim_now_us(sim) >= until) return s;
+        sim_run(sim, 100 * MS);
+    }
+}
+
+static void add_read(uint32_t key, uint32_t value, uint64_t invoke_us) {
+    history_add(&trial.history, key,
+                &(struct deed){.act = ACT_READ,
+                               .client = CLIENTS_MAX,
+                               .value = value,
+                               .level = LEVEL_LINEARIZABLE,
+                               .invoke_us = invoke_us,
+                               .return_us = sim_now_us(trial.world.sim)});
+}
+
+static void get_key(uint32_t gateway, uint32_t key) {
+    char name[16];
+    const ProtobufCMessage *reply;
+    key_name(key, name);
+    uint64_t began = sim_now_us(trial.world.sim);
+    enum status s = ask(gateway,
+                        MESSAGE(RouterGet, router_get, .collection = "docs", .id = name,
+                                .consistency = LEVEL_LINEARIZABLE),
+                        &reply);
+    if (s == STATUS_OK) {
+        float at;
+        memcpy(&at, (const void *)((const RouterPoint *)reply)->vector, sizeof at);
+        add_read(key, (uint32_t)at, began);
+    } else if (s == STATUS_NOT_FOUND && !strstr(sim_words(trial.world.sim), "collection")) {
+        add_read(key, ABSENT, began);
+    } else {
+        trial_broken("healed, but a get of %s by gateway %u ends in %s: %s", name, gateway,
+                     status_name(s), sim_words(trial.world.sim));
+    }
+}
+
+static void search_keys(uint32_t gateway) {
+    static uint32_t seen[KEYS_MAX];
+    float vector[2] = {0, 0};
+    const ProtobufCMessage *reply;
+    memset(seen, 0, sizeof seen);
+    uint64_t began = sim_now_us(trial.world.sim);
+    enum status s = ask(gateway,
+                        MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = 2,
+                                .vector = vector, .top_k = ALL, .include_vectors = true,
+                                .consistency = LEVEL_LINEARIZABLE),
+                        &reply);
+    if (s != STATUS_OK) {
+        trial_broken("healed, but a search by gateway %u ends in %s: %s", gateway, status_name(s),
+                     sim_words(trial.world.sim));
+        return;
+    }
+    const RouterHits *hits = (const RouterHits *)reply;
+    for (size_t i = 0; i < hits->n_hits; i++) {
+        float at;
+        uint32_t key = (uint32_t)strtoul(hits->hits[i]->id + 1, NULL, 10);
+        memcpy(&at, (const void *)hits->hits[i]->vector, sizeof at);
+        if (key < KEYS_MAX) seen[key] = (uint32_t)at;
+    }
+    for (uint32_t key = 0; key < trial.history.n_keys; key++)
+        add_read(key, seen[key], began);
+}
+
+static void put_one(uint32_t gateway) {
+    float vector[2] = {1, 1};
+    RouterPoint point = ROUTER_POINT__INIT;
+    RouterPoint *rows[] = {&point};
+    point.id = "last";
+    point.n_vector = 2;
+    point.vector = vector;
+    const ProtobufCMessage *reply;
+    enum status s = ask(
+        gateway,
+        MESSAGE(RouterUpsert, router_upsert, .collection = "docs", .n_points = 1, .points = rows),
+        &reply);
+    if (s != STATUS_OK)
+        trial_broken("healed, but an upsert by gateway %u ends in %s: %s", gateway, status_name(s),
+                     sim_words(trial.world.sim));
+    s = ask(gateway, MESSAGE(RouterDelete, router_delete, .collection = "docs", .id = "last"),
+            &reply);
+    if (s != STATUS_OK)
+        trial_broken("healed, but a delete by gateway %u ends in %s: %s", gateway, status_name(s),
+                     sim_words(trial.world.sim));
+}
+
+void audit_keys(void) {
+    for (uint32_t i = 0; i < trial.world.n_gateways; i++) {
+        put_one(i);
+        search_keys(i);
+        for (uint32_t key = 0; key < trial.history.n_keys; key++)
+            get_key(i, key);
+    }
+}
+
+/* --- replicas --- */
+
+/* What a replica has of a key, asked directly. */
+static bool held(uint32_t node, const PdShard *shard, uint32_t key, uint32_t *value) {
+    char id[16], name[64];
+    const ProtobufCMessage *reply;
+    key_name(key, id);
+    snprintf(name, sizeof name, "shard/%lu", (unsigned long)shard->shard);
+    if (!registry_find(&trial.world.sim->nodes[node - 1].core.registry, name)) return false;
+    enum status s = sim_call_on(trial.world.sim, node, name,
+                                MESSAGE(ShardGet, shard_get, .epoch = shard->epoch, .id = id,
+                                        .consistency = LEVEL_EVENTUAL),
+                                CALL_US, &reply);
+    *value = ABSENT;
+    if (s == STATUS_NOT_FOUND) return true;
+    if (s != STATUS_OK) return false;
+    float at;
+    memcpy(&at, (const void *)((const ShardPoint *)reply)->vector, sizeof at);
+    *value = (uint32_t)at;
+    return true;
+}
+
+static uint32_t node_of(const char *link) {
+    unsigned node = 0;
+    return sscanf(link, "sim://%u", &node) == 1 ? node : 0;
+}
+
+static void compare(const PdShard *shard, uint32_t key) {
+    uint32_t first = 0;
+    bool known = false;
+    for (size_t i = 0; i < shard->n_replicas; i++) {
+        uint32_t value, node = node_of(shard->replicas[i]->link);
+        if (node == 0 || !held(node, shard, key, &value)) continue;
+        if (known && value != first)
+            trial_broken("shard %lu: one replica has k%u = %u, another %u",
+                         (unsigned long)shard->shard, key, first, value);
+        first = value;
+        known = true;
+    }
+}
+
+void audit_replicas(void) {
+    const ProtobufCMessage *reply;
+    if (trial.profile->replicas < 2) return;
+    enum status s = sim_call(trial.world.sim, "pd",
+                             MESSAGE(PdRoute, pd_route, .collection = "docs"), CALL_US, &reply);
+    if (s != STATUS_OK) {
+        trial_broken("healed, but there is no route: %s", sim_words(trial.world.sim));
+        return;
+    }
+    struct buffer body;
+    struct arena arena;
+    ProtobufCMessage *copy;
+    buffer_init(&body);
+    arena_init(&arena, 0);
+    s = codec_encode(reply, &body);
+    if (s == STATUS_OK)
+        s = codec_decode(reply->descriptor, body.data, body.size, &arena, &copy, NULL);
+    assert(s == STATUS_OK);
+    const PdRouting *routing = (const PdRouting *)copy;
+    for (size_t i = 0; i < routing->n_shards; i++)
+        for (uint32_t key = 0; key < trial.history.n_keys; key++)
+            compare(routing->shards[i], key);
+    arena_free(&arena);
+    buffer_free(&body);
+}

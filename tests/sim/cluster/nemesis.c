@@ -1,0 +1,241 @@
+/* nemesis: what goes wrong, and when it is right again. Every step each kind of fault has its
+ * chance; one that began ends by itself after a while. At the end all of them are over. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/cluster/trial.h"
+
+enum {
+    MILLION = 1000 * 1000,
+    NODES = 1 + WORLD_WORKERS_MAX + WORLD_GATEWAYS_MAX,
+    OUTAGE_US = 8 * SECOND, /* at most, of anything */
+    CLOG_US = 2 * SECOND,
+    STALL_US = 3 * SECOND,
+    SKEW_MS = 60 * 60 * 1000, /* either way */
+    STORMS = 4,               /* names of collections that come and go */
+};
+
+/* When each fault ends; 0: there is none. */
+static struct {
+    uint64_t cut[NODES + 1][NODES + 1];
+    uint64_t clog[NODES + 1][NODES + 1];
+    uint64_t worker[WORLD_WORKERS_MAX];
+    uint64_t disk[WORLD_WORKERS_MAX];
+    uint64_t pd;
+    uint64_t gateway[WORLD_GATEWAYS_MAX];
+} until;
+
+static bool rolls(uint32_t ppm) {
+    return ppm > 0 && rng_below(&trial.rng, MILLION) < ppm;
+}
+
+static uint64_t soon(void) {
+    return sim_now_us(trial.world.sim) + 1 + rng_below(&trial.rng, OUTAGE_US);
+}
+
+/* Whether a fault that has an end is over now; it is taken off. */
+static bool over(uint64_t *at) {
+    if (*at == 0 || sim_now_us(trial.world.sim) < *at) return false;
+    *at = 0;
+    return true;
+}
+
+static uint32_t n_nodes(void) {
+    return 1 + trial.world.n_workers + trial.world.n_gateways;
+}
+
+/* --- ways --- */
+
+static void two_nodes(uint32_t *a, uint32_t *b) {
+    *a = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
+    *b = 1 + (uint32_t)rng_below(&trial.rng, n_nodes() - 1);
+    if (*b >= *a) ++*b;
+}
+
+static void break_ways(const struct profile *profile) {
+    uint32_t a, b;
+    two_nodes(&a, &b);
+    bool both = rolls(profile->cut);
+    if (both || rolls(profile->cut_way)) {
+        sim_cut_way(trial.world.sim, a, b);
+        until.cut[a][b] = soon();
+        if (both) sim_cut(trial.world.sim, a, b);
+        trial.n_faults++;
+    }
+    if (rolls(profile->clog)) {
+        sim_slow(trial.world.sim, a, b, rng_below(&trial.rng, CLOG_US));
+        until.clog[a][b] = soon();
+        trial.n_faults++;
+    }
+}
+
+static void repair_ways(void) {
+    for (uint32_t a = 1; a <= n_nodes(); a++)
+        for (uint32_t b = 1; b <= n_nodes(); b++) {
+            if (over(&until.cut[a][b])) sim_heal(trial.world.sim, a, b);
+            if (over(&until.clog[a][b])) sim_slow(trial.world.sim, a, b, 0);
+        }
+}
+
+/* --- processes --- */
+
+static void break_worker(const struct profile *profile, uint32_t n) {
+    struct place *place = &trial.world.workers[n];
+    if (!place->up) return;
+    bool crash = rolls(profile->crash);
+    if (!crash && !rolls(profile->kill)) return;
+    if (crash)
+        world_worker_crash(&trial.world, n);
+    else
+        world_worker_kill(&trial.world, n);
+    if (crash && rolls(profile->wipe)) world_worker_wipe(&trial.world, n);
+    until.worker[n] = soon();
+    trial.n_faults++;
+}
+
+static void break_processes(const struct profile *profile) {
+    struct world *world = &trial.world;
+    break_worker(profile, (uint32_t)rng_below(&trial.rng, world->n_workers));
+    if (world->pd.up && rolls(profile->pd)) {
+        world_pd_crash(world);
+        until.pd = soon();
+        trial.n_faults++;
+    }
+    uint32_t n = (uint32_t)rng_below(&trial.rng, world->n_gateways);
+    if (world->gateways[n].up && rolls(profile->gateway)) {
+        world_gateway_kill(world, n);
+        until.gateway[n] = soon();
+        trial.n_faults++;
+    }
+}
+
+static void repair_processes(void) {
+    struct world *world = &trial.world;
+    for (uint32_t i = 0; i < world->n_workers; i++)
+        if (over(&until.worker[i])) world_worker_start(world, i);
+    if (over(&until.pd)) world_pd_start(world);
+    for (uint32_t i = 0; i < world->n_gateways; i++)
+        if (over(&until.gateway[i])) {
+            trial.gateway_since_us[i] = sim_now_us(world->sim);
+            world_gateway_start(world, i);
+        }
+}
+
+/* --- disks --- */
+
+static void set_faults(struct place *place, const struct kv_faults *faults) {
+    kv_memory_set_faults(place->log_disk, faults);
+    kv_memory_set_faults(place->points_disk, faults);
+}
+
+static void break_disks(const struct profile *profile) {
+    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
+    struct place *place = &trial.world.workers[n];
+    struct kv_faults faults = {.seed = rng_next(&trial.rng), .torn_write_ppm = MILLION / 2};
+    uint64_t stall_us = 0;
+    if (rolls(profile->full_disk))
+        faults.capacity_bytes = 1;
+    else if (rolls(profile->bad_disk))
+        faults.fail_write_ppm = profile->bad_write;
+    else if (rolls(profile->stall))
+        stall_us = rng_below(&trial.rng, STALL_US);
+    else
+        return;
+    set_faults(place, &faults);
+    sim_stall(trial.world.sim, place->node, stall_us);
+    until.disk[n] = soon();
+    trial.n_faults++;
+}
+
+static void repair_disks(void) {
+    for (uint32_t i = 0; i < trial.world.n_workers; i++) {
+        struct place *place = &trial.world.workers[i];
+        if (!over(&until.disk[i])) continue;
+        set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)});
+        sim_stall(trial.world.sim, place->node, 0);
+        /* A replica that was quarantined opens anew with its process. */
+        if (trial.profile->bad_disk > 0 && place->up) {
+            world_worker_crash(&trial.world, i);
+            until.worker[i] = soon();
+        }
+    }
+}
+
+/* --- the rest --- */
+
+static void skew(void) {
+    uint32_t node = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
+    sim_skew(trial.world.sim, node, (int64_t)rng_below(&trial.rng, 2 * SKEW_MS) - SKEW_MS);
+}
+
+static void
+nobody_cares(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)outcome, (void)turn;
+}
+
+/* Collections come and go through a gateway, in its own process. */
+static void storm_now(void *self, void *context, struct turn *turn) {
+    (void)self, (void)context;
+    char name[16];
+    snprintf(name, sizeof name, "storm%u", (unsigned)rng_below(&trial.rng, STORMS));
+    actor_handle router = turn_find(turn, "router");
+    const ProtobufCMessage *message =
+        rng_below(&trial.rng, 2)
+            ? MESSAGE(RouterCreateCollection, router_create_collection, .name = name,
+                      .dimension = 2, .distance = "dot", .shards = 2,
+                      .replicas = trial.profile->replicas)
+            : MESSAGE(RouterDeleteCollection, router_delete_collection, .name = name);
+    turn_call(turn, &(struct call){.to = router,
+                                   .message = message,
+                                   .done = nobody_cares,
+                                   .deadline_us = turn_now_us(turn) + 10 * SECOND});
+}
+
+static void storm(void) {
+    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_gateways);
+    if (!trial.world.gateways[n].up) return;
+    sim_order_on(trial.world.sim, trial.world.gateways[n].node, storm_now, NULL);
+    trial.n_faults++;
+}
+
+void nemesis_begin(void) {
+    memset(&until, 0, sizeof until);
+    for (uint32_t node = 1; node <= n_nodes(); node++)
+        sim_twin(trial.world.sim, node, trial.profile->twin);
+}
+
+void nemesis_step(void) {
+    const struct profile *profile = trial.profile;
+    repair_ways();
+    repair_processes();
+    repair_disks();
+    break_ways(profile);
+    break_processes(profile);
+    break_disks(profile);
+    if (rolls(profile->skew)) skew();
+    if (rolls(profile->storm)) storm();
+}
+
+static void end_now(uint64_t *at) {
+    if (*at) *at = 1;
+}
+
+void nemesis_heal(void) {
+    for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
+        end_now(&until.disk[i]);
+    repair_disks(); /* may end processes */
+    for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
+        end_now(&until.worker[i]);
+    for (uint32_t i = 0; i < WORLD_GATEWAYS_MAX; i++)
+        end_now(&until.gateway[i]);
+    end_now(&until.pd);
+    repair_processes();
+    for (uint32_t a = 0; a <= NODES; a++)
+        for (uint32_t b = 0; b <= NODES; b++) {
+            end_now(&until.cut[a][b]);
+            end_now(&until.clog[a][b]);
+        }
+    repair_ways();
+    for (uint32_t node = 1; node <= n_nodes(); node++)
+        sim_twin(trial.world.sim, node, 0);
+}

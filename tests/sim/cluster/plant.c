@@ -1,0 +1,110 @@
+/* plant: see plant.h. */
+#include "tests/sim/cluster/plant.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "actors/shard/replica.h"
+#include "index/index.h"
+#include "storage/kv.h"
+#include "storage/log_store.h"
+#include "storage/point_store.h"
+
+enum bug {
+    NONE,
+    SKIP_SYNC,
+    APPLY_TWICE,
+    SHORT_WINDOW,
+    FORGET_TOMBSTONE,
+    LOSE_APPEND,
+    CUT_UNFLUSHED,
+    LOSE_LOG,
+};
+
+static const struct plant plants[] = {
+    [NONE] = {"none", "", "calm", 60},
+    [SKIP_SYNC] = {"skip-sync", "a synced write is not synced", "power", 60},
+    [APPLY_TWICE] = {"apply-twice", "a delayed duplicate is applied again", "network", 60},
+    [SHORT_WINDOW] = {"short-window", "only the last router's writes are known", "network", 60},
+    [FORGET_TOMBSTONE] = {"forget-tombstone", "a delete leaves the point there", "calm", 60},
+    [LOSE_APPEND] = {"lose-append", "one of 200 points is not in the index", "calm", 60},
+    [CUT_UNFLUSHED] = {"cut-unflushed", "the log is cut before points are flushed", "rare", 240},
+    [LOSE_LOG] = {"lose-log", "one of 100 batches is not in the log", "power", 60},
+};
+
+static enum bug chosen;
+static uint32_t turns;
+
+const struct plant *plant_nth(uint32_t n) {
+    return n + 1 < sizeof plants / sizeof *plants ? &plants[n + 1] : NULL;
+}
+
+bool plant_choose(const char *name) {
+    for (size_t i = 0; i < sizeof plants / sizeof *plants; i++)
+        if (strcmp(plants[i].name, name) == 0) {
+            chosen = (enum bug)i;
+            return true;
+        }
+    return false;
+}
+
+/* --- the calls --- */
+
+enum status __real_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync);
+enum status __wrap_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync);
+enum status __wrap_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync) {
+    return __real_kv_write(kv, batch, sync && chosen != SKIP_SYNC);
+}
+
+enum status __real_point_store_applied(struct point_store *store,
+                                       uint64_t store_id,
+                                       enum kv_tier tier,
+                                       struct point_applied *out);
+enum status __wrap_point_store_applied(struct point_store *store,
+                                       uint64_t store_id,
+                                       enum kv_tier tier,
+                                       struct point_applied *out);
+enum status __wrap_point_store_applied(struct point_store *store,
+                                       uint64_t store_id,
+                                       enum kv_tier tier,
+                                       struct point_applied *out) {
+    return __real_point_store_applied(store, store_id, chosen == CUT_UNFLUSHED ? KV_ANY : tier,
+                                      out);
+}
+
+enum status __real_log_store_write(struct log_store *store, struct log_batch *batch);
+enum status __wrap_log_store_write(struct log_store *store, struct log_batch *batch);
+enum status __wrap_log_store_write(struct log_store *store, struct log_batch *batch) {
+    return chosen == LOSE_LOG && ++turns % 100 == 0 ? STATUS_OK
+                                                    : __real_log_store_write(store, batch);
+}
+
+uint32_t __real_window_slot(const struct window *window, uint64_t router);
+uint32_t __wrap_window_slot(const struct window *window, uint64_t router);
+uint32_t __wrap_window_slot(const struct window *window, uint64_t router) {
+    return chosen == SHORT_WINDOW ? 0 : __real_window_slot(window, router);
+}
+
+const struct window_row *__real_window_find(const struct window *window, uint64_t router);
+const struct window_row *__wrap_window_find(const struct window *window, uint64_t router);
+const struct window_row *__wrap_window_find(const struct window *window, uint64_t router) {
+    return chosen == APPLY_TWICE ? NULL : __real_window_find(window, router);
+}
+
+enum status __real_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old);
+enum status __wrap_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old);
+enum status __wrap_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old) {
+    if (chosen != FORGET_TOMBSTONE) return __real_point_batch_delete(batch, id, old);
+    *old = 0;
+    return STATUS_OK;
+}
+
+enum status
+__real_index_append(struct index *index, const struct index_point *points, size_t n_points);
+enum status
+__wrap_index_append(struct index *index, const struct index_point *points, size_t n_points);
+enum status
+__wrap_index_append(struct index *index, const struct index_point *points, size_t n_points) {
+    bool lost = chosen == LOSE_APPEND && ++turns % 200 == 0;
+    return __real_index_append(index, points, lost ? n_points - 1 : n_points);
+}

@@ -1,0 +1,125 @@
+/* trial: see trial.h. */
+#include "tests/sim/cluster/trial.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+
+enum {
+    CALM_US = 30 * SECOND, /* beyond every deadline of a client */
+    SETTLE_US = 10 * SECOND,
+};
+
+struct trial trial;
+
+void trial_broken(const char *format, ...) {
+    va_list args;
+    if (++trial.violations > VIOLATIONS_SHOWN) return;
+    fprintf(stderr, "seed %llu broken at %llu us: ", (unsigned long long)trial.seed,
+            (unsigned long long)(trial.world.sim ? sim_now_us(trial.world.sim) : 0));
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static void open_world(bool trace) {
+    const struct profile *profile = trial.profile;
+    world_open(&trial.world,
+               &(struct world_options){
+                   .seed = trial.seed,
+                   .workers = profile->workers,
+                   .gateways = profile->gateways,
+                   .others = 1,
+                   .tail_max = profile->tail_max,
+                   .drop_ppm = profile->drop,
+                   .full_ppm = profile->full,
+                   .delay_us_max = 200 + (uint32_t)rng_below(&trial.rng, profile->delay_us + 1),
+                   .block_us = (uint32_t)rng_below(&trial.rng, profile->block_us + 1),
+                   .lanes = 1 + (uint32_t)rng_below(&trial.rng, 2),
+                   .reorder = profile->reorder && rng_below(&trial.rng, 2),
+                   .quiet = !trace});
+}
+
+static bool create(void) {
+    const ProtobufCMessage *reply;
+    for (int i = 0; i < 20; i++) { /* the network may lose what it says */
+        enum status s =
+            sim_call_on(trial.world.sim, trial.world.gateways[0].node, "router",
+                        MESSAGE(RouterCreateCollection, router_create_collection, .name = "docs",
+                                .dimension = 2, .distance = "euclidean",
+                                .shards = COLLECTION_SHARDS, .replicas = trial.profile->replicas),
+                        30 * SECOND, &reply);
+        if (s == STATUS_OK || s == STATUS_EXISTS) return true;
+        sim_run(trial.world.sim, SECOND);
+    }
+    trial_broken("no collection: %s", sim_words(trial.world.sim));
+    return false;
+}
+
+static void start_clients(struct client_options options[CLIENTS_MAX]) {
+    for (uint32_t i = 0; i < trial.profile->clients; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "client/%u", i);
+        options[i] = (struct client_options){
+            .id = i, .gateway = i % trial.profile->gateways, .seed = rng_next(&trial.rng)};
+        actor_handle client = sim_spawn_on(trial.world.sim, world_others(&trial.world), name,
+                                           &client_type, &options[i]);
+        assert(client != 0);
+    }
+}
+
+static void run(uint32_t seconds) {
+    nemesis_begin();
+    for (uint32_t i = 0; i < seconds * 1000 / STEP_MS; i++) {
+        nemesis_step();
+        sim_run(trial.world.sim, STEP_MS * MS);
+        audit_mailboxes();
+    }
+    nemesis_heal();
+    trial.calm = true;
+    sim_run(trial.world.sim, CALM_US);
+    if (trial.n_calls != trial.n_outcomes)
+        trial_broken("%u calls had %u outcomes", trial.n_calls, trial.n_outcomes);
+}
+
+static void judge(void) {
+    for (uint32_t key = 0; key < trial.history.n_keys; key++) {
+        const struct key *row = &trial.history.keys[key];
+        const char *words = judge_levels(row);
+        if (words) trial_broken("k%u: %s", key, words);
+        enum verdict verdict = judge_order(row);
+        if (verdict == VERDICT_BROKEN)
+            trial_broken("k%u: no order of its %u deeds explains what was read", key, row->n);
+        if (verdict == VERDICT_UNKNOWN)
+            fprintf(stderr, "seed %llu: k%u has too many orders to look at\n",
+                    (unsigned long long)trial.seed, key);
+        if (verdict == VERDICT_BROKEN && trial.tell) history_print(row, key);
+    }
+}
+
+unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t seconds, bool trace) {
+    static struct client_options clients[CLIENTS_MAX];
+    memset(&trial, 0, sizeof trial);
+    trial.seed = seed;
+    trial.profile = profile;
+    trial.tell = trace;
+    rng_init(&trial.rng, seed * UINT64_C(0x9e3779b97f4a7c15));
+    for (uint32_t i = 0; i < ACTIVE_KEYS; i++)
+        trial.active[i] = i;
+    open_world(trace);
+    if (create()) {
+        start_clients(clients);
+        run(seconds);
+        sim_run(trial.world.sim, SETTLE_US);
+        audit_keys();
+        audit_replicas();
+        judge();
+    }
+    if (sim_failed(trial.world.sim)) trial_broken("a process failed for good");
+    if (trace) fputs(sim_trace(trial.world.sim), stdout);
+    world_close(&trial.world);
+    return trial.violations;
+}

@@ -1,0 +1,96 @@
+/* trial: one seed of the cluster simulator: a world (tests/unit/actors/world.h), clients, faults,
+ * and the rules.
+ *
+ *     open ─▶ create "docs" ─▶ faults and clients for a while, rules looked at after every step
+ *          ─▶ heal everything ─▶ clients end ─▶ every key read everywhere ─▶ histories judged
+ *
+ * Nodes: 1 the placement driver, then workers, gateways, and one for the clients. */
+#ifndef TESTS_SIM_CLUSTER_TRIAL_H
+#define TESTS_SIM_CLUSTER_TRIAL_H
+
+#include "runtime/rng.h"
+#include "tests/sim/cluster/history.h"
+#include "tests/unit/actors/world.h"
+
+enum {
+    MS = 1000,
+    CLIENTS_MAX = 8,
+    ACTIVE_KEYS = 10,
+    COLLECTION_SHARDS = 4,
+    VIOLATIONS_SHOWN = 10,
+};
+
+/* What may go wrong, in a million a step of STEP_MS unless said otherwise. 0: it does not. */
+struct profile {
+    const char *name;
+    const char *words;
+    uint32_t workers, replicas, gateways, clients;
+    uint32_t drop; /* of messages, of a million; as the next two */
+    uint32_t twin;
+    uint32_t full;
+    bool reorder;
+    uint32_t delay_us;  /* at most */
+    uint32_t block_us;  /* at most: time of a disk job */
+    uint32_t cut;       /* both ways */
+    uint32_t cut_way;   /* one way */
+    uint32_t clog;      /* messages of one way take up to CLOG_US longer */
+    uint32_t crash;     /* a worker loses its power */
+    uint32_t kill;      /* a worker ends, its machine does not */
+    uint32_t wipe;      /* of crashes, of a million: its disks are lost, too */
+    uint32_t pd;        /* the placement driver loses its power */
+    uint32_t gateway;   /* one ends */
+    uint32_t full_disk; /* of a worker, for a while */
+    uint32_t bad_write; /* of writes, of a million, while a disk is bad */
+    uint32_t bad_disk;
+    uint32_t stall; /* a disk job takes up to STALL_US longer */
+    uint32_t skew;  /* a wall clock jumps */
+    uint32_t storm; /* a collection is made, or removed */
+    uint32_t tail_max;
+};
+const struct profile *profile_find(const char *name);
+/* The nth; NULL: there are no more. */
+const struct profile *profile_nth(uint32_t n);
+
+struct trial {
+    uint64_t seed;
+    const struct profile *profile;
+    struct rng rng; /* of the faults */
+    struct world world;
+    struct history history;
+    uint32_t active[ACTIVE_KEYS];
+    uint64_t gateway_since_us[WORLD_GATEWAYS_MAX]; /* its present life began */
+    bool tell;                                     /* the history of what broke */
+    bool calm;                                     /* clients begin nothing new */
+    uint32_t n_calls, n_outcomes, n_acknowledged, n_reads, n_faults;
+    unsigned violations;
+};
+extern struct trial trial;
+
+/* One seed, `seconds` of faults. Returns the number of broken rules, told on stderr. */
+unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t seconds, bool trace);
+/* A rule is broken. */
+void trial_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- nemesis.c: breaks and repairs by the profile; nemesis_heal repairs everything. --- */
+enum { STEP_MS = 20 };
+void nemesis_begin(void);
+void nemesis_step(void);
+void nemesis_heal(void);
+
+/* --- client.c --- */
+struct client_options {
+    uint32_t id;
+    uint32_t gateway; /* from 0 */
+    uint64_t seed;
+};
+extern const struct actor_type client_type;
+/* Name and vector of a key's point: (value, key). */
+void key_name(uint32_t key, char name[16]);
+
+/* --- audit.c: when all is calm --- */
+void audit_mailboxes(void);
+void audit_replicas(void);
+/* Reads every key through every gateway; what they see goes into the history. */
+void audit_keys(void);
+
+#endif
