@@ -74,6 +74,7 @@ struct role_storage {
     struct keeper_options keeper_options;
     struct linker_options linker_options;
     struct searcher_options searcher_options[SHELF_SEARCHERS_MAX];
+    struct searcher_options near_options;
     bool log_started;
 };
 
@@ -251,6 +252,21 @@ static enum status start_searchers(struct node *node, struct role_storage *stora
     return s;
 }
 
+static enum status start_near_searchers(struct node *node, struct role_storage *storage) {
+    storage->near_options =
+        (struct searcher_options){.shelf = storage->shelf, .points = storage->points};
+    enum status s = STATUS_OK;
+    for (uint32_t i = 1; s == STATUS_OK && i <= node_io_lanes(node); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "searcher/io-%u", (unsigned)i);
+        s = start(node, &(struct start){.type = &searcher_near_type,
+                                        .name = name,
+                                        .options = &storage->near_options,
+                                        .lane = (int)i});
+    }
+    return s;
+}
+
 static enum status start_keeper(struct node *node, const struct role_worker_options *options) {
     struct role_storage *storage = options->storage;
     struct keeper_options *keeper = &storage->keeper_options;
@@ -306,6 +322,7 @@ enum status role_worker_start(struct node *node, const struct role_worker_option
     enum status s = start_log(node, storage);
     show_memory(node, storage);
     if (s == STATUS_OK) s = start_searchers(node, storage, n);
+    if (s == STATUS_OK) s = start_near_searchers(node, storage);
     return s == STATUS_OK ? start_keeper(node, options) : s;
 }
 

@@ -15,7 +15,16 @@
 
 #include "runtime/poison.h"
 
-enum { SHELF_BUCKETS = 1024, NAME_SIZE = 24 };
+enum {
+    SHELF_BUCKETS = 1024,
+    NAME_SIZE = 24,
+    NEAR_LOST_US = 1000 * 1000, /* a search given to a near searcher so long ago got lost */
+};
+
+struct near {
+    _Atomic uint64_t handle;
+    _Atomic uint64_t busy_us; /* since when; 0: it is not */
+};
 
 struct shelf {
     pthread_mutex_t lock;
@@ -25,6 +34,7 @@ struct shelf {
     uint32_t n_searchers;
     char names[SHELF_SEARCHERS_MAX][NAME_SIZE]; /* looked up by every search */
     atomic_int loads[SHELF_SEARCHERS_MAX];
+    struct near near[SHELF_NEAR_MAX]; /* by lane */
 };
 
 enum status shelf_open(struct shelf **out) {
@@ -207,9 +217,39 @@ uint32_t shelf_pick(struct shelf *shelf) {
 }
 
 void shelf_ended(struct shelf *shelf, uint32_t searcher) {
-    atomic_fetch_sub_explicit(&shelf->loads[searcher], 1, memory_order_relaxed);
+    if (searcher >= SHELF_SEARCHERS_MAX)
+        shelf_idle(shelf, searcher); /* it had one */
+    else
+        atomic_fetch_sub_explicit(&shelf->loads[searcher], 1, memory_order_relaxed);
 }
 
 void shelf_idle(struct shelf *shelf, uint32_t searcher) {
-    atomic_store_explicit(&shelf->loads[searcher], 0, memory_order_relaxed);
+    if (searcher >= SHELF_SEARCHERS_MAX)
+        atomic_store_explicit(&shelf->near[searcher - SHELF_SEARCHERS_MAX].busy_us, 0,
+                              memory_order_relaxed);
+    else
+        atomic_store_explicit(&shelf->loads[searcher], 0, memory_order_relaxed);
+}
+
+void shelf_set_near(struct shelf *shelf, uint32_t lane, uint64_t handle) {
+    if (lane >= SHELF_NEAR_MAX) return;
+    atomic_store_explicit(&shelf->near[lane].handle, handle, memory_order_relaxed);
+}
+
+static bool others_are_busy(const struct shelf *shelf) {
+    int sum = 0;
+    for (uint32_t i = 0; i < shelf->n_searchers; i++)
+        sum += atomic_load_explicit(&shelf->loads[i], memory_order_relaxed);
+    return sum >= (int)shelf->n_searchers;
+}
+
+uint64_t shelf_take_near(struct shelf *shelf, uint32_t lane, uint64_t now_us) {
+    if (lane >= SHELF_NEAR_MAX) return 0;
+    struct near *near = &shelf->near[lane];
+    uint64_t handle = atomic_load_explicit(&near->handle, memory_order_relaxed);
+    uint64_t busy_us = atomic_load_explicit(&near->busy_us, memory_order_relaxed);
+    if (handle == 0 || (busy_us != 0 && now_us - busy_us < NEAR_LOST_US)) return 0;
+    if (others_are_busy(shelf)) return 0;
+    atomic_store_explicit(&near->busy_us, now_us ? now_us : 1, memory_order_relaxed);
+    return handle;
 }

@@ -84,4 +84,17 @@ void shelf_ended(struct shelf *shelf, uint32_t searcher);
  */
 void shelf_idle(struct shelf *shelf, uint32_t searcher);
 
+/* An I/O lane may have a searcher too, for a small search of its own shards while nothing else is
+ * to do: no other lane has to be woken twice. Its number follows from its lane's. */
+enum { SHELF_NEAR_MAX = 128 };
+static inline uint32_t shelf_near_number(uint32_t lane) {
+    return SHELF_SEARCHERS_MAX + lane;
+}
+/* It opened, or (0) closed. */
+void shelf_set_near(struct shelf *shelf, uint32_t lane, uint64_t handle);
+/* The handle of this lane's, which has one search from now on; 0: there is none, it is busy, or
+ * the others have searches enough for every core, which must not wait for younger ones. On the
+ * lane. */
+uint64_t shelf_take_near(struct shelf *shelf, uint32_t lane, uint64_t now_us);
+
 #endif

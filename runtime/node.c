@@ -391,6 +391,10 @@ const char *node_link(const struct node *node) {
     return relay_address(node->relay);
 }
 
+uint32_t node_io_lanes(const struct node *node) {
+    return node->core.n_io;
+}
+
 void *node_zmq_context(struct node *node) {
     return node->context;
 }

@@ -88,6 +88,8 @@ const char *node_link(const struct node *node);
 /* The keys that are allowed from now on (taken); peers with another one are cut. The node's own key
  * stays. Waits until it is so. */
 void node_renew_keys(struct node *node, struct keyring *keyring);
+/* How many I/O lanes it has. */
+uint32_t node_io_lanes(const struct node *node);
 /* The node's ZeroMQ context: foreign sockets may connect to inproc mailboxes through it. */
 void *node_zmq_context(struct node *node);
 

@@ -97,6 +97,14 @@ actor_handle turn_sender(const struct turn *turn) {
     return turn->request ? turn->parcel->envelope.from : 0;
 }
 
+uint32_t turn_lane(const struct turn *turn) {
+    return turn->lane->index;
+}
+
+bool turn_alone(const struct turn *turn) {
+    return turn->lane->n_ready == 0 && turn->cell->mailbox.depth == 0;
+}
+
 uint64_t turn_now_us(const struct turn *turn) {
     return lane_time(turn->lane);
 }

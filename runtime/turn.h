@@ -17,7 +17,11 @@ struct turn;
 /* --- who and when -------------------------------------------------------------------------------
  */
 actor_handle turn_self(const struct turn *turn);
-actor_handle turn_sender(const struct turn *turn);  /* 0 in open, timers and continuations */
+actor_handle turn_sender(const struct turn *turn); /* 0 in open, timers and continuations */
+uint32_t turn_lane(const struct turn *turn);       /* its number in this process, from 0 */
+/* Nobody else waits on this lane, nor anything more for this actor: a little work holds nobody up.
+ */
+bool turn_alone(const struct turn *turn);
 uint64_t turn_now_us(const struct turn *turn);      /* monotonic; virtual in the simulator */
 uint64_t turn_wall_ms(const struct turn *turn);     /* unix time; virtual in the simulator */
 uint64_t turn_deadline_us(const struct turn *turn); /* of the request being served, on turn_now_us's

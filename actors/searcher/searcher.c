@@ -285,6 +285,16 @@ static enum status searcher_open(void *actor, const void *options, struct turn *
     return STATUS_OK;
 }
 
+static enum status near_open(void *actor, const void *options, struct turn *turn) {
+    struct searcher *self = actor;
+    uint32_t lane = turn_lane(turn);
+    self->options = *(const struct searcher_options *)options;
+    self->options.n = shelf_near_number(lane);
+    shelf_idle(self->options.shelf, self->options.n);
+    shelf_set_near(self->options.shelf, lane, turn_self(turn));
+    return STATUS_OK;
+}
+
 static void searcher_close(void *actor) {
     struct searcher *self = actor;
     struct search *search;
@@ -297,6 +307,12 @@ static void searcher_close(void *actor) {
         index_reader_close(self->readers[--self->n_readers]);
 }
 
+static void near_close(void *actor) {
+    const struct searcher *self = actor;
+    shelf_set_near(self->options.shelf, self->options.n - shelf_near_number(0), 0);
+    searcher_close(actor);
+}
+
 const struct actor_type searcher_type = {
     .kind = "searcher",
     .size = sizeof(struct searcher),
@@ -304,4 +320,13 @@ const struct actor_type searcher_type = {
     .open = searcher_open,
     .close = searcher_close,
     .lane = LANE_COMPUTE,
+};
+
+const struct actor_type searcher_near_type = {
+    .kind = "searcher",
+    .size = sizeof(struct searcher),
+    .handlers = searcher_handlers,
+    .open = near_open,
+    .close = near_close,
+    .lane = LANE_IO,
 };

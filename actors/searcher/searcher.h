@@ -15,11 +15,13 @@ enum {
 };
 
 struct searcher_options {
-    uint32_t n;          /* its number, from 0 */
+    uint32_t n;          /* its number, from 0; of a near one nothing */
     struct shelf *shelf; /* borrowed, as the rest */
     struct point_store *points;
 };
 
 extern const struct actor_type searcher_type;
+/* The same on an I/O lane, for its own shards: see shelf_take_near. */
+extern const struct actor_type searcher_near_type;
 
 #endif

@@ -2,7 +2,8 @@
  *
  *     ShardWrite ─▶ judged ─▶ journal (one entry) ─▶ durable ─▶ apply.c ─▶ ShardWritten
  *     ShardGet ─▶ points, from the cache or the blocking pool ─▶ ShardPoint
- *     ShardSearch ─▶ judged ─▶ forwarded to the searcher with the least to do
+ *     ShardSearch ─▶ judged ─▶ forwarded: a small one to the searcher of this lane when nothing
+ * else is to do here, else to the searcher with the least to do
  *
  * The lane never waits: whatever may touch the disk is a job on the blocking pool. A write is
  * acknowledged after it was applied, so with one replica whatever is applied is linearizable.
@@ -30,6 +31,9 @@ enum {
     BUSY_RETRY_MS = 20,      /* told to writers that found the queue full */
     ROOM_LOOK_US = 2 * 1000, /* pause before a full tail is looked at again */
     PROBE_US = 1000 * 1000,  /* between two looks whether the disk has space again */
+    WALK_NEIGHBOURS = 32,    /* reached for each of ef candidates, about */
+    POINT_FLOATS = 128,      /* reaching a point costs as comparing so many floats */
+    SMALL_FLOATS = 1 << 23,  /* some 0.6 ms with wide registers */
 };
 
 static_assert((int)SHARD_PENDING_BYTES_MAX >= (int)JOURNAL_ENTRY_MAX,
@@ -384,6 +388,25 @@ static enum status on_get(struct replica *self, const ShardGet *msg, struct turn
     return s == STATUS_OK ? replica_get(self, msg->id, turn) : s;
 }
 
+/* A few turns of a lane. */
+static bool is_small(const struct replica *self, const ShardSearch *msg) {
+    struct index_stats stats = index_stats(self->holding->view);
+    uint64_t ef = msg->ef > msg->k ? msg->ef : msg->k;
+    uint64_t walk = stats.tail + (ef > INDEX_EF_DEFAULT ? ef : INDEX_EF_DEFAULT) * WALK_NEIGHBOURS;
+    uint64_t points = msg->exact || stats.points < walk ? stats.points : walk;
+    return points * (POINT_FLOATS + msg->n_vector) <= SMALL_FLOATS;
+}
+
+/* Who searches: somebody of this lane when that holds nobody up, else who has the least to do. */
+static actor_handle
+find_searcher(const struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    struct shelf *shelf = self->options.shelf;
+    actor_handle near = turn_alone(turn) && is_small(self, msg)
+                            ? shelf_take_near(shelf, turn_lane(turn), turn_now_us(turn))
+                            : 0;
+    return near ? near : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
+}
+
 static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
     enum status s = judge_read(self, msg->epoch, msg->session_index, turn);
     if (s != STATUS_OK) return s;
@@ -396,10 +419,8 @@ static enum status on_search(struct replica *self, const ShardSearch *msg, struc
                          INDEX_K_MAX);
     if (!all_finite(msg->vector, msg->n_vector))
         return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
-    const struct shelf *shelf = self->options.shelf;
-    const char *name = shelf_searcher_name(shelf, shelf_pick(self->options.shelf));
-    actor_handle to = turn_find(turn, name);
-    if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "%s is not there", name);
+    actor_handle to = find_searcher(self, msg, turn);
+    if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
     turn_forward(turn, to);
     return STATUS_OK;
 }

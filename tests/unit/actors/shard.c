@@ -116,6 +116,28 @@ Test(shard, answers_a_repeated_write_from_the_window) {
     cr_expect_eq(found(), 1);
 }
 
+static bool was_seen(const char *line) {
+    return strstr(sim_trace(sim), line) != NULL;
+}
+
+Test(shard, a_small_search_stays_on_its_lane_unless_others_wait) {
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    sim_spawn(sim, "searcher/io-1", &searcher_near_type, &searcher_options);
+    cr_expect_eq(found(), 1);
+    cr_expect(was_seen("searcher/io-1 > ShardHits"), "%s", sim_trace(sim));
+    cr_expect_not(was_seen("searcher/0 > ShardHits"));
+    cr_expect_neq(shelf_take_near(shelf, 0, 1), 0, "it was given back");
+    cr_expect_eq(shelf_take_near(shelf, 0, SECOND / 2), 0, "it has a search");
+    cr_expect_neq(shelf_take_near(shelf, 0, 2 * SECOND), 0, "which got lost");
+    shelf_idle(shelf, shelf_near_number(0));
+    (void)shelf_pick(shelf); /* an older search has the only core */
+    cr_expect_eq(found(), 1);
+    cr_expect(was_seen("searcher/0 > ShardHits"), "%s", sim_trace(sim));
+    sim_stop(sim, "searcher/io-1");
+    cr_expect_eq(shelf_take_near(shelf, 0, 4 * SECOND), 0, "it is gone");
+    cr_expect_eq(found(), 1);
+}
+
 /* The router had given up and gone on; the old write arrives late. */
 Test(shard, a_delayed_duplicate_cannot_resurrect_a_deleted_point) {
     cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);

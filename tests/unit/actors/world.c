@@ -59,6 +59,7 @@ static void worker_actors_start(struct world *world, struct place *place) {
         snprintf(name, sizeof name, "linker/%u", i);
         spawn(world, place->node, name, &linker_type, &place->linker_options);
     }
+    spawn(world, place->node, "searcher/io-1", &searcher_near_type, &place->searcher_options[0]);
     place->keeper_options = (struct keeper_options){.log = place->log,
                                                     .points = place->points,
                                                     .shelf = place->shelf,
@@ -73,9 +74,10 @@ static void worker_actors_start(struct world *world, struct place *place) {
     spawn(world, place->node, "keeper", &keeper_type, &place->keeper_options);
 }
 
-static const char *const names[] = {"keeper",   "searcher/0", "searcher/1", "linker/0",
-                                    "linker/1", "pd",         "router",     "log"};
-enum { NAMES = sizeof names / sizeof *names, WORKER_NAMES = 5 };
+static const char *const names[] = {"keeper",   "searcher/0", "searcher/1", "searcher/io-1",
+                                    "linker/0", "linker/1",   "pd",         "router",
+                                    "log"};
+enum { NAMES = sizeof names / sizeof *names, WORKER_NAMES = 6 };
 
 static bool is_there(const struct world *world, uint32_t node, const char *name) {
     return registry_find(&world->sim->nodes[node - 1].core.registry, name) != 0;
