@@ -1,9 +1,11 @@
-/* searcher: up to SEARCHER_ACTIVE_MAX searches take turns, one step each, so that a long scan does
- * not hold up short searches; the others wait in line. Before each step the caller is asked for:
- * nobody works on a search that was cancelled or has expired.
+/* searcher: up to SEARCHER_ACTIVE_MAX searches take turns of STEP_US, so that a long scan does not
+ * hold up short searches; the others wait in line. Before each turn the caller is asked for: nobody
+ * works on a search that was cancelled or has expired. A search that finds nobody else starts at
+ * once, and when it is short its request is answered in the turn that brought it.
  *
  *     ShardSearch ─▶ waiting ─▶ active (a reader each) ─▶ parts … final part
- *                                 └─▶ with the blocking pool while it fetches points from the disk
+ *          │                      └─▶ with the blocking pool while it fetches points from the disk
+ *          └─ nobody else: a turn's steps at once ─▶ answered, or active
  */
 #include "actors/searcher/searcher.h"
 
@@ -18,6 +20,8 @@
 
 enum {
     BUSY_RETRY_MS = 50,
+    STEP_US = 100,        /* a turn begins no other step after so long */
+    STEPS_MAX = 4,        /* … nor after so many: in the simulator a turn takes no time */
     SETTLE_US = 250,      /* pause before a write under way is looked for again */
     IDLE_US = 100 * 1000, /* this long without a search: the load is 0, whatever was counted */
 };
@@ -205,14 +209,20 @@ static void look_again(struct searcher *self, struct search *search, struct turn
     if (!self->settle_armed) settle(self, NULL, turn);
 }
 
-static void step(struct searcher *self, struct search *search, struct turn *turn) {
-    if (!turn_wanted(turn, &search->promise)) {
-        bool late = turn_now_us(turn) >= search->promise.deadline_us;
-        end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
-        return;
-    }
+/* A turn's steps. */
+static enum search_want advance(struct searcher *self, struct search *search, struct turn *turn) {
+    uint64_t until = turn_now_us(turn) + STEP_US;
     enum search_want want = search_step(search);
+    for (int i = 1; want == SEARCH_MORE && i < STEPS_MAX && turn_now_us(turn) < until; i++) {
+        if (search->stage == SEARCH_WAITING) break;
+        want = search_step(search);
+    }
     if (search->stage != SEARCH_SEARCHING) give_back(self, search);
+    return want;
+}
+
+static void
+go_on(struct searcher *self, struct search *search, enum search_want want, struct turn *turn) {
     switch (want) {
     case SEARCH_MORE:
         if (search->stage == SEARCH_WAITING)
@@ -231,6 +241,15 @@ static void step(struct searcher *self, struct search *search, struct turn *turn
         end_failed(self, search, search->status, turn);
         break;
     }
+}
+
+static void step(struct searcher *self, struct search *search, struct turn *turn) {
+    if (turn_wanted(turn, &search->promise)) {
+        go_on(self, search, advance(self, search, turn), turn);
+        return;
+    }
+    bool late = turn_now_us(turn) >= search->promise.deadline_us;
+    end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
 }
 
 static void tick(void *actor, void *context, struct turn *turn) {
@@ -252,6 +271,31 @@ static void tick(void *actor, void *context, struct turn *turn) {
     if (self->active.first || (self->waiting.first && self->fetching == 0)) wake(self, turn);
 }
 
+/* With nobody else here. */
+static enum status run_at_once(struct searcher *self,
+                               struct search *search,
+                               struct index_reader *reader,
+                               struct turn *turn) {
+    enum status s = search_start(search, reader);
+    if (s != STATUS_OK) self->readers[self->n_readers++] = reader;
+    enum search_want want = s == STATUS_OK ? advance(self, search, turn) : SEARCH_FAIL;
+    if (want == SEARCH_FAIL) {
+        s = turn_fail(turn, s == STATUS_OK ? search->status : s, "search on shard %" PRIu64,
+                      search->holding->shard);
+        end(self, search, turn);
+    } else if (want == SEARCH_LAST) {
+        ShardHits hits;
+        search_page(search, true, &hits);
+        turn_reply(turn, &hits.base);
+        end(self, search, turn);
+    } else {
+        search->promise = turn_defer(turn);
+        go_on(self, search, want, turn);
+        if (self->active.first) wake(self, turn);
+    }
+    return s;
+}
+
 static enum status on_search(struct searcher *self, const ShardSearch *msg, struct turn *turn) {
     struct holding *holding = shelf_take(self->options.shelf, msg->shard);
     enum status s = STATUS_OK;
@@ -271,6 +315,9 @@ static enum status on_search(struct searcher *self, const ShardSearch *msg, stru
         shelf_ended(self->options.shelf, self->options.n);
         return s;
     }
+    bool alone = self->active.count == 0 && self->waiting.count == 0;
+    struct index_reader *reader = alone ? take_reader(self) : NULL;
+    if (reader) return run_at_once(self, search, reader, turn);
     search->promise = turn_defer(turn);
     wait_in_line(self, search);
     wake(self, turn);

@@ -169,7 +169,7 @@ static uint32_t count(const char *trace, const char *word) {
 
 /* Whenever the cancel comes: one outcome, and who still works on the search stops. */
 Test(gateway, a_cancelled_search_stops_at_its_shards) {
-    enum { DIMENSION = 20000, POINTS = 60, PATIENCE = 30 }; /* 80 KB each, so there are pages */
+    enum { DIMENSION = 20000, POINTS = 120, PATIENCE = 30 }; /* 80 KB each, so there are pages */
     world_open(&world, &(struct world_options){.workers = 0});
     fill(DIMENSION, 2, POINTS);
     static float query[DIMENSION];
@@ -178,7 +178,7 @@ Test(gateway, a_cancelled_search_stops_at_its_shards) {
         quit.outcomes = 0;
         sim_spawn(world.sim, "quitter", &quitter_type,
                   MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = DIMENSION,
-                          .vector = query, .top_k = 50, .include_vectors = true));
+                          .vector = query, .top_k = 100, .include_vectors = true));
         sim_run(world.sim, 1000);
         cr_assert_eq(quit.outcomes, 1, "after %u turns", quit.patience);
         cancelled += quit.status == STATUS_CANCELLED;
