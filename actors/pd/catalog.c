@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "actors/pd/catalog_parts.h"
 #include "runtime/arena.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
@@ -24,33 +25,20 @@ void catalog_init(struct catalog *catalog) {
         .epoch = 1, .next_worker = 1, .next_shard = 1, .next_store = CATALOG_STORE_FIRST};
 }
 
-static void worker_free(struct catalog_worker *worker) {
-    if (!worker) return;
-    if (worker->facts) {
-        mem_free(worker->facts->grpc_address);
-        mem_free(worker->facts->link);
-        mem_free(worker->facts->region);
-        mem_free(worker->facts->zone);
-        mem_free(worker->facts->rack);
-        mem_free(worker->facts);
-    }
-    mem_free(worker);
-}
-
 static void collection_free(struct catalog_collection *collection) {
     if (!collection) return;
     mem_free(collection->name);
     mem_free(collection->distance);
+    for (uint32_t i = 0; collection->shards && i < collection->n_shards; i++)
+        replicas_free(&collection->shards[i]);
     mem_free(collection->shards);
     mem_free(collection);
 }
 
 void catalog_reset(struct catalog *catalog) {
-    for (uint32_t i = 0; i < catalog->n_workers; i++)
-        worker_free(catalog->workers[i]);
     for (uint32_t i = 0; i < catalog->n_collections; i++)
         collection_free(catalog->collections[i]);
-    mem_free(catalog->workers);
+    roster_free(catalog);
     mem_free(catalog->collections);
     mem_free(catalog->by_shard);
     if (catalog->building) catalog_reset(catalog->building);
@@ -60,22 +48,6 @@ void catalog_reset(struct catalog *catalog) {
 
 /* --- finding
  * -------------------------------------------------------------------------------------------- */
-
-struct catalog_worker *catalog_worker(const struct catalog *catalog, uint64_t id) {
-    for (uint32_t i = 0; i < catalog->n_workers; i++)
-        if (catalog->workers[i]->id == id) return catalog->workers[i];
-    return NULL;
-}
-
-struct catalog_worker *
-catalog_worker_at(const struct catalog *catalog, const char *grpc_address, const char *link) {
-    for (uint32_t i = 0; i < catalog->n_workers; i++) {
-        const PdRegister *facts = catalog->workers[i]->facts;
-        if (strcmp(facts->grpc_address, grpc_address) == 0 && strcmp(facts->link, link) == 0)
-            return catalog->workers[i];
-    }
-    return NULL;
-}
 
 /* Position of the name, or where it would stand. */
 static uint32_t position(const struct catalog *catalog, const char *name, bool *found) {
@@ -134,91 +106,40 @@ void catalog_range(uint32_t nth, uint32_t n_shards, uint64_t *start, uint64_t *e
 /* --- applying
  * ------------------------------------------------------------------------------------------- */
 
-static PdRegister *facts_copy(const PdRegister *from) {
-    PdRegister *facts = mem_alloc(sizeof *facts);
-    if (!facts) return NULL;
-    pd_register__init(facts);
-    facts->grpc_address = mem_string(from->grpc_address);
-    facts->link = mem_string(from->link);
-    facts->region = mem_string(from->region);
-    facts->zone = mem_string(from->zone);
-    facts->rack = mem_string(from->rack);
-    facts->cpu_cores = from->cpu_cores;
-    facts->memory_bytes = from->memory_bytes;
-    facts->disk_bytes = from->disk_bytes;
-    facts->search_only = from->search_only;
-    return facts;
-}
-
-static bool facts_whole(const PdRegister *facts) {
-    return facts && facts->grpc_address && facts->link && facts->region && facts->zone &&
-           facts->rack;
-}
-
-static enum status worker_add(struct catalog *catalog, struct catalog_worker *worker) {
-    struct catalog_worker **workers =
-        mem_resize(catalog->workers, (catalog->n_workers + 1) * sizeof(struct catalog_worker *));
-    if (!workers) return STATUS_NO_MEMORY;
-    workers[catalog->n_workers++] = worker;
-    catalog->workers = workers;
-    if (worker->id >= catalog->next_worker) catalog->next_worker = worker->id + 1;
-    return STATUS_OK;
-}
-
-static enum status apply_worker(struct catalog *catalog, const PdWorkerRow *row) {
-    if (row->worker == 0 || !row->facts) return STATUS_CORRUPT;
-    struct catalog_worker *fresh = mem_zero(1, sizeof *fresh);
-    if (!fresh) return STATUS_NO_MEMORY;
-    fresh->id = row->worker;
-    fresh->registered_ms = row->registered_ms;
-    fresh->facts = facts_copy(row->facts);
-    if (!facts_whole(fresh->facts)) {
-        worker_free(fresh);
-        return STATUS_NO_MEMORY;
-    }
-    catalog->epoch++;
-    struct catalog_worker *worker = catalog_worker(catalog, row->worker);
-    if (!worker) {
-        enum status s = worker_add(catalog, fresh);
-        if (s != STATUS_OK) worker_free(fresh);
-        return s;
-    }
-    PdRegister *old = worker->facts;
-    worker->facts = fresh->facts;
-    worker->registered_ms = fresh->registered_ms;
-    fresh->facts = old;
-    worker_free(fresh);
-    return STATUS_OK;
-}
-
 /* The shards of a row, checked against the state. */
 static enum status collection_shards(struct catalog *catalog,
                                      const PdCollectionRow *row,
                                      struct catalog_collection *collection) {
-    for (size_t i = 0; i < row->n_shards; i++) {
+    enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < row->n_shards; i++) {
         const PdShardRow *from = row->shards[i];
-        if (from->n_replicas != 1 || from->shard != row->shards[0]->shard + i)
-            return STATUS_CORRUPT;
-        if (!catalog_worker(catalog, from->replicas[0]->worker)) return STATUS_CORRUPT;
-        collection->shards[i] = (struct catalog_shard){.id = from->shard,
-                                                       .epoch = from->epoch,
-                                                       .store_id = from->replicas[0]->store_id,
-                                                       .worker = from->replicas[0]->worker,
-                                                       .collection = collection,
-                                                       .nth = (uint32_t)i};
+        if (from->shard != row->shards[0]->shard + i) return STATUS_CORRUPT;
+        collection->shards[i] = (struct catalog_shard){
+            .id = from->shard, .epoch = from->epoch, .collection = collection, .nth = (uint32_t)i};
+        s = replicas_take(catalog, &collection->shards[i], from);
     }
-    return STATUS_OK;
+    return s;
+}
+
+/* Its replicas are not kept any more. */
+static void collection_leave(struct catalog_collection *collection) {
+    for (uint32_t i = 0; i < collection->n_shards; i++)
+        for (uint32_t j = 0; j < collection->shards[i].n_replicas; j++)
+            collection->shards[i].replicas[j].worker->n_shards--;
 }
 
 static enum status collection_new(struct catalog *catalog,
                                   const PdCollectionRow *row,
                                   struct catalog_collection **out) {
-    if (row->n_shards == 0 || row->n_shards > CATALOG_SHARDS_MAX) return STATUS_CORRUPT;
+    if (row->n_shards == 0 || row->n_shards > CATALOG_SHARDS_MAX ||
+        row->factor > CATALOG_FACTOR_MAX)
+        return STATUS_CORRUPT;
     struct catalog_collection *collection = mem_zero(1, sizeof *collection);
     if (!collection) return STATUS_NO_MEMORY;
     collection->name = mem_string(row->name);
     collection->distance = mem_string(row->distance);
     collection->dimension = row->dimension;
+    collection->factor = row->factor ? row->factor : 1; /* 0: from before there were groups */
     collection->created_ms = row->created_ms;
     collection->born = row->born;
     collection->n_shards = (uint32_t)row->n_shards;
@@ -227,6 +148,7 @@ static enum status collection_new(struct catalog *catalog,
     if (collection->name && collection->distance && collection->shards)
         s = collection_shards(catalog, row, collection);
     if (s != STATUS_OK) {
+        if (collection->shards) collection_leave(collection);
         collection_free(collection);
         return s;
     }
@@ -270,12 +192,8 @@ static enum status apply_collection(struct catalog *catalog, const PdCollectionR
     insert(catalog->collections, n, at, collection);
     catalog->n_collections++;
     catalog->epoch++;
-    for (uint32_t i = 0; i < collection->n_shards; i++) {
-        const struct catalog_shard *shard = &collection->shards[i];
-        catalog_worker(catalog, shard->worker)->n_shards++;
-        if (shard->id >= catalog->next_shard) catalog->next_shard = shard->id + 1;
-        if (shard->store_id >= catalog->next_store) catalog->next_store = shard->store_id + 1;
-    }
+    uint64_t last = collection->shards[collection->n_shards - 1].id;
+    if (last >= catalog->next_shard) catalog->next_shard = last + 1;
     return STATUS_OK;
 }
 
@@ -284,6 +202,8 @@ static enum status apply_born(struct catalog *catalog, const char *name) {
     /* It may have been deleted between the proposal and its turn. */
     if (!collection) return STATUS_OK;
     collection->born = true;
+    for (uint32_t i = 0; i < collection->n_shards; i++)
+        replicas_born(&collection->shards[i]);
     catalog->epoch++;
     return STATUS_OK;
 }
@@ -293,8 +213,7 @@ static enum status apply_deleted(struct catalog *catalog, const char *name) {
     uint32_t at = position(catalog, name, &found);
     if (!found) return STATUS_OK; /* deleted twice at the same time */
     struct catalog_collection *collection = catalog->collections[at];
-    for (uint32_t i = 0; i < collection->n_shards; i++)
-        catalog_worker(catalog, collection->shards[i].worker)->n_shards--;
+    collection_leave(collection);
     take_out(catalog->by_shard, catalog->n_collections,
              shard_position(catalog, collection->shards[0].id) - 1);
     take_out(catalog->collections, catalog->n_collections, at);
@@ -307,7 +226,7 @@ static enum status apply_deleted(struct catalog *catalog, const char *name) {
 static enum status snapshot_rows(struct catalog *catalog, const PdSnapshot *part) {
     enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < part->n_workers; i++)
-        s = apply_worker(catalog, part->workers[i]);
+        s = roster_put(catalog, part->workers[i]);
     for (size_t i = 0; s == STATUS_OK && i < part->n_collections; i++)
         s = apply_collection(catalog, part->collections[i]);
     return s;
@@ -349,7 +268,14 @@ enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
         catalog->born_ms = command->birth->wall_ms;
         return STATUS_OK;
     case PD_COMMAND__COMMAND_WORKER:
-        return apply_worker(catalog, command->worker);
+        return roster_put(catalog, command->worker);
+    case PD_COMMAND__COMMAND_WORKER_STATE:
+        return roster_state(catalog, command->worker_state);
+    case PD_COMMAND__COMMAND_WORKER_REMOVED:
+        roster_remove(catalog, command->worker_removed);
+        return STATUS_OK;
+    case PD_COMMAND__COMMAND_REPLICA:
+        return replicas_change(catalog, command->replica);
     case PD_COMMAND__COMMAND_COLLECTION:
         return apply_collection(catalog, command->collection);
     case PD_COMMAND__COMMAND_COLLECTION_BORN:

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/pd/driver.h"
+#include "actors/pd/placement.h"
 #include "index/index.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
@@ -51,11 +52,11 @@ static enum status judge_create(struct driver *self,
     if (msg->shards > CATALOG_SHARDS_MAX)
         return turn_fail(turn, STATUS_INVALID, "%" PRIu32 " shards are above the limit of %d",
                          msg->shards, CATALOG_SHARDS_MAX);
-    if (msg->replicas > 1)
+    uint32_t copies = self->options.factor_max ? self->options.factor_max : 1;
+    if (msg->replicas > copies)
         return turn_fail(turn, STATUS_INVALID,
-                         "%" PRIu32 " replicas: one copy of a shard is kept, replication is not "
-                         "there yet",
-                         msg->replicas);
+                         "%" PRIu32 " replicas are above the limit of %" PRIu32, msg->replicas,
+                         copies);
     if (catalog_find(&self->catalog, msg->name) || *creation_find(self, msg->name))
         return turn_fail(turn, STATUS_EXISTS, "collection '%s' already exists", msg->name);
     if (self->catalog.n_collections >= CATALOG_COLLECTIONS_MAX)
@@ -69,38 +70,72 @@ static void unplan(struct driver *self) {
         self->catalog.workers[i]->n_planned = 0;
 }
 
-/* Gives every shard an id, a store and a worker. */
+/* Founders of one shard: as many workers as there are, up to the factor. 0: none is there. */
+static uint32_t pick_founders(const struct driver *self,
+                              uint32_t *load,
+                              uint32_t factor,
+                              const struct catalog_worker *out[CATALOG_FACTOR_MAX],
+                              struct turn *turn) {
+    uint32_t n = 0;
+    while (n < factor) {
+        struct catalog_worker *worker =
+            placement_pick(&(struct placement_query){.catalog = &self->catalog,
+                                                     .load = load,
+                                                     .beside = out,
+                                                     .n_beside = n,
+                                                     .now_us = turn_now_us(turn)});
+        if (!worker) break;
+        worker->n_planned++;
+        load[worker->nth]++;
+        out[n++] = worker;
+    }
+    return n;
+}
+
+/* Gives a shard an id, and each of its founders one. */
+static PdShardRow *found_shard(struct driver *self,
+                               const struct catalog_worker *const *founders,
+                               uint32_t n,
+                               struct turn *turn) {
+    PdShardRow *shard = turn_new(turn, PdShardRow, pd_shard_row);
+    PdReplicaRow *rows = turn_alloc(turn, n * sizeof *rows);
+    PdReplicaRow **list = turn_alloc(turn, n * sizeof *list);
+    if (!shard || !rows || !list) return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        pd_replica_row__init(&rows[i]);
+        rows[i].worker = founders[i]->id;
+        rows[i].store_id = self->next_store++;
+        rows[i].founder = true;
+        rows[i].link = founders[i]->facts->link;
+        list[i] = &rows[i];
+    }
+    shard->shard = self->next_shard++;
+    shard->epoch = 1;
+    shard->n_replicas = n;
+    shard->replicas = list;
+    return shard;
+}
+
 static enum status
 place(struct driver *self, PdCollectionRow *row, uint32_t n_shards, struct turn *turn) {
-    struct placed {
-        PdShardRow shard;
-        PdReplicaRow replica;
-        PdReplicaRow *replicas[1];
-    } *placed = turn_alloc(turn, n_shards * sizeof *placed);
+    const struct catalog *catalog = &self->catalog;
+    uint32_t *load = turn_alloc(turn, (catalog->n_workers + 1) * sizeof *load);
     row->shards = turn_alloc(turn, n_shards * sizeof *row->shards);
-    if (!placed || !row->shards) return turn_fail(turn, STATUS_NO_MEMORY, "placement");
+    if (!load || !row->shards) return turn_fail(turn, STATUS_NO_MEMORY, "placement");
+    for (uint32_t i = 0; i < catalog->n_workers; i++)
+        load[i] = catalog->workers[i]->n_shards + catalog->workers[i]->n_planned;
     for (uint32_t i = 0; i < n_shards; i++) {
-        struct catalog_worker *worker = placement_pick(&self->catalog, turn);
-        if (!worker)
+        const struct catalog_worker *founders[CATALOG_FACTOR_MAX];
+        uint32_t n = pick_founders(self, load, row->factor, founders, turn);
+        if (n == 0)
             return turn_fail(turn, STATUS_NOT_READY,
                              "no worker is ready to take the shards of collection '%s': start one "
                              "(vectron worker) and try again",
                              row->name);
-        worker->n_planned++;
-        pd_shard_row__init(&placed[i].shard);
-        pd_replica_row__init(&placed[i].replica);
-        placed[i].replica.worker = worker->id;
-        placed[i].replica.store_id = self->next_store + i;
-        placed[i].replicas[0] = &placed[i].replica;
-        placed[i].shard.shard = self->next_shard + i;
-        placed[i].shard.epoch = 1;
-        placed[i].shard.n_replicas = 1;
-        placed[i].shard.replicas = placed[i].replicas;
-        row->shards[i] = &placed[i].shard;
+        row->shards[i] = found_shard(self, founders, n, turn);
+        if (!row->shards[i]) return turn_fail(turn, STATUS_NO_MEMORY, "placement");
     }
     row->n_shards = n_shards;
-    self->next_store += n_shards;
-    self->next_shard += n_shards;
     return STATUS_OK;
 }
 
@@ -140,6 +175,7 @@ enum status driver_create(struct driver *self, const PdCreateCollection *msg, st
     row.dimension = msg->dimension;
     row.distance = (char *)(uintptr_t)index_metric_name(metric);
     row.created_ms = turn_wall_ms(turn);
+    row.factor = msg->replicas ? msg->replicas : self->options.factor ? self->options.factor : 1;
     s = place(self, &row, msg->shards ? msg->shards : self->options.default_shards, turn);
     if (s == STATUS_OK) s = creation_new(self, msg->name, turn);
     if (s != STATUS_OK) {
@@ -160,12 +196,13 @@ enum status driver_create(struct driver *self, const PdCreateCollection *msg, st
 
 static void
 wake_workers(struct driver *self, const struct catalog_collection *collection, struct turn *turn) {
-    uint64_t last = 0;
-    for (uint32_t i = 0; i < collection->n_shards; i++) {
-        uint64_t worker = collection->shards[i].worker;
-        if (worker != last) worker_wake(self, worker, turn);
-        last = worker;
-    }
+    bool woken[CATALOG_WORKERS_MAX] = {false};
+    for (uint32_t i = 0; i < collection->n_shards; i++)
+        for (uint32_t j = 0; j < collection->shards[i].n_replicas; j++) {
+            const struct catalog_worker *worker = collection->shards[i].replicas[j].worker;
+            if (!woken[worker->nth]) worker_wake(self, worker->id, turn);
+            woken[worker->nth] = true;
+        }
 }
 
 static void propose_name(struct driver *self,
@@ -180,9 +217,19 @@ static void propose_name(struct driver *self,
     if (s != STATUS_OK && promise) turn_reject(turn, promise, s, "%s", turn_words(turn));
 }
 
-static bool shard_serves(const struct driver *self, const struct catalog_shard *shard) {
-    const struct catalog_worker *worker = catalog_worker(&self->catalog, shard->worker);
-    return worker && shard->serving && shard->beat == worker->beats && worker->beats > 0;
+static bool shard_serves(const struct catalog_shard *shard, const struct turn *turn) {
+    return catalog_leader(shard, turn_now_us(turn)) != NULL;
+}
+
+static bool founders_serve(const struct catalog_shard *shard, const struct turn *turn) {
+    for (uint32_t i = 0; i < shard->n_replicas; i++)
+        if (!catalog_serves(&shard->replicas[i], turn_now_us(turn))) return false;
+    return shard_serves(shard, turn);
+}
+
+static void bear(struct driver *self, struct catalog_collection *collection, struct turn *turn) {
+    collection->birth_proposed = true;
+    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_BORN, collection->name, NULL, turn);
 }
 
 void collection_heard(struct driver *self,
@@ -190,23 +237,27 @@ void collection_heard(struct driver *self,
                       struct turn *turn) {
     if (collection->born || collection->birth_proposed) return;
     for (uint32_t i = 0; i < collection->n_shards; i++)
-        if (!shard_serves(self, &collection->shards[i])) return;
-    collection->birth_proposed = true;
-    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_BORN, collection->name, NULL, turn);
+        if (!founders_serve(&collection->shards[i], turn)) return;
+    bear(self, collection, turn);
 }
 
-/* The shards did not open in time: the name is free again. */
+/* Time is up. With a leader for each shard the collection is there, and whoever is late is made
+ * anew; without, the name is free again. */
 static void on_late(void *actor, void *context, struct turn *turn) {
     struct driver *self = actor;
     struct creation *creation = context;
-    const struct catalog_collection *collection = catalog_find(&self->catalog, creation->name);
+    struct catalog_collection *collection = catalog_find(&self->catalog, creation->name);
     uint32_t missing = 0;
     const char *where = "";
     for (uint32_t i = 0; collection && i < collection->n_shards; i++) {
         const struct catalog_shard *shard = &collection->shards[i];
-        if (shard_serves(self, shard)) continue;
-        if (missing++ == 0)
-            where = worker_words(catalog_worker(&self->catalog, shard->worker), turn);
+        if (shard_serves(shard, turn)) continue;
+        if (missing++ == 0) where = worker_words(shard->replicas[0].worker, turn);
+    }
+    if (collection && (missing == 0 || collection->birth_proposed)) {
+        if (!collection->birth_proposed) bear(self, collection, turn);
+        creation->timer = turn_timer(turn, ANSWER_MARGIN_US, on_late, creation);
+        return;
     }
     turn_reject(turn, &creation->promise, STATUS_NOT_READY,
                 "collection '%s' was not created: %u of its shards did not open in time (first "
@@ -219,11 +270,12 @@ static void on_late(void *actor, void *context, struct turn *turn) {
 static void created(struct driver *self, const PdCollectionRow *row, struct turn *turn) {
     struct creation *creation = *creation_find(self, row->name);
     if (creation) creation->logged = true;
-    for (size_t i = 0; i < row->n_shards; i++) {
-        struct catalog_worker *worker =
-            catalog_worker(&self->catalog, row->shards[i]->replicas[0]->worker);
-        if (worker && worker->n_planned > 0) worker->n_planned--;
-    }
+    for (size_t i = 0; i < row->n_shards; i++)
+        for (size_t j = 0; j < row->shards[i]->n_replicas; j++) {
+            struct catalog_worker *worker =
+                catalog_worker(&self->catalog, row->shards[i]->replicas[j]->worker);
+            if (worker && worker->n_planned > 0) worker->n_planned--;
+        }
     wake_workers(self, catalog_find(&self->catalog, row->name), turn);
 }
 
@@ -319,30 +371,40 @@ enum status driver_list(struct driver *self, const PdListCollections *msg, struc
     return STATUS_OK;
 }
 
-struct routed {
-    PdShard shard;
-    PdReplica replica;
-    PdReplica *replicas[1];
-};
+static void
+route_replica(const struct catalog_replica *replica, PdReplica *out, const struct turn *turn) {
+    const struct catalog_worker *worker = replica->worker;
+    pd_replica__init(out);
+    out->worker = worker->id;
+    out->link = worker->facts->link;
+    out->grpc_address = worker->facts->grpc_address;
+    out->store_id = replica->store_id;
+    out->learner = replica->learner;
+    out->search_only = worker->facts->search_only;
+    out->ready = catalog_serves(replica, turn_now_us(turn));
+    out->lag = replica->lag;
+}
 
-static void route_shard(const struct driver *self,
-                        const struct catalog_shard *shard,
-                        struct routed *out,
-                        struct turn *turn) {
-    const struct catalog_worker *worker = catalog_worker(&self->catalog, shard->worker);
-    pd_shard__init(&out->shard);
-    pd_replica__init(&out->replica);
-    out->replica.worker = worker->id;
-    out->replica.link = worker->facts->link;
-    out->replicas[0] = &out->replica;
-    out->shard.shard = shard->id;
-    catalog_range(shard->nth, shard->collection->n_shards, &out->shard.range_start,
-                  &out->shard.range_end);
-    out->shard.epoch = shard->epoch;
-    out->shard.leader = worker->id; /* the only replica leads */
-    out->shard.ready = shard_serves(self, shard) && worker_alive(worker, turn);
-    out->shard.n_replicas = 1;
-    out->shard.replicas = out->replicas;
+static PdShard *route_shard(const struct catalog_shard *shard, struct turn *turn) {
+    const struct catalog_replica *leader = catalog_leader(shard, turn_now_us(turn));
+    PdShard *out = turn_new(turn, PdShard, pd_shard);
+    PdReplica *rows = turn_alloc(turn, shard->n_replicas * sizeof *rows);
+    PdReplica **list = turn_alloc(turn, shard->n_replicas * sizeof *list);
+    if (!out || !rows || !list) return NULL;
+    for (uint32_t i = 0; i < shard->n_replicas; i++) {
+        route_replica(&shard->replicas[i], &rows[i], turn);
+        list[i] = &rows[i];
+    }
+    out->shard = shard->id;
+    catalog_range(shard->nth, shard->collection->n_shards, &out->range_start, &out->range_end);
+    out->epoch = shard->epoch;
+    out->ready = leader != NULL;
+    /* The only replica leads as soon as it is there. */
+    if (leader || shard->n_replicas == 1)
+        out->leader = leader ? leader->worker->id : shard->replicas[0].worker->id;
+    out->n_replicas = shard->n_replicas;
+    out->replicas = list;
+    return out;
 }
 
 enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *turn) {
@@ -350,12 +412,11 @@ enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *t
     if (!collection || !collection->born)
         return turn_fail(turn, STATUS_NOT_FOUND, "collection '%s' not found", msg->collection);
     PdRouting answer = PD_ROUTING__INIT;
-    struct routed *routed = turn_alloc(turn, collection->n_shards * sizeof *routed);
     answer.shards = turn_alloc(turn, collection->n_shards * sizeof *answer.shards);
-    if (!routed || !answer.shards) return STATUS_NO_MEMORY;
+    if (!answer.shards) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < collection->n_shards; i++) {
-        route_shard(self, &collection->shards[i], &routed[i], turn);
-        answer.shards[i] = &routed[i].shard;
+        answer.shards[i] = route_shard(&collection->shards[i], turn);
+        if (!answer.shards[i]) return STATUS_NO_MEMORY;
     }
     answer.n_shards = collection->n_shards;
     answer.collection = collection->name;

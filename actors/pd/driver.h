@@ -1,11 +1,12 @@
-/* driver: the state of the pd actor, shared by pd.c (life, log), collections.c and workers.c.
- * Nobody else includes it. */
+/* driver: the state of the pd actor, shared by pd.c (life, log), collections.c, workers.c,
+ * steward.c (repairs and moves) and requests.c (of administrators). Nobody else includes it. */
 #ifndef ACTORS_PD_DRIVER_H
 #define ACTORS_PD_DRIVER_H
 
 #include "actors/journal/journal.h"
 #include "actors/pd/catalog.h"
 #include "actors/pd/pd.h"
+#include "actors/pd/reconcile.h"
 
 /* A collection that is being created: its client waits until every shard serves. */
 struct creation {
@@ -31,6 +32,14 @@ struct driver {
     uint64_t next_worker;
     uint64_t next_shard;
     uint64_t next_store;
+    /* steward.c */
+    uint64_t since_us; /* beats are heard since then */
+    uint64_t look_timer;
+    uint64_t look_us;       /* when it rings */
+    uint32_t errands;       /* steps asked of leaders, not answered yet */
+    uint64_t leaderless_us; /* since when some shards have no leader; 0: all have one */
+    bool rebalance;         /* asked for: until nothing is left to even out */
+    struct reconcile_output seen;
 };
 
 /* pd.c: OK once the log was replayed, else NOT_READY with words. */
@@ -75,15 +84,51 @@ void worker_applied(struct driver *self,
                     const PdCommand *command,
                     const struct promise *promise,
                     struct turn *turn);
-/* It beat within PD_BEATS_MISSED_MAX beats. */
-bool worker_alive(const struct catalog_worker *worker, const struct turn *turn);
+/* What a person is told: joining, ready, suspected, dead, draining, drained, removing. */
+const char *worker_state(const struct catalog_worker *worker, uint64_t now_us);
 /* Its keeper fetches its assignments now and not at the next beat. */
 void worker_wake(const struct driver *self, uint64_t worker, struct turn *turn);
 /* Says "worker 2 (127.0.0.1:9090)". Turn memory. */
 const char *worker_words(const struct catalog_worker *worker, struct turn *turn);
 
-/* placement.c: the worker for a new shard: of those alive and eligible the one with the least
- * shards, counting planned ones. NULL: none. */
-struct catalog_worker *placement_pick(const struct catalog *catalog, const struct turn *turn);
+/* steward.c: carries out what reconcile asks for. */
+void steward_start(struct driver *self, struct turn *turn);
+/* Something changed: looks soon, not only at the next tick. */
+void steward_soon(struct driver *self, struct turn *turn);
+/* A row it proposed, or an administrator's, was applied. */
+void steward_applied(struct driver *self,
+                     const PdCommand *command,
+                     const struct promise *promise,
+                     struct turn *turn);
+/* The log refused what was on its way. */
+void steward_refused(struct driver *self);
+/* A replica's row: added under a new id. */
+MUST_USE enum status steward_add(struct driver *self,
+                                 struct catalog_shard *shard,
+                                 const struct catalog_worker *worker,
+                                 struct turn *turn);
+/* A change of a replica's row. The promise (may be NULL) is answered Done, or rejected. */
+enum row_change { ROW_STARTED, ROW_VOTER, ROW_LEAVE, ROW_STAY, ROW_DROP };
+MUST_USE enum status steward_change(struct driver *self,
+                                    struct catalog_shard *shard,
+                                    const struct catalog_replica *replica,
+                                    enum row_change change,
+                                    const struct promise *promise,
+                                    struct turn *turn);
+MUST_USE enum status steward_worker(struct driver *self,
+                                    struct catalog_worker *worker,
+                                    enum catalog_worker_state state,
+                                    const struct promise *promise,
+                                    struct turn *turn);
+struct reconcile_input steward_input(const struct driver *self, bool balance, struct turn *turn);
+
+/* requests.c: of administrators. */
+MUST_USE enum status driver_drain(struct driver *self, const PdDrain *msg, struct turn *turn);
+MUST_USE enum status driver_remove(struct driver *self, const PdRemove *msg, struct turn *turn);
+MUST_USE enum status driver_move(struct driver *self, const PdMove *msg, struct turn *turn);
+MUST_USE enum status
+driver_rebalance(struct driver *self, const PdRebalance *msg, struct turn *turn);
+MUST_USE enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct turn *turn);
+MUST_USE enum status driver_shards(struct driver *self, const PdListShards *msg, struct turn *turn);
 
 #endif

@@ -29,7 +29,13 @@ enum { RETRY_LOAD_US = 1000 * 1000 };
     X(struct driver, PdRoute, pd_route, on_route) \
     X(struct driver, PdRegister, pd_register, on_register) \
     X(struct driver, PdBeat, pd_beat, on_beat) \
-    X(struct driver, PdListWorkers, pd_list_workers, on_workers)
+    X(struct driver, PdListWorkers, pd_list_workers, on_workers) \
+    X(struct driver, PdListShards, pd_list_shards, on_shards) \
+    X(struct driver, PdDrain, pd_drain, on_drain) \
+    X(struct driver, PdRemove, pd_remove, on_remove) \
+    X(struct driver, PdMove, pd_move, on_move) \
+    X(struct driver, PdRebalance, pd_rebalance, on_rebalance) \
+    X(struct driver, PdAskLeader, pd_ask_leader, on_leader)
 ACTOR_HANDLERS(pd_handlers, PD_ACCEPTS);
 
 enum status driver_judge(const struct driver *self, struct turn *turn) {
@@ -74,6 +80,36 @@ static enum status on_beat(struct driver *self, const PdBeat *msg, struct turn *
 static enum status on_workers(struct driver *self, const PdListWorkers *msg, struct turn *turn) {
     enum status s = driver_judge(self, turn);
     return s == STATUS_OK ? driver_workers(self, msg, turn) : s;
+}
+
+static enum status on_shards(struct driver *self, const PdListShards *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_shards(self, msg, turn) : s;
+}
+
+static enum status on_drain(struct driver *self, const PdDrain *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_drain(self, msg, turn) : s;
+}
+
+static enum status on_remove(struct driver *self, const PdRemove *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_remove(self, msg, turn) : s;
+}
+
+static enum status on_move(struct driver *self, const PdMove *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_move(self, msg, turn) : s;
+}
+
+static enum status on_rebalance(struct driver *self, const PdRebalance *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_rebalance(self, msg, turn) : s;
+}
+
+static enum status on_leader(struct driver *self, const PdAskLeader *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_leader(self, msg, turn) : s;
 }
 
 /* --- the log
@@ -130,6 +166,24 @@ static void snapshot_applied(struct driver *self, const PdSnapshot *part, struct
     self->snapshot_at = 0;
 }
 
+static void applied(struct driver *self,
+                    const PdCommand *command,
+                    const struct promise *promise,
+                    struct turn *turn) {
+    switch (command->command_case) {
+    case PD_COMMAND__COMMAND_WORKER:
+        worker_applied(self, command, promise, turn);
+        break;
+    case PD_COMMAND__COMMAND_REPLICA:
+    case PD_COMMAND__COMMAND_WORKER_STATE:
+    case PD_COMMAND__COMMAND_WORKER_REMOVED:
+        steward_applied(self, command, promise, turn);
+        break;
+    default:
+        collection_applied(self, command, promise, turn);
+    }
+}
+
 /* The state changes and whoever waits is answered. */
 static enum status apply(struct driver *self, const struct proposal *proposal, struct turn *turn) {
     struct arena arena;
@@ -150,10 +204,7 @@ static enum status apply(struct driver *self, const struct proposal *proposal, s
         self->entries++;
     }
     if (s == STATUS_OK && command->command_case == PD_COMMAND__COMMAND_BIRTH) self->ready = true;
-    if (s == STATUS_OK && command->command_case == PD_COMMAND__COMMAND_WORKER)
-        worker_applied(self, command, promise, turn);
-    else if (s == STATUS_OK)
-        collection_applied(self, command, promise, turn);
+    if (s == STATUS_OK) applied(self, command, promise, turn);
     arena_free(&arena);
     return s;
 }
@@ -182,6 +233,7 @@ static void on_refused(void *owner, enum status status, const char *text, struct
     collections_refused(self, status, text, turn);
     journal_forget(&self->journal);
     journal_abandon(&self->journal);
+    steward_refused(self);
     self->registering = false;
     self->snapshot_at = 0;
     journal_resume(&self->journal, turn); /* the next request tries again */
@@ -273,6 +325,7 @@ on_loaded(void *actor, void *context, const struct outcome *outcome, struct turn
               (unsigned)self->catalog.n_workers);
     self->ready = self->catalog.cluster != 0;
     if (!self->ready) be_born(self, turn);
+    steward_start(self, turn);
 }
 
 static void start_load(void *actor, void *context, struct turn *turn) {

@@ -51,25 +51,36 @@ static enum status put_worker(struct writer *writer, const struct catalog_worker
     row->worker = worker->id;
     row->facts = worker->facts;
     row->registered_ms = worker->registered_ms;
+    row->state = worker->state;
+    row->state_ms = worker->state_ms;
     writer->workers[writer->part.n_workers++] = row;
     writer->bytes += codec_size(&row->base);
     return STATUS_OK;
 }
 
 static PdShardRow *shard_row(struct writer *writer, const struct catalog_shard *shard) {
+    size_t n = shard->n_replicas;
     PdShardRow *row = arena_alloc(&writer->arena, sizeof *row);
-    PdReplicaRow *replica = arena_alloc(&writer->arena, sizeof *replica);
-    PdReplicaRow **replicas = arena_alloc(&writer->arena, sizeof *replicas);
-    if (!row || !replica || !replicas) return NULL;
+    PdReplicaRow *replicas = arena_alloc(&writer->arena, n * sizeof *replicas);
+    PdReplicaRow **list = arena_alloc(&writer->arena, n * sizeof *list);
+    if (!row || !replicas || !list) return NULL;
     pd_shard_row__init(row);
-    pd_replica_row__init(replica);
-    replica->worker = shard->worker;
-    replica->store_id = shard->store_id;
-    replicas[0] = replica;
+    for (size_t i = 0; i < n; i++) {
+        const struct catalog_replica *replica = &shard->replicas[i];
+        pd_replica_row__init(&replicas[i]);
+        replicas[i].worker = replica->worker->id;
+        replicas[i].store_id = replica->store_id;
+        replicas[i].role = replica->learner;
+        replicas[i].founder = replica->founder;
+        replicas[i].leaving = replica->leaving;
+        replicas[i].started = replica->started;
+        if (replica->link) replicas[i].link = replica->link;
+        list[i] = &replicas[i];
+    }
     row->shard = shard->id;
     row->epoch = shard->epoch;
-    row->n_replicas = 1;
-    row->replicas = replicas;
+    row->n_replicas = n;
+    row->replicas = list;
     return row;
 }
 
@@ -90,6 +101,7 @@ static enum status put_collection(struct writer *writer,
     row->distance = collection->distance;
     row->created_ms = collection->created_ms;
     row->born = collection->born;
+    row->factor = collection->factor;
     row->n_shards = collection->n_shards;
     row->shards = shards;
     writer->collections[writer->part.n_collections++] = row;

@@ -4,18 +4,37 @@
 
 #include "actors/pd/driver.h"
 #include "runtime/assert.h"
+#include "runtime/codec.h"
 #include "schemas/runtime.pb-c.h"
 
 #include "runtime/poison.h"
 
 enum {
     ADDRESS_MAX = 256, /* bytes of an address or label */
+    NAMES_MAX = 64,    /* collections that a worker keeps learners of */
     REGISTER_RETRY_MS = 20,
+    LISTED_MAX = 16384, /* names of collections, with all workers: the list is one message */
 };
 
-bool worker_alive(const struct catalog_worker *worker, const struct turn *turn) {
-    const uint64_t patience_us = (uint64_t)PD_BEAT_MS * PD_BEATS_MISSED_MAX * 1000;
-    return worker->heard_us != 0 && turn_now_us(turn) - worker->heard_us <= patience_us;
+static_assert(LISTED_MAX * (CATALOG_NAME_MAX + 8) + CATALOG_WORKERS_MAX * (5 * ADDRESS_MAX + 512) <
+                  CODEC_MESSAGE_MAX,
+              "the list of workers is one message");
+static_assert(CATALOG_PATIENCE_US == PD_BEAT_MS * UINT64_C(1000) * PD_BEATS_MISSED_MAX,
+              "who missed so many beats is suspected");
+
+const char *worker_state(const struct catalog_worker *worker, uint64_t now_us) {
+    bool heard = catalog_heard(worker, now_us);
+    switch (worker->state) {
+    case WORKER_DEAD:
+        return "dead";
+    case WORKER_REMOVING:
+        return "removing";
+    case WORKER_DRAINING:
+        return worker->n_shards == 0 ? "drained" : "draining";
+    default:
+        if (!heard) return "suspected";
+        return worker->beat_ms == 0 ? "joining" : "ready";
+    }
 }
 
 void worker_wake(const struct driver *self, uint64_t worker, struct turn *turn) {
@@ -35,11 +54,19 @@ const char *worker_words(const struct catalog_worker *worker, struct turn *turn)
 /* --- registering
  * ---------------------------------------------------------------------------------------- */
 
+static bool same_names(const PdRegister *a, const PdRegister *b) {
+    if (a->n_collections != b->n_collections) return false;
+    for (size_t i = 0; i < a->n_collections; i++)
+        if (strcmp(a->collections[i], b->collections[i]) != 0) return false;
+    return true;
+}
+
 static bool same_facts(const PdRegister *a, const PdRegister *b) {
     return strcmp(a->grpc_address, b->grpc_address) == 0 && strcmp(a->link, b->link) == 0 &&
            strcmp(a->region, b->region) == 0 && strcmp(a->zone, b->zone) == 0 &&
            strcmp(a->rack, b->rack) == 0 && a->cpu_cores == b->cpu_cores &&
-           a->memory_bytes == b->memory_bytes && a->search_only == b->search_only;
+           a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
+           a->search_only == b->search_only && same_names(a, b);
 }
 
 static enum status
@@ -49,6 +76,13 @@ judge_register(const struct driver *self, const PdRegister *msg, struct turn *tu
         if (strlen(texts[i]) > ADDRESS_MAX)
             return turn_fail(turn, STATUS_INVALID, "an address or label is above %d bytes",
                              ADDRESS_MAX);
+    if (msg->n_collections > NAMES_MAX)
+        return turn_fail(turn, STATUS_INVALID, "%zu collections are above the limit of %d",
+                         msg->n_collections, NAMES_MAX);
+    for (size_t i = 0; i < msg->n_collections; i++)
+        if (strlen(msg->collections[i]) > CATALOG_NAME_MAX)
+            return turn_fail(turn, STATUS_INVALID, "the name of a collection is above %d bytes",
+                             CATALOG_NAME_MAX);
     if (msg->cluster != 0 && msg->cluster != self->catalog.cluster)
         return turn_fail(turn, STATUS_DENIED,
                          "this worker's data belongs to another cluster (%016" PRIx64
@@ -130,19 +164,49 @@ static void hear_shards(struct driver *self,
                         const PdBeat *msg,
                         struct turn *turn) {
     worker->beats++;
-    for (size_t i = 0; i < msg->n_shards; i++) {
-        const PdBeatShard *said = msg->shards[i];
-        struct catalog_shard *shard = catalog_shard(&self->catalog, said->shard);
-        if (!shard || shard->worker != worker->id) continue;
-        shard->serving = said->is_leader;
-        shard->beat = worker->beats;
-        shard->applied = said->applied;
-        shard->points = said->points;
-    }
+    for (size_t i = 0; i < msg->n_shards; i++)
+        catalog_hear(&self->catalog, worker, msg->shards[i], turn_now_us(turn));
     for (size_t i = 0; i < msg->n_shards; i++) {
         struct catalog_shard *shard = catalog_shard(&self->catalog, msg->shards[i]->shard);
         if (shard && !shard->collection->born) collection_heard(self, shard->collection, turn);
     }
+}
+
+/* The founding configuration, while it matters: the same bytes for every founder. */
+static enum status
+founders(const struct catalog_shard *shard, PdAssignment *row, struct turn *turn) {
+    if (shard->collection->born) return STATUS_OK;
+    RaftMember *members = turn_alloc(turn, shard->n_replicas * sizeof *members);
+    row->founders = turn_alloc(turn, shard->n_replicas * sizeof *row->founders);
+    if (!members || !row->founders) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < shard->n_replicas; i++) {
+        const struct catalog_replica *replica = &shard->replicas[i];
+        if (!replica->founder) continue;
+        RaftMember *member = &members[row->n_founders];
+        raft_member__init(member);
+        member->id = replica->store_id;
+        member->address = replica->link ? replica->link : replica->worker->facts->link;
+        member->voter = true;
+        row->founders[row->n_founders++] = member;
+    }
+    return STATUS_OK;
+}
+
+static enum status assign(const struct catalog_shard *shard,
+                          const struct catalog_replica *replica,
+                          PdAssignment *row,
+                          struct turn *turn) {
+    const struct catalog_collection *collection = shard->collection;
+    pd_assignment__init(row);
+    row->shard = shard->id;
+    row->collection = collection->name;
+    row->dimension = collection->dimension;
+    row->distance = collection->distance;
+    row->epoch = shard->epoch;
+    row->store_id = replica->store_id;
+    row->founder = replica->founder;
+    row->born = replica->founder ? collection->born : replica->started;
+    return founders(shard, row, turn);
 }
 
 static enum status assignments(const struct driver *self,
@@ -157,17 +221,11 @@ static enum status assignments(const struct driver *self,
         const struct catalog_collection *collection = self->catalog.collections[c];
         for (uint32_t i = 0; i < collection->n_shards; i++) {
             const struct catalog_shard *shard = &collection->shards[i];
-            if (shard->worker != worker->id) continue;
+            const struct catalog_replica *replica = catalog_replica_on(shard, worker);
+            if (!replica) continue;
             assert(out->n_assignments < worker->n_shards);
             PdAssignment *row = &rows[out->n_assignments];
-            pd_assignment__init(row);
-            row->shard = shard->id;
-            row->collection = collection->name;
-            row->dimension = collection->dimension;
-            row->distance = collection->distance;
-            row->epoch = shard->epoch;
-            row->store_id = shard->store_id;
-            row->born = collection->born;
+            if (assign(shard, replica, row, turn) != STATUS_OK) return STATUS_NO_MEMORY;
             out->assignments[out->n_assignments++] = row;
         }
     }
@@ -182,6 +240,7 @@ enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *tur
     hear(worker, turn);
     worker->beat_ms = turn_wall_ms(turn);
     hear_shards(self, worker, msg, turn);
+    steward_soon(self, turn);
     PdAssignments answer = PD_ASSIGNMENTS__INIT;
     answer.epoch = self->catalog.epoch;
     answer.same = msg->epoch == self->catalog.epoch;
@@ -196,14 +255,75 @@ enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *tur
 /* --- listing
  * -------------------------------------------------------------------------------------------- */
 
-static uint64_t points_of(const struct driver *self, uint64_t worker) {
-    uint64_t points = 0;
+/* What its replicas sum up to, and the names of their collections. */
+static enum status sum_up(const struct driver *self,
+                          const struct catalog_worker *worker,
+                          PdWorker *out,
+                          struct turn *turn) {
+    uint64_t now = turn_now_us(turn);
+    out->collections = turn_alloc(turn, (self->catalog.n_collections + 1) * sizeof(char *));
+    if (!out->collections) return STATUS_NO_MEMORY;
     for (uint32_t c = 0; c < self->catalog.n_collections; c++) {
         const struct catalog_collection *collection = self->catalog.collections[c];
-        for (uint32_t i = 0; i < collection->n_shards; i++)
-            if (collection->shards[i].worker == worker) points += collection->shards[i].points;
+        bool any = false;
+        for (uint32_t i = 0; i < collection->n_shards; i++) {
+            const struct catalog_shard *shard = &collection->shards[i];
+            const struct catalog_replica *replica = catalog_replica_on(shard, worker);
+            if (!replica) continue;
+            any = true;
+            out->points += replica->points;
+            out->leaders += catalog_leader(shard, now) == replica;
+            out->learners += replica->learner;
+            out->leaving += replica->leaving;
+            if (worker->state == WORKER_DRAINING && shard->words[0] && !out->waits[0])
+                out->waits = turn_printf(turn, "shard %" PRIu64 ": %s", shard->id, shard->words);
+        }
+        if (any && out->n_collections < LISTED_MAX / self->catalog.n_workers)
+            out->collections[out->n_collections++] = collection->name;
     }
-    return points;
+    return out->waits ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Where nobody can take over, a drain does not end: that is to be seen. */
+static void say_why_it_waits(const struct driver *self,
+                             const struct catalog_worker *worker,
+                             PdWorker *out,
+                             struct turn *turn) {
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < self->catalog.n_workers; i++) {
+        const struct catalog_worker *other = self->catalog.workers[i];
+        others += other->state == WORKER_READY && !other->facts->search_only &&
+                  catalog_heard(other, turn_now_us(turn));
+    }
+    if (worker->state != WORKER_DRAINING || worker->n_shards == 0 || out->waits[0]) return;
+    if (others == 0) out->waits = (char *)(uintptr_t) "no other worker is ready";
+    if (!catalog_heard(worker, turn_now_us(turn)))
+        out->waits = (char *)(uintptr_t) "it is not heard of";
+}
+
+static enum status list_worker(const struct driver *self,
+                               const struct catalog_worker *worker,
+                               PdWorker *out,
+                               struct turn *turn) {
+    const PdRegister *facts = worker->facts;
+    pd_worker__init(out);
+    out->worker = worker->id;
+    out->grpc_address = facts->grpc_address;
+    out->link = facts->link;
+    out->state = (char *)(uintptr_t)worker_state(worker, turn_now_us(turn));
+    out->last_beat_ms = worker->beat_ms;
+    out->shards = worker->n_shards;
+    out->region = facts->region;
+    out->zone = facts->zone;
+    out->rack = facts->rack;
+    out->search_only = facts->search_only;
+    out->cpu_cores = facts->cpu_cores;
+    out->memory_bytes = facts->memory_bytes;
+    out->disk_bytes = facts->disk_bytes;
+    out->registered_ms = worker->registered_ms;
+    enum status s = sum_up(self, worker, out, turn);
+    if (s == STATUS_OK) say_why_it_waits(self, worker, out, turn);
+    return s;
 }
 
 enum status driver_workers(struct driver *self, const PdListWorkers *msg, struct turn *turn) {
@@ -214,17 +334,8 @@ enum status driver_workers(struct driver *self, const PdListWorkers *msg, struct
     answer.workers = turn_alloc(turn, (n + 1) * sizeof *answer.workers);
     if (!rows || !answer.workers) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < n; i++) {
-        const struct catalog_worker *worker = self->catalog.workers[i];
-        const char *state = worker->beat_ms == 0 ? "joining" : "ready";
-        if (!worker_alive(worker, turn)) state = "suspected";
-        pd_worker__init(&rows[i]);
-        rows[i].worker = worker->id;
-        rows[i].grpc_address = worker->facts->grpc_address;
-        rows[i].link = worker->facts->link;
-        rows[i].state = (char *)(uintptr_t)state;
-        rows[i].last_beat_ms = worker->beat_ms;
-        rows[i].shards = worker->n_shards;
-        rows[i].points = points_of(self, worker->id);
+        enum status s = list_worker(self, self->catalog.workers[i], &rows[i], turn);
+        if (s != STATUS_OK) return s;
         answer.workers[i] = &rows[i];
     }
     answer.n_workers = n;

@@ -312,3 +312,92 @@ Test(catalog, is_rebuilt_from_its_snapshot) {
     catalog_reset(&catalog);
     catalog_reset(&copy);
 }
+
+static enum status
+change_replica(struct catalog *catalog, uint64_t shard, const PdReplicaRow *row, bool dropped) {
+    PdCommand command = PD_COMMAND__INIT;
+    PdReplicaChange change = PD_REPLICA_CHANGE__INIT;
+    PdReplicaRow copy = *row;
+    change.shard = shard;
+    change.replica = &copy;
+    change.dropped = dropped;
+    command.command_case = PD_COMMAND__COMMAND_REPLICA;
+    command.replica = &change;
+    return catalog_apply(catalog, &command);
+}
+
+/* Rows from before there were groups: one replica, no factor. */
+Test(catalog, takes_the_one_replica_of_an_old_row_for_the_founder_of_its_group) {
+    struct catalog catalog;
+    catalog_init(&catalog);
+    add_worker(&catalog, 1);
+    cr_assert_eq(add_collection(&catalog, "docs", 1, 1), STATUS_OK);
+    const struct catalog_shard *shard = catalog_shard(&catalog, 1);
+    cr_assert_eq(shard->n_replicas, 1);
+    cr_expect(shard->replicas[0].founder);
+    cr_expect_not(shard->replicas[0].learner);
+    cr_expect_eq(shard->collection->factor, 1);
+    cr_expect_eq(catalog_worker(&catalog, 1)->state, WORKER_JOINING);
+    catalog_reset(&catalog);
+}
+
+Test(catalog, adds_changes_and_drops_replicas_one_a_worker) {
+    struct catalog catalog, copy;
+    catalog_init(&catalog);
+    catalog_init(&copy);
+    for (uint64_t i = 1; i <= 3; i++)
+        add_worker(&catalog, i);
+    cr_assert_eq(add_collection(&catalog, "docs", 1, 1), STATUS_OK);
+    PdReplicaRow row = PD_REPLICA_ROW__INIT;
+    row.worker = 2;
+    row.store_id = 500;
+    row.role = 1;
+    cr_assert_eq(change_replica(&catalog, 1, &row, false), STATUS_OK);
+    const struct catalog_shard *shard = catalog_shard(&catalog, 1);
+    cr_assert_eq(shard->n_replicas, 2);
+    cr_expect_eq(shard->epoch, 2);
+    cr_expect_eq(catalog.next_store, 501);
+    row.store_id = 501;
+    cr_assert_eq(change_replica(&catalog, 1, &row, false), STATUS_OK);
+    cr_expect_eq(shard->n_replicas, 2, "the worker has one already");
+    row.store_id = 500;
+    row.role = 0;
+    row.started = row.leaving = true;
+    cr_assert_eq(change_replica(&catalog, 1, &row, false), STATUS_OK);
+    cr_expect_eq(shard->epoch, 2, "nobody came or went");
+    cr_assert_eq(catalog_snapshot(&catalog, replay_part, &copy), STATUS_OK);
+    const struct catalog_replica *copied = catalog_replica(catalog_shard(&copy, 1), 500);
+    cr_assert_not_null(copied);
+    cr_expect(copied->started && copied->leaving && !copied->learner && !copied->founder);
+    cr_expect_eq(copied->worker->id, 2);
+    cr_expect_eq(catalog_shard(&copy, 1)->epoch, 2);
+    cr_assert_eq(change_replica(&catalog, 1, &row, true), STATUS_OK);
+    cr_assert_eq(change_replica(&catalog, 1, &row, true), STATUS_OK, "twice is once");
+    cr_expect_eq(shard->n_replicas, 1);
+    cr_expect_eq(shard->epoch, 3);
+    cr_expect_eq(catalog_worker(&catalog, 2)->n_shards, 0);
+    cr_expect_eq(change_replica(&catalog, 9, &row, false), STATUS_OK, "no such shard any more");
+    row.role = 7;
+    cr_expect_eq(change_replica(&catalog, 1, &row, false), STATUS_CORRUPT);
+    catalog_reset(&catalog);
+    catalog_reset(&copy);
+}
+
+Test(catalog, forgets_only_a_worker_that_keeps_nothing) {
+    struct catalog catalog;
+    PdCommand command = PD_COMMAND__INIT;
+    catalog_init(&catalog);
+    for (uint64_t i = 1; i <= 3; i++)
+        add_worker(&catalog, i);
+    cr_assert_eq(add_collection(&catalog, "docs", 1, 2), STATUS_OK);
+    command.command_case = PD_COMMAND__COMMAND_WORKER_REMOVED;
+    for (uint64_t i = 1; i <= 4; i++) {
+        command.worker_removed = i;
+        apply(&catalog, &command);
+    }
+    cr_assert_eq(catalog.n_workers, 1);
+    cr_expect_eq(catalog.workers[0]->id, 2);
+    cr_expect_eq(catalog.workers[0]->nth, 0);
+    cr_expect_eq(catalog.next_worker, 4, "ids are not given twice");
+    catalog_reset(&catalog);
+}

@@ -1,0 +1,32 @@
+/* placement: where a replica goes: spread over zones, racks and regions first, then to who has the
+ * least for its capacity. Plain functions of a catalog. */
+#ifndef ACTORS_PD_PLACEMENT_H
+#define ACTORS_PD_PLACEMENT_H
+
+#include "actors/pd/catalog.h"
+
+/* How much a failure of a's rack, zone or region would hit b too; 0 without common labels. Same
+ * zone outweighs any number of same racks, and that of same regions (CATALOG_REPLICAS_MAX). */
+uint32_t placement_closeness(const struct catalog_worker *a, const struct catalog_worker *b);
+/* Of cores, memory and disk (contract 6.3): 100 or more. */
+uint32_t placement_capacity(const struct catalog_worker *worker);
+/* It may be given replicas that vote: ready, heard of, no learner's worker, not full. load: by
+ * catalog_worker.nth, replicas each has or is about to have. */
+bool placement_eligible(const struct catalog_worker *worker, const uint32_t *load, uint64_t now_us);
+/* One replica moved from a to b makes their shares more even. */
+bool placement_evens(const struct catalog_worker *from,
+                     const struct catalog_worker *to,
+                     const uint32_t *load);
+
+struct placement_query {
+    const struct catalog *catalog;
+    const uint32_t *load;
+    const struct catalog_worker *const *beside; /* who has the others of the shard */
+    uint32_t n_beside;
+    const struct catalog_shard *without; /* nobody who has a replica of it; NULL: of none */
+    uint64_t now_us;
+};
+/* The best eligible worker that is none of those. NULL: there is none. */
+struct catalog_worker *placement_pick(const struct placement_query *query);
+
+#endif
