@@ -332,13 +332,27 @@ enum status role_worker_start(struct node *node, const struct role_worker_option
 /* The gateway has no storage: its options stay for the life of the process. */
 static struct router_options gateway_options;
 static char gateway_pd[WORDS_SIZE];
+static char *gateway_levels;
 
 enum status role_gateway_start(struct node *node, const struct role_gateway_options *options) {
     int n = snprintf(gateway_pd, sizeof gateway_pd, "%s", options->pd ? options->pd : "");
     if (n >= (int)sizeof gateway_pd)
         return fail(STATUS_INVALID, "the addresses of the placement driver are above %zu bytes",
                     sizeof gateway_pd - 1);
-    gateway_options = (struct router_options){.pd = gateway_pd};
+    const char *wrong = "", *levels = options->levels ? options->levels : "";
+    if (router_levels_check(levels, &wrong) != STATUS_OK)
+        return fail(STATUS_INVALID,
+                    "SEARCH_CONSISTENCY_OVERRIDES: \"%s\" is not a list of collection=level "
+                    "(linearizable, session, bounded, eventual)",
+                    wrong);
+    mem_free(gateway_levels);
+    gateway_levels = mem_string(levels);
+    if (!gateway_levels) return fail(STATUS_NO_MEMORY, "no memory for the router");
+    gateway_options =
+        (struct router_options){.pd = gateway_pd,
+                                .searches_linearizable = options->searches_linearizable,
+                                .levels = gateway_levels,
+                                .hedge_percent = options->hedge_percent};
     return start(
         node, &(struct start){.type = &router_type, .name = "router", .options = &gateway_options});
 }

@@ -18,6 +18,7 @@
 enum {
     ROLE_SHARDS_UP = 1,       /* default shards of a collection when all roles share a process */
     ROLE_SHARDS_CLUSTER = 16, /* … and in a cluster */
+    ROLE_HEDGE_PERCENT = 5,   /* of reads: VECTRON_HEDGE_PERCENT */
     ROLE_SHARDS_MAX = 1024,   /* of one collection */
     ROLE_REPLICAS_MAX = 1,    /* replication comes with its own issue */
 };
@@ -68,7 +69,10 @@ MUST_USE enum status role_worker_start(struct node *node,
                                        const struct role_worker_options *options);
 
 struct role_gateway_options {
-    const char *pd; /* as in role_worker_options */
+    const char *pd;             /* as in role_worker_options */
+    bool searches_linearizable; /* router.h has these three; levels must be well-formed */
+    const char *levels;
+    uint32_t hedge_percent;
 };
 /* Spawns "router". */
 MUST_USE enum status role_gateway_start(struct node *node,

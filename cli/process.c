@@ -191,7 +191,13 @@ static int start_roles(struct process *process) {
     if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_WORKER)))
         status = start_worker(process);
     if (status == STATUS_OK && (process->role & (ROLE_UP | ROLE_GATEWAY))) {
-        struct role_gateway_options options = {.pd = process->pd};
+        const struct config *config = process->config;
+        struct role_gateway_options options = {
+            .pd = process->pd,
+            .searches_linearizable = config_on(config, "SEARCH_LINEARIZABLE"),
+            .levels = config_text(config, "SEARCH_CONSISTENCY_OVERRIDES"),
+            .hedge_percent = (uint32_t)config_number(config, "VECTRON_HEDGE_PERCENT"),
+        };
         status = role_gateway_start(process->node, &options);
     }
     if (status != STATUS_OK) return command_fail("%s", role_error());

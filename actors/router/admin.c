@@ -50,7 +50,8 @@ typedef void (*done_fn)(struct hub *self,
                         const struct outcome *outcome,
                         struct turn *turn);
 
-static void errand_start(struct errand *errand,
+static void errand_start(struct hub *self,
+                         struct errand *errand,
                          struct target *target,
                          uint64_t patience_us,
                          done_fn done,
@@ -63,7 +64,7 @@ static void errand_start(struct errand *errand,
     errand->ask.patience_us = now + patience_us;
     errand->ask.done = done;
     errand->ask.context = errand;
-    ask_start(&errand->ask, turn);
+    ask_start(self, &errand->ask, turn);
 }
 
 /* --- the placement driver's business
@@ -110,7 +111,7 @@ enum status admin_create(struct hub *self, const RouterCreateCollection *msg, st
         request_end(self, &errand->base);
         return STATUS_OK;
     }
-    errand_start(errand, self->pd, PD_PATIENCE_US, on_created, turn);
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_created, turn);
     return STATUS_OK;
 }
 
@@ -134,7 +135,7 @@ enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, st
     if (!errand) return STATUS_OK;
     pd_delete_collection__init(&errand->message.remove);
     errand->message.remove.name = errand->name;
-    errand_start(errand, self->pd, PD_PATIENCE_US, on_removed, turn);
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_removed, turn);
     return STATUS_OK;
 }
 
@@ -159,12 +160,25 @@ enum status admin_list(struct hub *self, const RouterListCollections *msg, struc
     struct errand *errand = errand_new(self, "", &promise, turn);
     if (!errand) return STATUS_OK;
     pd_list_collections__init(&errand->message.list);
-    errand_start(errand, self->pd, PD_PATIENCE_US, on_listed, turn);
+    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_listed, turn);
     return STATUS_OK;
 }
 
 /* --- describing
  * ----------------------------------------------------------------------------------------- */
+
+static void describe_shard(const struct route_shard *shard, RouterShard *out, struct turn *turn) {
+    const struct target *target = shard->target;
+    router_shard__init(out);
+    out->shard = (uint32_t)target->shard;
+    out->ready = shard->ready;
+    out->replicas = turn_alloc(turn, TARGET_SEATS_MAX * sizeof *out->replicas);
+    if (target->lead) out->leader = target->lead->worker;
+    for (const struct seat *seat = target->seats; out->replicas && seat; seat = seat->next) {
+        if (!seat->gone && out->n_replicas < TARGET_SEATS_MAX)
+            out->replicas[out->n_replicas++] = seat->worker;
+    }
+}
 
 bool start_describe(struct hub *self,
                     const void *message,
@@ -183,13 +197,7 @@ bool start_describe(struct hub *self,
         return true;
     }
     for (uint32_t i = 0; i < n; i++) {
-        struct target *target = route->shards[i].target;
-        router_shard__init(&rows[i]);
-        rows[i].shard = (uint32_t)target->shard;
-        rows[i].n_replicas = 1;
-        rows[i].replicas = &target->leader;
-        rows[i].leader = target->leader;
-        rows[i].ready = route->shards[i].ready;
+        describe_shard(&route->shards[i], &rows[i], turn);
         answer.shards[i] = &rows[i];
     }
     answer.name = route->name;
@@ -243,14 +251,19 @@ bool start_get(struct hub *self,
     ShardGet *get = &errand->message.get;
     shard_get__init(get);
     get->id = arena_string(&errand->base.arena, msg->id);
-    get->consistency = msg->consistency;
-    get->session_index = session_index(msg->session, target->shard);
+    uint32_t level = level_of_get(msg->consistency);
+    get->consistency = level;
+    get->session_index = level_index(level, msg->session, target);
+    get->max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);
     if (!get->id) {
         turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
         request_end(self, &errand->base);
         return true;
     }
     errand->ask.epoch = &get->epoch;
-    errand_start(errand, target, GET_PATIENCE_US, on_got, turn);
+    errand->ask.read = true;
+    errand->ask.kind = PACE_GET;
+    errand->ask.way = level_way(level, true);
+    errand_start(self, errand, target, GET_PATIENCE_US, on_got, turn);
     return true;
 }

@@ -1,9 +1,12 @@
 /* hub: the state of the router actor, shared by the files that make it up. Nobody else includes it.
  *
- *     router.c   what it accepts; requests that wait for a route     routes.c   collection →
- * shards, from the PD target.c   one actor elsewhere: its handle, questions to it    writes.c
- * upsert, delete queries.c  search                                              admin.c
- * collections, get */
+ *     router.c    what it accepts; requests that wait for a route
+ *     routes.c    collection → shards, from the PD
+ *     target.c    one shard elsewhere, or the PD, and the processes that keep it
+ *     choice.c    which of them is asked
+ *     ask.c       questions: tried again, hedged
+ *     level.c     how fresh a read must be
+ *     writes.c    upsert, delete        queries.c   search        admin.c   collections, get */
 #ifndef ACTORS_ROUTER_HUB_H
 #define ACTORS_ROUTER_HUB_H
 
@@ -26,22 +29,55 @@ struct lot;
 /* --- targets
  * -------------------------------------------------------------------------------------------- */
 
-enum { TARGET_NAME_SIZE = 64, TARGET_LINK_SIZE = 288, TARGET_BUCKETS = 1024 };
+enum {
+    TARGET_NAME_SIZE = 64,
+    TARGET_LINK_SIZE = 288,
+    TARGET_BUCKETS = 1024,
+    TARGET_SEATS_MAX = 32
+};
 
-/* One actor that is asked: a shard, or the PD. Lives as long as a route or a user needs it. */
+/* What is measured of answers; gets and searches differ too much to be thrown together. */
+enum pace_kind { PACE_GET, PACE_SEARCH, PACE_KINDS };
+
+struct pace {
+    uint64_t mean_us; /* moving average; 0 = nothing yet */
+    uint64_t at_us;   /* of the last answer */
+};
+
+/* A process that keeps a replica, as this router sees it. Belongs to its target; outlives the route
+ * that named it while questions to it are under way. */
+struct seat {
+    struct seat *next; /* of the target */
+    struct target *target;
+    uint64_t worker;
+    char link[TARGET_LINK_SIZE];
+    bool learner;        /* no vote: serves bounded and eventual reads only */
+    bool search_only;    /* of a worker that does nothing else */
+    bool ready;          /* as the PD was told */
+    bool gone;           /* the route no longer names it */
+    actor_handle handle; /* 0 = not looked up */
+    bool looking;
+    uint32_t users;      /* legs, and the lookup */
+    uint32_t in_flight;  /* calls */
+    struct leg *waiting; /* for the handle, newest first */
+    uint64_t shunned_us; /* until then others are asked first: it failed */
+    struct pace paces[PACE_KINDS];
+};
+
+/* One actor that is asked, wherever it is: a shard, or the PD. Lives as long as a route or a user
+ * needs it. */
 struct target {
     struct target *next; /* of its bucket */
     uint64_t shard;      /* 0 = the PD */
     char name[TARGET_NAME_SIZE];
-    char link[TARGET_LINK_SIZE];
-    char *collection; /* owned; "" for the PD */
-    uint64_t epoch;   /* of the shard, as routed */
-    uint64_t leader;
-    actor_handle handle; /* 0 = not looked up */
-    bool looking;
-    uint32_t users;      /* routes, questions, lots and chunks */
-    uint32_t n_routes;   /* that name it; without one its collection is gone */
-    struct ask *waiting; /* for the handle, newest first */
+    char *collection;   /* owned; "" for the PD */
+    uint64_t epoch;     /* of the shard, as routed */
+    struct seat *seats; /* owned */
+    struct seat *lead;  /* who answered as the leader, or is said to be it; NULL: unknown */
+    uint32_t users;     /* routes, questions, lots and chunks */
+    uint32_t n_routes;  /* that name it; without one its collection is gone */
+    uint64_t tail_us[PACE_KINDS]; /* 95 of 100 answers came sooner; 0 = unknown */
+    uint32_t n_answers[PACE_KINDS];
     /* Writes, strictly in order: one chunk is under way, the others wait. */
     struct chunk *chunk; /* owned; NULL: nothing is under way */
     struct lot *first;
@@ -51,13 +87,59 @@ struct target {
     uint64_t acked;    /* highest log index acknowledged to us: a session read sees it */
 };
 
+/* The target of a shard, made when needed. NULL: no memory. */
+struct target *target_get(struct hub *self, uint64_t shard);
+void target_hold(struct target *target);
+/* Frees it when nobody is left. */
+void target_drop(struct hub *self, struct target *target);
+/* At the end of the actor. */
+void target_free(struct target *target);
+
+/* A replica as a route names it. */
+struct seat_facts {
+    uint64_t worker;
+    const char *link;
+    bool learner, search_only, ready;
+    bool leads; /* it is said to */
+};
+/* These are the seats from now on; what is known of those that stay is kept. NO_MEMORY: as many as
+ * there was memory for. */
+MUST_USE enum status
+target_seat(struct target *target, const struct seat_facts *facts, size_t n_facts, uint64_t now_us);
+/* Gives up a hold; a seat that is gone goes with the last one. */
+void seat_drop(struct hub *self, struct seat *seat);
+
+/* --- choice: which seat is asked
+ * ------------------------------------------------------------------- */
+
+enum way {
+    WAY_LEADER, /* the leader, as far as it is known */
+    WAY_VOTER,  /* any replica that has a vote */
+    WAY_ANY,    /* learners first, search-only ones before them */
+};
+struct wish {
+    enum way way;
+    enum pace_kind kind;
+    const struct seat *other_than; /* it failed, or is asked already; NULL: nobody */
+    uint64_t now_us;
+    uint64_t dice;
+};
+/* Never NULL: a target has a seat. May be `other_than` when nobody else could answer. */
+struct seat *seat_choose(const struct target *target, const struct wish *wish);
+/* An answer came after so long. */
+void seat_measure(struct seat *seat, enum pace_kind kind, uint64_t us, uint64_t now_us);
+/* It failed: what is known of it and of the leader changes. */
+void seat_failed(struct seat *seat, enum status status, const char *words, uint64_t now_us);
+
 /* --- questions
  * ------------------------------------------------------------------------------------------ */
 
-/* One message to a target until its final answer: looked up, called, tried again on outcomes that
- * may pass, inside patience and deadline. Embedded in a request. */
+enum { ASK_LEGS_MAX = 2 };
+
+/* One message to a target until its final answer: a seat chosen, looked up, called; tried again, at
+ * another one, on outcomes that may pass, inside patience and deadline; a read that takes longer
+ * than most is asked of a second seat, too. Embedded in a request. */
 struct ask {
-    struct ask *next; /* waiting for the handle */
     struct target *target;
     const ProtobufCMessage *message; /* the request's, valid until done */
     uint64_t *epoch;                 /* in the message, set anew at each try; NULL: it has none */
@@ -66,9 +148,14 @@ struct ask {
     uint64_t deadline_us;
     uint64_t patience_us; /* no try begins later than this (absolute) */
     uint64_t try_us;      /* an answer that takes longer counts as lost; 0 = the deadline only */
+    enum way way;
+    enum pace_kind kind;
+    bool read; /* it may be asked of two seats at once, and is measured */
     uint32_t attempts;
-    uint64_t call;  /* under way, 0 = none */
-    uint64_t timer; /* pause before the next try, 0 = none */
+    struct leg *legs[ASK_LEGS_MAX]; /* under way */
+    const struct seat *failed;      /* the last one that did; only compared */
+    bool answering;                 /* a part came: no second seat any more */
+    uint64_t timer; /* pause before the next try, or until a second seat is asked; 0 = none */
     /* Parts (outcome->more), then exactly one final outcome. The ask may be freed in the final one.
      */
     void (*done)(struct hub *self,
@@ -78,19 +165,35 @@ struct ask {
     void *context;
 };
 
-void ask_start(struct ask *ask, struct turn *turn);
-/* Gives up. True: it is over and done will not be called. False: a call is under way, done is
- * called soon. */
-bool ask_stop(struct hub *self, struct ask *ask, struct turn *turn);
+/* One call of a question: goes on without it when the question was answered otherwise. */
+struct leg {
+    struct leg *next;  /* free, or waiting for the handle */
+    struct ask *ask;   /* NULL: nobody waits for it any more */
+    struct seat *seat; /* held */
+    uint64_t call;     /* 0 = not under way yet */
+    uint64_t began_us;
+};
 
-/* The target of a shard, made when needed. NULL: no memory. */
-struct target *target_get(struct hub *self, uint64_t shard);
-void target_hold(struct target *target);
-/* Frees it when nobody is left. */
-void target_drop(struct hub *self, struct target *target);
-void target_move(struct target *target, const char *link);
+void ask_start(struct hub *self, struct ask *ask, struct turn *turn);
+/* Gives up: done will not be called. */
+void ask_stop(struct hub *self, struct ask *ask, struct turn *turn);
+/* At the end of the actor. */
+void legs_free(struct hub *self);
 /* True for outcomes that may be different soon. */
 bool may_pass(enum status status);
+
+/* --- levels
+ * --------------------------------------------------------------------------------------------- */
+
+/* The level of a search: its own, else its collection's, else the deployment's. */
+uint32_t level_of_search(const struct hub *self, const char *collection, uint32_t asked);
+uint32_t level_of_get(uint32_t asked);
+/* Who may answer a read of this level; `get`: a point, else a search. */
+enum way level_way(uint32_t level, bool get);
+/* Log index of the shard that the read must see. */
+uint64_t level_index(uint32_t level, const char *session, const struct target *target);
+/* Age that a replica may have, in ms; 0: the level has no bound. */
+uint32_t level_staleness_ms(uint32_t level, uint32_t asked);
 
 /* --- routes
  * --------------------------------------------------------------------------------------------- */
@@ -167,7 +270,9 @@ struct hub {
     uint64_t incarnation; /* random, of this router's life */
     struct target *targets[TARGET_BUCKETS];
     struct target *pd; /* held */
-    uint32_t nth_pd;   /* address in use */
+    struct leg *free_legs;
+    struct leg_slab *slabs; /* owned */
+    uint32_t hedges;        /* that may be sent now, in hundredths */
     struct route *routes[ROUTE_BUCKETS];
     uint32_t n_routes;
     struct fetch *fetches;    /* owned */

@@ -21,7 +21,6 @@ enum {
     PATIENCE_US = 1500 * 1000, /* for a shard that moves or restarts */
     MARGIN_US = 50 * 1000,     /* of the caller's deadline, kept for a partial answer */
     HIT_BYTES = 32,            /* of an encoded hit, besides id, payload and vector */
-    CONSISTENCY_EVENTUAL = 4,  /* of the public contract */
 };
 
 static_assert(ROUTER_PAGE_BYTES + INDEX_DIMENSION_MAX * 4 + 128 * 1024 < CODEC_MESSAGE_MAX,
@@ -299,10 +298,9 @@ static void on_budget(void *actor, void *context, struct turn *turn) {
         struct part *part = &query->parts[i];
         if (!part->open) continue;
         fail_part(part, STATUS_EXPIRED, "no answer in time");
-        if (ask_stop(self, &part->ask, turn)) {
-            part->open = false;
-            query->n_open--;
-        }
+        ask_stop(self, &part->ask, turn);
+        part->open = false;
+        query->n_open--;
     }
     finish(self, query, turn);
 }
@@ -322,11 +320,11 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
     memcpy((void *)vector, (const void *)msg->vector, vector_size);
     query->collection = memcpy(collection, msg->collection, name_size);
     query->n_parts = route->n_shards;
+    uint32_t level = level_of_search(query->hub, msg->collection, msg->consistency);
+    enum way way = level_way(level, false);
     for (uint32_t i = 0; i < route->n_shards; i++) {
         struct part *part = &query->parts[i];
         struct target *target = route->shards[i].target;
-        uint64_t seen = session_index(msg->session, target->shard);
-        if (target->acked > seen) seen = target->acked;
         shard_search__init(&part->message);
         part->message.shard = target->shard;
         part->message.n_vector = msg->n_vector;
@@ -336,11 +334,13 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
         part->message.exact = msg->exact;
         part->message.include_vectors = msg->include_vectors;
         part->message.include_payload = msg->include_payload;
-        part->message.consistency = msg->consistency;
-        part->message.session_index = msg->consistency == CONSISTENCY_EVENTUAL ? 0 : seen;
+        part->message.consistency = level;
+        part->message.session_index = level_index(level, msg->session, target);
+        part->message.max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);
         part->query = query;
         part->shard = target->shard;
         part->ask.target = target;
+        part->ask.way = way;
     }
     return STATUS_OK;
 }
@@ -363,9 +363,11 @@ static void ask_all(struct query *query, const RouterSearch *msg, struct turn *t
         part->ask.behalf = &query->base.promise;
         part->ask.deadline_us = budget;
         part->ask.patience_us = now + PATIENCE_US;
+        part->ask.read = true;
+        part->ask.kind = PACE_SEARCH;
         part->ask.done = part_done;
         part->ask.context = part;
-        ask_start(&part->ask, turn);
+        ask_start(query->hub, &part->ask, turn);
     }
     query->n_open--;
 }

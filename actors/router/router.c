@@ -18,8 +18,9 @@
 #include "runtime/poison.h"
 
 enum {
-    FRESH_US = 1000 * 1000,         /* a route this young is not doubted */
-    OLD_US = 30 * 1000 * 1000,      /* a route this old is fetched anew in the background */
+    FRESH_US = 1000 * 1000,    /* a route this young is not doubted */
+    OLD_US = 30 * 1000 * 1000, /* a route this old is fetched anew in the background */
+    PD_ADDRESSES_MAX = 8,
     MAILBOX_BIG = 64 * 1024 * 1024, /* pages of upserts are up to 4 MiB each */
 };
 
@@ -230,6 +231,26 @@ static void on_met(void *actor, void *context, const struct outcome *outcome, st
     (void)actor, (void)context, (void)outcome, (void)turn;
 }
 
+/* The placement driver is wherever one of the addresses is. */
+static enum status seat_pd(struct hub *self, struct turn *turn) {
+    char links[PD_ADDRESSES_MAX][TARGET_LINK_SIZE];
+    struct seat_facts facts[PD_ADDRESSES_MAX];
+    size_t n = 0;
+    for (const char *at = self->options.pd; n < PD_ADDRESSES_MAX;) {
+        size_t size = strcspn(at, ",");
+        if (size >= TARGET_LINK_SIZE)
+            return turn_fail(turn, STATUS_INVALID, "address of the placement driver is too long");
+        memcpy(links[n], at, size);
+        links[n][size] = '\0';
+        facts[n] = (struct seat_facts){.link = links[n], .ready = true};
+        n++;
+        if (!at[size]) break;
+        at += size + 1;
+    }
+    enum status s = target_seat(self->pd, facts, n, turn_now_us(turn));
+    return s == STATUS_OK ? s : turn_fail(turn, s, "router");
+}
+
 static enum status router_open(void *actor, const void *options, struct turn *turn) {
     struct hub *self = actor;
     self->options = *(const struct router_options *)options;
@@ -237,15 +258,12 @@ static enum status router_open(void *actor, const void *options, struct turn *tu
     self->pd = target_get(self, 0);
     if (!self->pd) return turn_fail(turn, STATUS_NO_MEMORY, "router");
     target_hold(self->pd);
-    memcpy(self->pd->name, "pd", sizeof "pd");
-    size_t size = strcspn(self->options.pd, ",");
-    if (size >= TARGET_LINK_SIZE)
-        return turn_fail(turn, STATUS_INVALID, "address of the placement driver is too long");
-    memcpy(self->pd->link, self->options.pd, size);
-    if (size > 0)
-        turn_lookup(turn, &(struct lookup){
-                              .address = self->pd->link, .name = self->pd->name, .done = on_met});
-    return STATUS_OK;
+    enum status s = seat_pd(self, turn);
+    for (struct seat *seat = self->pd->seats; s == STATUS_OK && seat; seat = seat->next)
+        if (seat->link[0])
+            turn_lookup(turn, &(struct lookup){
+                                  .address = seat->link, .name = self->pd->name, .done = on_met});
+    return s;
 }
 
 /* Whoever waited learns from the runtime that this actor stopped. */
@@ -273,9 +291,9 @@ static void router_close(void *actor) {
             struct target *target = self->targets[i];
             self->targets[i] = target->next;
             chunk_free(target->chunk);
-            mem_free(target->collection);
-            mem_free(target);
+            target_free(target);
         }
+    legs_free(self);
 }
 
 const struct actor_type router_type = {

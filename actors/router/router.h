@@ -19,7 +19,13 @@ enum {
 
 struct router_options {
     const char *pd; /* addresses of the placement driver, comma separated; "": this process */
+    bool searches_linearizable; /* where neither the request nor the collection says otherwise */
+    const char *levels;         /* of collections: "name=linearizable,name=eventual"; NULL: none */
+    uint32_t hedge_percent;     /* of reads that may be asked of a second replica; 0: never */
 };
+
+/* Whether the text is a list of levels as above: INVALID and the place that is wrong. */
+MUST_USE enum status router_levels_check(const char *levels, const char **wrong);
 
 extern const struct actor_type router_type;
 

@@ -96,15 +96,32 @@ static bool fits(const PdRouting *routing) {
         if (shard->shard == 0 || shard->n_replicas == 0) return false;
         if (shard->range_start != start || shard->range_end < start) return false;
         if (last != (shard->range_end == UINT64_MAX)) return false;
-        if (strlen(shard->replicas[0]->link) >= TARGET_LINK_SIZE) return false;
+        for (size_t j = 0; j < shard->n_replicas; j++)
+            if (strlen(shard->replicas[j]->link) >= TARGET_LINK_SIZE) return false;
         start = shard->range_end + 1;
     }
     return true;
 }
 
+static enum status seat_replicas(struct target *target, const PdShard *from, uint64_t now_us) {
+    struct seat_facts facts[TARGET_SEATS_MAX];
+    size_t n = from->n_replicas < TARGET_SEATS_MAX ? from->n_replicas : TARGET_SEATS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const PdReplica *replica = from->replicas[i];
+        facts[i] = (struct seat_facts){.worker = replica->worker,
+                                       .link = replica->link,
+                                       .learner = replica->learner,
+                                       .search_only = replica->search_only,
+                                       .ready = replica->ready,
+                                       .leads = from->leader && replica->worker == from->leader};
+    }
+    return target_seat(target, facts, n, now_us);
+}
+
 static enum status build_shard(struct hub *self,
                                const PdRouting *routing,
                                const PdShard *from,
+                               uint64_t now_us,
                                struct route_shard *out) {
     struct target *target = target_get(self, from->shard);
     if (!target) return STATUS_NO_MEMORY;
@@ -120,9 +137,7 @@ static enum status build_shard(struct hub *self,
         target->collection = collection;
     }
     target->epoch = from->epoch;
-    target->leader = from->leader;
-    target_move(target, from->replicas[0]->link);
-    return STATUS_OK;
+    return seat_replicas(target, from, now_us);
 }
 
 static struct route *build(struct hub *self, const PdRouting *routing, struct turn *turn) {
@@ -137,7 +152,7 @@ static struct route *build(struct hub *self, const PdRouting *routing, struct tu
     route->n_shards = (uint32_t)routing->n_shards;
     enum status s = route->name && route->distance ? STATUS_OK : STATUS_NO_MEMORY;
     for (uint32_t i = 0; s == STATUS_OK && i < route->n_shards; i++)
-        s = build_shard(self, routing, routing->shards[i], &route->shards[i]);
+        s = build_shard(self, routing, routing->shards[i], route->fetched_us, &route->shards[i]);
     if (s == STATUS_OK) return route;
     route_free(self, route);
     return NULL;
@@ -222,6 +237,6 @@ struct fetch *route_fetch(struct hub *self, const char *name, struct turn *turn)
                               .context = fetch};
     fetch->next = self->fetches;
     self->fetches = fetch;
-    ask_start(&fetch->ask, turn);
+    ask_start(self, &fetch->ask, turn);
     return fetch;
 }

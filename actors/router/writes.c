@@ -240,7 +240,7 @@ static void send_next(struct hub *self, struct target *target, struct turn *turn
     chunk->ask.done = chunk_done;
     chunk->ask.context = chunk;
     target->chunk = chunk;
-    ask_start(&chunk->ask, turn);
+    ask_start(self, &chunk->ask, turn);
 }
 
 static bool both_kinds(const struct chunk *chunk) {

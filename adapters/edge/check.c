@@ -116,11 +116,15 @@ static const char *value_name(float value) {
     return value < 0 ? "-Infinity" : "Infinity";
 }
 
-static enum status check_consistency(struct check *check,
-                                     const Vectron__V1__SearchRequest *request) {
-    if ((int)request->consistency < 0 || (int)request->consistency > CONSISTENCY_MAX)
-        return fail(check, STATUS_INVALID, "consistency %d is unknown: use 0 to %d",
-                    (int)request->consistency, CONSISTENCY_MAX);
+enum status check_consistency(struct check *check, int consistency) {
+    if (consistency >= 0 && consistency <= CONSISTENCY_MAX) return STATUS_OK;
+    return fail(check, STATUS_INVALID, "consistency %d is unknown: use 0 to %d", consistency,
+                CONSISTENCY_MAX);
+}
+
+static enum status check_freshness(struct check *check, const Vectron__V1__SearchRequest *request) {
+    enum status s = check_consistency(check, (int)request->consistency);
+    if (s != STATUS_OK) return s;
     if (strnlen(request->session, CHECK_SESSION_MAX + 1) > CHECK_SESSION_MAX)
         return fail(check, STATUS_INVALID, "session token is above the limit of %d bytes",
                     CHECK_SESSION_MAX);
@@ -141,7 +145,7 @@ enum status check_search(struct check *check, const Vectron__V1__SearchRequest *
     if (request->top_k > CHECK_TOP_K_MAX)
         return fail(check, STATUS_INVALID, "top_k %u is above the limit of %d", request->top_k,
                     CHECK_TOP_K_MAX);
-    return check_consistency(check, request);
+    return check_freshness(check, request);
 }
 
 /* --- points ---------------------------------------------------------------------------------- */

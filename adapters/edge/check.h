@@ -29,6 +29,7 @@ MUST_USE enum status check_dimension(struct check *check, int32_t dimension);
 /* The canonical word: cosine, euclidean or dot. */
 MUST_USE enum status check_distance(struct check *check, const char *distance, const char **out);
 MUST_USE enum status check_id(struct check *check, const char *id);
+MUST_USE enum status check_consistency(struct check *check, int consistency);
 MUST_USE enum status check_search(struct check *check, const Vectron__V1__SearchRequest *request);
 
 struct check_place {

@@ -193,6 +193,7 @@ static void on_point(struct question *question, const struct outcome *outcome, s
 /* An id that no point can have is not found, as the contract has it for "". */
 static enum status check_get(struct check *check, const Vectron__V1__GetRequest *request) {
     enum status s = check_name(check, request->collection, "collection name cannot be empty");
+    if (s == STATUS_OK) s = check_consistency(check, (int)request->consistency);
     if (s != STATUS_OK || request->id[0]) return s == STATUS_OK ? check_id(check, request->id) : s;
     snprintf(check->words, sizeof check->words, "vector with id  not found");
     return STATUS_NOT_FOUND;
@@ -211,6 +212,8 @@ static void get(void *self, struct edge_call *call, struct turn *turn) {
     RouterGet get = ROUTER_GET__INIT;
     get.collection = request->collection;
     get.id = request->id;
+    get.consistency = (uint32_t)request->consistency;
+    get.max_staleness_ms = request->max_staleness_ms;
     if (session) get.session = (char *)session;
     ask(call, &get.base, on_point, turn);
 }

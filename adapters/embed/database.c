@@ -33,7 +33,8 @@ static enum status start_roles(struct vectron_node *node,
                                   .searchers = options->searchers,
                               });
     if (s == STATUS_OK && (roles & VECTRON_GATEWAY))
-        s = role_gateway_start(node->node, &(struct role_gateway_options){.pd = pd});
+        s = role_gateway_start(node->node, &(struct role_gateway_options){
+                                               .pd = pd, .hedge_percent = ROLE_HEDGE_PERCENT});
     return s;
 }
 

@@ -18,7 +18,8 @@ enum {
     SECONDS = 60,
     JOBS_MAX = 16,
     HANGS_S = 300,
-    TEST_SEEDS = 60, /* of --test */
+    TEST_SEEDS = 24, /* of --test … */
+    TEST_SECONDS = 30,
     LONG_SEEDS = 10000,
     PLANT_SEEDS = 500, /* a planted bug is found by then */
 };
@@ -193,6 +194,11 @@ static bool is_long(void) {
     return wanted && *wanted == '1';
 }
 
+static void choose_test(struct order *order) {
+    order->last = is_long() ? LONG_SEEDS : TEST_SEEDS;
+    order->seconds = is_long() ? SECONDS : TEST_SECONDS;
+}
+
 static bool read_arguments(struct order *order, int count, char **arguments) {
     static const struct option options[] = {
         {"seeds", required_argument, NULL, 's'},   {"profile", required_argument, NULL, 'p'},
@@ -216,7 +222,7 @@ static bool read_arguments(struct order *order, int count, char **arguments) {
         else if (c == 'a')
             order->plants = true;
         else if (c == 'c')
-            order->last = is_long() ? LONG_SEEDS : TEST_SEEDS;
+            choose_test(order);
         else if (c == 't')
             order->trace = true;
         else
