@@ -1,4 +1,4 @@
-/* vectron record: what an actor is told, whole, into a file that the simulator plays again. */
+/* vectron record: each turn of an actor, whole, into a file that `vectron replay` plays again. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -15,12 +15,13 @@ static const struct args_flag flags[] = {
     {"actor", "NAME", "whose messages (needed)"},
     {"o", "FILE", "where they are written (needed)"},
     {"seconds", "N", "for so long (10, at most 3600)"},
+    {"restart", NULL, "restart the actor first, so that its life is recorded from its beginning"},
     {0},
 };
 
 struct recording {
     FILE *file;
-    uint64_t messages, skipped;
+    uint64_t turns, torn, skipped;
     bool failed;
 };
 
@@ -37,7 +38,12 @@ static void take(void *context, const ProtobufCMessage *reply) {
     fine = fine && fwrite(body.data, 1, body.size, recording->file) == body.size;
     if (!fine) recording->failed = true;
     buffer_free(&body);
-    recording->messages += ((const SysTapped *)reply)->n_messages;
+    const SysTapped *part = (const SysTapped *)reply;
+    recording->turns += part->n_messages;
+    for (size_t i = 0; i < part->n_messages; i++) {
+        const SysMessage *turn = part->messages[i];
+        recording->torn += turn->torn || turn->body.len < turn->size;
+    }
     recording->skipped = ((const SysTapped *)reply)->skipped;
 }
 
@@ -50,8 +56,8 @@ static int record(const struct args *args, const SysTap *tap, const char *path) 
     if (fclose(recording.file) != 0 || recording.failed)
         code = command_fail("%s: %s", path, strerror(errno));
     if (code == EXIT_OK)
-        printf("%" PRIu64 " messages in %s, %" PRIu64 " came too fast and are missing\n",
-               recording.messages, path, recording.skipped);
+        printf("%" PRIu64 " turns in %s, %" PRIu64 " came too fast or were too large\n",
+               recording.turns, path, recording.skipped + recording.torn);
     else
         remove(path);
     return code;
@@ -74,18 +80,21 @@ static int run(const struct args *args) {
     tap.seconds = (uint32_t)seconds;
     tap.per_second = RATE;
     tap.max = MESSAGES;
-    tap.whole = true;
+    tap.whole = tap.steps = true;
+    tap.restart = args_on(args, "restart");
     return record(args, &tap, path);
 }
 
 const struct command command_record = {
     .name = "record",
     .arguments = "",
-    .summary = "what an actor of a running process is told, to be replayed in the simulator",
+    .summary = "each turn of an actor in a running process, to be replayed",
     .help =
-        "  vectron record --actor router --seconds 10 -o router.rec\n\n"
+        "  vectron record --actor router --restart --seconds 10 -o router.rec\n"
+        "  vectron replay router.rec\n\n"
         "The file has everything in it: ids, payloads, vectors. The process must have been started\n"
-        "with VECTRON_SYS_BODIES=whole. runtime/sim/replay.h plays it in a test.\n",
+        "with VECTRON_SYS_BODIES=whole, for --restart also with VECTRON_SYS_ACTIONS=on. Without\n"
+        "--restart a replay lacks what the actor knew before.\n",
     .flags = flags,
     .role = ROLE_CLIENT,
     .run = run,

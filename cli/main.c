@@ -24,6 +24,7 @@ static const struct command *const tools[] = {
     &command_tap,
     &command_profile,
     &command_record,
+    &command_replay,
     &command_letters,
     &command_config,
     &command_admin,

@@ -31,18 +31,18 @@ static void
 tell(struct turn *turn, actor_handle to, const ProtobufCMessage *message, enum parcel_band band) {
     enum status s = STATUS_OK;
     struct parcel *parcel = turn_encode(turn, PARCEL_CAST, message, &s);
-    turn->cell->stats->sent++;
     if (!parcel) { /* never sent, but lost all the same: counted as any other loss */
         parcel = parcel_local(PARCEL_CAST, to, NULL, 0);
         parcel->envelope.from = turn->cell->handle;
         const struct raw *raw = raw_of(message);
         parcel->envelope.op = raw ? raw->op : lane_op(turn->lane, message->descriptor);
+        turn->cell->stats->sent++;
         core_refuse(turn->core, turn->lane, parcel, s, NULL);
         return;
     }
     parcel->envelope.to = to;
     parcel->envelope.band = (uint8_t)band;
-    core_send(turn->core, turn->lane, parcel);
+    turn_send(turn, parcel);
 }
 
 void turn_tell(struct turn *turn, actor_handle to, const ProtobufCMessage *message) {
@@ -90,8 +90,8 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
     wait->op = lane_op(lane, call->message->descriptor);
     uint64_t deadline = call_deadline(turn, call->deadline_us);
     timers_add(&lane->timers, &wait->timer, deadline);
-    turn->cell->stats->sent++;
     if (!parcel) {
+        turn->cell->stats->sent++;
         fail_call(turn, wait->id, s, "the message could not be encoded");
         return wait->id;
     }
@@ -100,7 +100,7 @@ uint64_t turn_call(struct turn *turn, const struct call *call) {
     parcel->envelope.deadline_us = deadline;
     if (call->control) parcel->envelope.band = BAND_CONTROL;
     uint64_t id = wait->id;
-    core_send(turn->core, lane, parcel);
+    turn_send(turn, parcel);
     return id;
 }
 

@@ -396,14 +396,18 @@ static void run_batch(struct cell *cell) {
     if (cell->passive) cell->passive->used_us = lane->now_us;
 }
 
-/* One message of an actor that a person holds. */
-static void run_step(struct cell *cell) {
-    struct parcel *parcel = mailbox_pop(&cell->mailbox);
-    cell->steps--;
+void cell_run_paused(struct cell *cell, struct parcel *parcel) {
+    if (!parcel) parcel = mailbox_pop(&cell->mailbox);
     if (!parcel) return;
     cell->now = CELL_OPEN;
     parcel_turn(cell, parcel);
     if (cell->now == CELL_OPEN) cell->now = CELL_PAUSED;
+}
+
+/* One message of an actor that a person holds. */
+static void run_step(struct cell *cell) {
+    cell->steps--;
+    cell_run_paused(cell, NULL);
     if (cell->steps > 0 || cell_leaves(cell)) lane_ready(cell->lane, cell);
 }
 

@@ -132,6 +132,9 @@ MUST_USE enum status cell_new(struct core *core,
 void cell_free(struct cell *cell);
 /* Runs up to a batch of turns. On its lane; may free the cell. */
 void cell_run(struct cell *cell);
+/* One turn of an actor that is CELL_PAUSED, with this parcel (taken) or, NULL, the next that waits.
+ */
+void cell_run_paused(struct cell *cell, struct parcel *parcel);
 /* Turns outside the mailbox; all end the wait, and stop the actor when it asked for that. */
 void cell_run_fn(struct cell *cell, struct wait *wait);
 /* parcel (taken) may be NULL. A part leaves the wait open. */

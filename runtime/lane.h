@@ -66,7 +66,8 @@ struct lane {
     struct rng rng;
     struct ring ring; /* of spans; runtime/span.h */
     uint64_t last_span;
-    struct tap *taps; /* who looks on; the reporter's. NULL: nobody */
+    struct tap *taps;  /* who looks on; the reporter's. NULL: nobody */
+    struct tale *tale; /* of the turn that runs, for those taps that want it; or NULL */
     struct {
         const ProtobufCMessageDescriptor *type;
         uint32_t op;

@@ -68,22 +68,38 @@ struct parcel *mailbox_pop(struct mailbox *mailbox) {
     return NULL;
 }
 
+/* Takes out the one behind before; NULL: the first. */
+static struct parcel *
+unlink_behind(struct mailbox *mailbox, struct mailbox_band *band, struct parcel *before) {
+    struct parcel *parcel = before ? before->next : band->first;
+    if (before)
+        before->next = parcel->next;
+    else
+        band->first = parcel->next;
+    if (band->last == parcel) band->last = before;
+    return left(mailbox, parcel);
+}
+
 struct parcel *mailbox_take_call(struct mailbox *mailbox, actor_handle from, uint64_t correlation) {
     for (int i = BAND_CONTROL; i < BAND_COUNT; i++) {
         struct mailbox_band *band = &mailbox->bands[i];
         struct parcel *before = NULL;
         for (struct parcel *parcel = band->first; parcel; before = parcel, parcel = parcel->next) {
             const struct envelope *envelope = &parcel->envelope;
-            if (envelope->kind != PARCEL_CALL || envelope->from != from ||
-                envelope->correlation != correlation)
-                continue;
-            if (before)
-                before->next = parcel->next;
-            else
-                band->first = parcel->next;
-            if (band->last == parcel) band->last = before;
-            return left(mailbox, parcel);
+            if (envelope->kind == PARCEL_CALL && envelope->from == from &&
+                envelope->correlation == correlation)
+                return unlink_behind(mailbox, band, before);
         }
+    }
+    return NULL;
+}
+
+struct parcel *mailbox_take_kind(struct mailbox *mailbox, enum parcel_kind kind) {
+    for (int i = 0; i < BAND_COUNT; i++) {
+        struct mailbox_band *band = &mailbox->bands[i];
+        struct parcel *before = NULL;
+        for (struct parcel *parcel = band->first; parcel; before = parcel, parcel = parcel->next)
+            if (parcel->envelope.kind == kind) return unlink_behind(mailbox, band, before);
     }
     return NULL;
 }

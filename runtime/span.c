@@ -159,14 +159,14 @@ uint64_t span_new(struct lane *lane) {
     return span ? span : ++lane->last_span;
 }
 
-static uint8_t kind_of(const struct turn *turn) {
+enum span_kind span_turn_kind(const struct turn *turn) {
     static const uint8_t kinds[] = {
         [PARCEL_CAST] = SPAN_CAST,   [PARCEL_CALL] = SPAN_CALL,   [PARCEL_REPLY] = SPAN_REPLY,
         [PARCEL_PART] = SPAN_PART,   [PARCEL_DOWN] = SPAN_DOWN,   [PARCEL_OPENED] = SPAN_FOUND,
         [PARCEL_FOUND] = SPAN_FOUND, [PARCEL_LATER] = SPAN_LATER, [PARCEL_WORKED] = SPAN_WORKED,
     };
     uint8_t kind = turn->parcel ? turn->parcel->envelope.kind : UINT8_MAX;
-    return kind < sizeof kinds ? kinds[kind] : turn->cause;
+    return (enum span_kind)(kind < sizeof kinds ? kinds[kind] : turn->cause);
 }
 
 void span_turn(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
@@ -181,7 +181,7 @@ void span_turn(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
         .ran_us = ran_us,
         .slot = handle_slot(turn->cell->handle),
         .op = turn->op,
-        .kind = kind_of(turn),
+        .kind = (uint8_t)span_turn_kind(turn),
         .outcome = turn->outcome,
         .sampled = turn->flags & PARCEL_TRACED,
     };

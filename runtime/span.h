@@ -96,6 +96,8 @@ const char *span_nth_name(uint32_t n, uint32_t *op);
  */
 /* A span id that no other message has. */
 uint64_t span_new(struct lane *lane);
+/* What its record is about. */
+enum span_kind span_turn_kind(const struct turn *turn);
 /* The turn that began at began_us is over. */
 void span_turn(const struct turn *turn, uint64_t began_us, uint64_t ran_us);
 /* A deferred request has its final answer. */

@@ -4,6 +4,8 @@
  *
  * sys holds the rate and the number over all lanes. A tap ends by number, by time, by a cancel, and
  * with its client's link: the lanes' calls are made on its behalf. */
+#include <stdio.h>
+
 #include "runtime/memory.h"
 #include "runtime/sys_state.h"
 #include "runtime/tap.h"
@@ -29,17 +31,41 @@ struct lookout {
     bool whole;
 };
 
-static const char *const kinds[] = {
-    [PARCEL_CAST] = "cast", [PARCEL_CALL] = "call", [PARCEL_REPLY] = "reply",
-    [PARCEL_PART] = "part", [PARCEL_DOWN] = "down",
-};
+static void add_sent(struct turn *turn, const struct tapped *tapped, SysMessage *row) {
+    row->sent = SYS_LIST(turn, tapped->n_sent, SysSent);
+    for (size_t i = 0; row->sent && i < tapped->n_sent; i++) {
+        const struct tale_sent *sent = &tapped->sent[i];
+        SysSent *out = turn_new(turn, SysSent, sys_sent);
+        out->kind = (char *)span_kind_name(sent->kind == PARCEL_CALL   ? SPAN_CALL
+                                           : sent->kind == PARCEL_CAST ? SPAN_CAST
+                                           : sent->kind == PARCEL_PART ? SPAN_PART
+                                                                       : SPAN_REPLY);
+        out->message = (char *)sys_type_name(sent->op);
+        out->to = sys_name(turn, sent->to);
+        out->correlation = sent->correlation;
+        out->size = sent->size;
+        if (sent->body) out->body = (ProtobufCBinaryData){sent->size, sent->body};
+        row->sent[row->n_sent++] = out;
+    }
+}
 
-static SysMessage *tapped_row(struct turn *turn, const struct tapped *tapped, bool whole) {
+static void add_tale(struct turn *turn, const struct tapped *tapped, SysMessage *row) {
+    const struct tale_told *told = &tapped->told;
+    row->number = tapped->number;
+    row->torn = tapped->torn;
+    row->asked = (ProtobufCBinaryData){told->n, (uint8_t *)told->asked};
+    row->told = told->values;
+    row->n_told = told->n;
+    add_sent(turn, tapped, row);
+}
+
+static SysMessage *
+tapped_row(struct turn *turn, const struct tap *tap, const struct tapped *tapped, bool whole) {
     SysMessage *row = turn_new(turn, SysMessage, sys_message);
     const struct envelope *envelope = &tapped->envelope;
     row->at_us = tapped->began_us;
-    row->kind = (char *)(kinds[envelope->kind] ? kinds[envelope->kind] : "");
-    row->message = (char *)sys_type_name(envelope->op);
+    row->kind = (char *)span_kind_name(tapped->kind);
+    row->message = (char *)(envelope->op ? sys_type_name(envelope->op) : "");
     row->from = sys_name(turn, envelope->from);
     row->from_handle = envelope->from;
     row->to = sys_name(turn, tapped->to);
@@ -58,6 +84,7 @@ static SysMessage *tapped_row(struct turn *turn, const struct tapped *tapped, bo
         row->body = (ProtobufCBinaryData){tapped->size, tapped->body};
     else if (tapped->body)
         sys_body(turn, envelope->op, tapped->body, tapped->size, &row->body);
+    if (tap->steps) add_tale(turn, tapped, row);
     return row;
 }
 
@@ -68,7 +95,7 @@ static void say_part(struct turn *turn, struct lookout *lookout) {
     part->skipped = tap->skipped;
     part->messages = SYS_LIST(turn, tap->n, SysMessage);
     for (uint32_t i = 0; part->messages && i < tap->n; i++)
-        part->messages[part->n_messages++] = tapped_row(turn, &tap->held[i], lookout->whole);
+        part->messages[part->n_messages++] = tapped_row(turn, tap, &tap->held[i], lookout->whole);
     turn_resolve_part(turn, &lookout->promise, &part->base);
     tap_empty(tap);
 }
@@ -96,6 +123,15 @@ static void drain_now(void *self, void *context, struct turn *turn) {
     free_lookout(self, turn->lane, lookout);
 }
 
+/* The actor of the tap, where it is on this lane. */
+static enum status restart_here(const SysTap *ask, struct turn *turn) {
+    if (!sys_cell(turn, core_find(turn->core, ask->actor))) return STATUS_OK;
+    SysDo restart = SYS_DO__INIT;
+    restart.actor = ask->actor;
+    restart.action = (char *)(uintptr_t) "restart";
+    return sys_lane_do(&restart, turn);
+}
+
 enum status sys_lane_tap(struct sys_taps *taps, const SysTap *ask, struct turn *turn) {
     struct tap *tap = NULL;
     struct lookout *lookout = mem_zero(1, sizeof *lookout);
@@ -109,6 +145,11 @@ enum status sys_lane_tap(struct sys_taps *taps, const SysTap *ask, struct turn *
     lookout->whole = ask->whole;
     lookout->next = taps->lookouts;
     taps->lookouts = lookout;
+    s = ask->restart ? restart_here(ask, turn) : STATUS_OK;
+    if (s != STATUS_OK) {
+        free_lookout(taps, turn->lane, lookout);
+        return s;
+    }
     lookout->promise = turn_defer(turn);
     turn_timer(turn, TAP_DRAIN_US, drain_now, lookout);
     return STATUS_OK;
@@ -130,6 +171,9 @@ struct tapping {
     uint32_t per_second, in_second;
     uint64_t second;
     bool ending; /* the lanes were told */
+    bool restarts;
+    enum status failed; /* of a lane that did not restart the actor */
+    char words[160];
     uint32_t open;
     uint32_t n;
     struct tap_lane {
@@ -196,9 +240,17 @@ static void on_tapped(void *self, void *context, const struct outcome *outcome, 
         if (!tapping->ending) pass_on(turn, tapping, part);
         if (tapping->sent >= tapping->max) end_tapping(turn, tapping);
     }
+    if (tapping->restarts && outcome->status != STATUS_OK && !tapping->ending) {
+        tapping->failed = outcome->status;
+        snprintf(tapping->words, sizeof tapping->words, "%s", outcome->text);
+        end_tapping(turn, tapping);
+    }
     if (outcome->more || --tapping->open > 0) return;
     Done done = DONE__INIT;
-    turn_resolve(turn, &tapping->promise, &done.base);
+    if (tapping->failed)
+        turn_reject(turn, &tapping->promise, tapping->failed, "%s", tapping->words);
+    else
+        turn_resolve(turn, &tapping->promise, &done.base);
     free_tapping(sys_tappings(self), tapping);
 }
 
@@ -216,6 +268,9 @@ static enum status judge(const SysTap *ask, struct turn *turn) {
     if (ask->whole && turn->core->bodies != SYS_BODIES_WHOLE)
         return turn_fail(turn, STATUS_DENIED,
                          "whole bodies are not given here: VECTRON_SYS_BODIES=whole allows it");
+    if (ask->restart && !turn->core->actions) return sys_no_actions(turn);
+    if (ask->restart && !core_find(turn->core, ask->actor))
+        return turn_fail(turn, STATUS_NOT_FOUND, "no actor %s in this process", ask->actor);
     enum status s = tap_filter_read(ask, &filter, &why);
     return s == STATUS_OK ? s : turn_fail(turn, s, "%s", why);
 }
@@ -234,6 +289,7 @@ enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn) {
     if (wanted.whole) wanted.bodies = true;
     tapping->max = wanted.max;
     tapping->per_second = wanted.per_second;
+    tapping->restarts = wanted.restart;
     tapping->n = tapping->open = n;
     tapping->next = taps->first;
     taps->first = tapping;

@@ -32,6 +32,11 @@ enum status tap_filter_read(const SysTap *wanted, struct tap_filter *out, const 
     if (*wanted->message) filter.op = op_of(wanted->message);
     *why = "there is no message of that type";
     if (*wanted->message && !filter.op) return STATUS_INVALID;
+    *why = "a tap with steps is of one actor, by its whole name, with whole bodies";
+    size_t named = strlen(wanted->actor);
+    if (wanted->restart && !wanted->steps) return STATUS_INVALID;
+    if (wanted->steps && (!wanted->whole || named == 0 || wanted->actor[named - 1] == '*'))
+        return STATUS_INVALID;
     *why = "a trace id has 16 bytes";
     if (wanted->trace.len != 0 && wanted->trace.len != sizeof filter.trace) return STATUS_INVALID;
     if (wanted->trace.len) memcpy(filter.trace, wanted->trace.data, sizeof filter.trace);
@@ -74,11 +79,29 @@ static bool within_rate(struct tap *tap, uint64_t now_us) {
 }
 
 static void take_body(struct tap *tap, struct tapped *tapped, const struct parcel *parcel) {
-    if (!tap->bodies || parcel->size == 0 || parcel->size > TAP_BODY_MAX) return;
-    if (tap->bytes + parcel->size > TAP_BYTES) return;
+    size_t one = tap->steps ? TAP_STEPS_BYTES : TAP_BODY_MAX;
+    size_t all = tap->steps ? TAP_STEPS_BYTES : TAP_BYTES;
+    if (!tap->bodies || parcel->size == 0 || parcel->size > one) return;
+    if (tap->bytes + parcel->size > all) return;
     tapped->body = mem_copy(parcel->body, parcel->size);
     if (tapped->body) tap->bytes += parcel->size;
 }
+
+/* The tale of the turn goes to the first tap that wants it; a second one gets a torn one. */
+static void take_tale(struct tap *tap, struct tapped *tapped, struct tale *tale) {
+    tapped->torn = !tale || tale->torn || tap->bytes + tale->bytes > TAP_STEPS_BYTES;
+    if (tapped->torn) return;
+    tapped->told = tale->told;
+    tapped->sent = tale->sent;
+    tapped->n_sent = tale->n_sent;
+    tap->bytes += tale->bytes;
+    tale->told = (struct tale_told){.n = 0};
+    tale->sent = NULL;
+    tale->n_sent = tale->sent_room = 0;
+    tale->torn = true;
+}
+
+static const struct envelope nothing = {.deadline_us = NO_DEADLINE};
 
 static void look(struct tap *tap, const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
     const struct parcel *parcel = turn->parcel;
@@ -89,27 +112,36 @@ static void look(struct tap *tap, const struct turn *turn, uint64_t began_us, ui
         return;
     }
     struct tapped *tapped = &tap->held[tap->n++];
-    uint64_t deadline = parcel->envelope.deadline_us;
+    const struct envelope *envelope = parcel ? &parcel->envelope : &nothing;
+    uint64_t deadline = envelope->deadline_us;
     *tapped = (struct tapped){
-        .envelope = parcel->envelope,
+        .envelope = *envelope,
         .to = turn->cell->handle,
+        .kind = (uint8_t)span_turn_kind(turn),
+        .number = tap->matched,
         .began_us = began_us,
         .ran_us = ran_us,
-        .waited_us = began_us > parcel->queued_us ? began_us - parcel->queued_us : 0,
+        .waited_us = parcel && began_us > parcel->queued_us ? began_us - parcel->queued_us : 0,
         .deadline_us = deadline != NO_DEADLINE && deadline > began_us ? deadline - began_us : 0,
-        .size = parcel->size,
+        .size = parcel && envelope->op ? parcel->size : 0,
         .outcome = turn->outcome,
     };
-    take_body(tap, tapped, parcel);
+    if (parcel && envelope->op) take_body(tap, tapped, parcel);
+    if (tap->steps) take_tale(tap, tapped, turn->lane->tale);
 }
 
 void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
     const struct actor_type *type = turn->cell->kind->type;
-    if (!turn->parcel || turn->parcel->envelope.kind > PARCEL_DOWN) return;
-    if (type->quiet || strcmp(type->kind, "sys") == 0) return;
-    if (turn->op == lane_op(turn->lane, &sys_tapped__descriptor)) return;
-    for (struct tap *tap = turn->lane->taps; tap; tap = tap->next)
-        look(tap, turn, began_us, ran_us);
+    bool message = turn->parcel && turn->parcel->envelope.kind <= PARCEL_DOWN;
+    bool own = type->quiet || strcmp(type->kind, "sys") == 0 ||
+               turn->op == lane_op(turn->lane, &sys_tapped__descriptor);
+    for (struct tap *tap = turn->lane->taps; tap && !own; tap = tap->next)
+        if (message || tap->steps) look(tap, turn, began_us, ran_us);
+    struct tale *tale = turn->lane->tale;
+    if (!tale) return;
+    tale_clear(tale);
+    if (tale->holds && type == tale->only && turn->cell->now == CELL_OPEN)
+        turn->cell->now = CELL_PAUSED;
 }
 
 /* --- on and off
@@ -131,6 +163,12 @@ enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap **out) {
     tap->one_in = wanted->one_in ? wanted->one_in : 1;
     tap->per_second = wanted->per_second;
     tap->bodies = wanted->bodies;
+    tap->steps = wanted->steps;
+    if (tap->steps && !lane->tale) lane->tale = mem_zero(1, sizeof *lane->tale);
+    if (tap->steps && !lane->tale) {
+        mem_free(tap);
+        return STATUS_NO_MEMORY;
+    }
     tap->next = lane->taps;
     lane->taps = tap;
     *out = tap;
@@ -138,8 +176,14 @@ enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap **out) {
 }
 
 void tap_empty(struct tap *tap) {
-    for (uint32_t i = 0; i < tap->n; i++)
-        mem_free(tap->held[i].body);
+    for (uint32_t i = 0; i < tap->n; i++) {
+        struct tapped *held = &tap->held[i];
+        mem_free(held->body);
+        mem_free(held->told.asked);
+        mem_free(held->told.values);
+        tale_sent_free(held->sent, held->n_sent);
+        mem_free(held->sent);
+    }
     tap->n = 0;
     tap->bytes = 0;
 }
@@ -151,4 +195,9 @@ void tap_off(struct lane *lane, struct tap *tap) {
     *at = tap->next;
     tap_empty(tap);
     mem_free(tap);
+    for (tap = lane->taps; tap && !tap->steps;)
+        tap = tap->next;
+    if (tap) return;
+    tale_free(lane->tale);
+    lane->tale = NULL;
 }

@@ -6,14 +6,16 @@
 #define RUNTIME_TAP_H
 
 #include "runtime/span.h"
+#include "runtime/tale.h"
 #include "runtime/turn_state.h"
 #include "schemas/sys.pb-c.h"
 
 enum {
-    TAP_HELD = 512,           /* messages of one tap between two drains */
-    TAP_BYTES = 512 * 1024,   /* of their bodies */
-    TAP_BODY_MAX = 64 * 1024, /* a larger body is not taken */
-    TAPS_MAX = 16,            /* a lane, and a process */
+    TAP_HELD = 512,                /* messages of one tap between two drains */
+    TAP_BYTES = 512 * 1024,        /* of their bodies */
+    TAP_BODY_MAX = 64 * 1024,      /* a larger body is not taken */
+    TAP_STEPS_BYTES = 1024 * 1024, /* instead of both, of a tap with steps */
+    TAPS_MAX = 16,                 /* a lane, and a process */
     TAP_PATTERN_MAX = 192,
 };
 
@@ -32,10 +34,17 @@ tap_filter_read(const SysTap *wanted, struct tap_filter *out, const char **why);
 struct tapped {
     struct envelope envelope;
     actor_handle to; /* who handled it */
+    uint8_t kind;    /* enum span_kind */
+    uint64_t number; /* in the order of turns */
     uint64_t began_us, ran_us, waited_us, deadline_us;
     size_t size;
     void *body; /* owned; NULL: not taken */
     uint8_t outcome;
+    /* With steps: */
+    struct tale_told told;  /* owned */
+    struct tale_sent *sent; /* owned */
+    size_t n_sent;
+    bool torn;
 };
 
 struct tap {
@@ -44,6 +53,7 @@ struct tap {
     uint32_t one_in;
     uint32_t per_second;
     bool bodies;
+    bool steps; /* turns without a message too, and their tales */
     uint64_t matched;
     uint64_t skipped;
     uint64_t second; /* the one that is counted */
@@ -58,7 +68,7 @@ MUST_USE enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap 
 void tap_off(struct lane *lane, struct tap *tap);
 /* Forgets what is held. */
 void tap_empty(struct tap *tap);
-/* A message's turn is over. Only while lane->taps. */
+/* A turn is over. Only while lane->taps. */
 void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us);
 
 #endif

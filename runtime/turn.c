@@ -13,6 +13,7 @@
 #include "runtime/memory.h"
 #include "runtime/raw.h"
 #include "runtime/span.h"
+#include "runtime/tale.h"
 #include "runtime/tap.h"
 #include "runtime/trace.h"
 #include "schemas/runtime.pb-c.h"
@@ -106,11 +107,17 @@ bool turn_alone(const struct turn *turn) {
 }
 
 uint64_t turn_now_us(const struct turn *turn) {
-    return lane_time(turn->lane);
+    uint64_t now = lane_time(turn->lane);
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        return tale_ask((struct turn *)(uintptr_t)turn, TALE_CLOCK, now);
+    return now;
 }
 
 uint64_t turn_wall_ms(const struct turn *turn) {
-    return turn->core->driver->wall_ms(turn->core);
+    uint64_t now = turn->core->driver->wall_ms(turn->core);
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        return tale_ask((struct turn *)(uintptr_t)turn, TALE_WALL, now);
+    return now;
 }
 
 uint64_t turn_deadline_us(const struct turn *turn) {
@@ -118,7 +125,9 @@ uint64_t turn_deadline_us(const struct turn *turn) {
 }
 
 uint64_t turn_random(struct turn *turn) {
-    return rng_next(&turn->lane->rng);
+    uint64_t drawn = rng_next(&turn->lane->rng);
+    if (__builtin_expect(turn->lane->tale != NULL, 0)) return tale_ask(turn, TALE_RANDOM, drawn);
+    return drawn;
 }
 
 /* --- memory
@@ -281,6 +290,12 @@ parcel_local(enum parcel_kind kind, actor_handle to, const void *record, size_t 
 /* --- answering
  * ------------------------------------------------------------------------------------ */
 
+void turn_send(struct turn *turn, struct parcel *parcel) {
+    turn->cell->stats->sent++;
+    if (__builtin_expect(turn->lane->tale != NULL, 0)) tale_say(turn, parcel);
+    core_send(turn->core, turn->lane, parcel);
+}
+
 static void send_answer(struct turn *turn,
                         enum parcel_kind kind,
                         actor_handle to,
@@ -294,8 +309,7 @@ static void send_answer(struct turn *turn,
     }
     parcel->envelope.to = to;
     parcel->envelope.correlation = correlation;
-    turn->cell->stats->sent++;
-    core_send(turn->core, turn->lane, parcel);
+    turn_send(turn, parcel);
 }
 
 void turn_send_failed(struct turn *turn,
@@ -319,8 +333,7 @@ void turn_send_failed(struct turn *turn,
     assert(parcel);
     parcel->envelope.to = to;
     parcel->envelope.correlation = correlation;
-    turn->cell->stats->sent++;
-    core_send(turn->core, turn->lane, parcel);
+    turn_send(turn, parcel);
 }
 
 static bool owes(const struct turn *turn) {
@@ -420,7 +433,10 @@ void turn_reject(
 bool turn_wanted(struct turn *turn, const struct promise *promise) {
     if (promise->deadline_us != NO_DEADLINE && turn_now_us(turn) >= promise->deadline_us)
         return false;
-    return promise->caller == 0 || !owed(turn, promise)->cancelled;
+    bool wanted = promise->caller == 0 || !owed(turn, promise)->cancelled;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        return tale_ask(turn, TALE_WANTED, wanted) != 0;
+    return wanted;
 }
 
 /* What the handler's status means for the caller. */
@@ -463,8 +479,7 @@ void turn_forward(struct turn *turn, actor_handle to) {
     parcel->envelope.to = to;
     parcel->envelope.parent = turn->span;
     parcel->envelope.span = span_new(lane);
-    turn->cell->stats->sent++;
-    core_send(turn->core, lane, parcel);
+    turn_send(turn, parcel);
 }
 
 /* --- serving

@@ -37,6 +37,8 @@ void turn_send_failed(struct turn *turn,
                       enum status status,
                       const char *text,
                       uint32_t retry_after_ms);
+/* Sends what the turn says: counted, and told to who records it. */
+void turn_send(struct turn *turn, struct parcel *parcel);
 /* A parcel of kind with the encoded message. NULL: *status says why. */
 struct parcel *turn_encode(struct turn *turn,
                            enum parcel_kind kind,

@@ -1,221 +1,491 @@
-/* replay: a recording is read into one list by time. Its answers wait with stand-ins, one for each
- * name the actor was answered by; a stand-in accepts every message there is and gives its next
- * answer, whatever it is asked. */
+/* replay: the actor is held (CELL_PAUSED) between its turns, and each recorded turn is made to
+ * happen by hand:
+ *
+ *     call, cast             a parcel as recorded, from a stand-in of the sender's name
+ *     reply, part, down      the same, with the number that this life gave to the call or monitor
+ *     reply without message  the call or lookup that ends first is late
+ *     timer                  the timer that is due first
+ *     later, worked, found   the first of its kind that waits; of a lookup with the recorded
+ * outcome
+ *
+ * The world's clock stands at the turn's recorded time meanwhile, and the turn's tale is read aloud
+ * to it (runtime/tale.h). A tap like the one that recorded it sees what it says; the two rows are
+ * compared. Stand-ins defer whatever they are asked, for ever. */
 #include "runtime/sim/replay.h"
 
-#include <stdlib.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/codec.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
-#include "runtime/turn_state.h"
-#include "schemas/messages.h"
-#include "schemas/sys.pb-c.h"
+#include "runtime/sim/recording.h"
+#include "runtime/sim/world.h"
+#include "runtime/tap.h"
+#include "schemas/runtime.pb-c.h"
 
-enum { MAGIC_SIZE = sizeof REPLAY_MAGIC - 1, LENGTH_SIZE = 4, ROWS_MAX = 1 << 20 };
+enum { TEXT_MAX = 480, PAIRS_MAX = 1 << 20 };
 
-struct rows {
-    struct arena arena;
-    const SysMessage **rows; /* owned */
-    size_t n, room;
+/* A call's number in the recording and here. */
+struct pair {
+    uint64_t there, here;
+};
+/* An actor of another process: as the recording names it, and its stand-in. */
+struct stranger {
+    struct stranger *next; /* owned by the recording's arena */
+    const char *name;
+    actor_handle handle;
 };
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
-
-static enum status add_row(struct rows *rows, const SysMessage *row) {
-    if (rows->n == ROWS_MAX) return STATUS_TOO_LARGE;
-    if (rows->n == rows->room) {
-        size_t more = rows->room ? rows->room * 2 : 256;
-        const SysMessage **bigger = mem_resize(rows->rows, more * sizeof *bigger);
-        if (!bigger) return STATUS_NO_MEMORY;
-        rows->rows = bigger;
-        rows->room = more;
-    }
-    rows->rows[rows->n++] = row;
-    return STATUS_OK;
-}
-
-static uint32_t op_of(const char *name) {
-    for (size_t i = 0; schema_messages[i]; i++)
-        if (strcmp(schema_messages[i]->name, name) == 0) return codec_op(schema_messages[i]);
-    return 0;
-}
-
-static enum status read_part(struct rows *rows, const unsigned char *at, size_t size) {
-    ProtobufCMessage *message = NULL;
-    enum status s = codec_decode(&sys_tapped__descriptor, at, size, &rows->arena, &message, NULL);
-    const SysTapped *part = (const SysTapped *)message;
-    for (size_t i = 0; s == STATUS_OK && i < part->n_messages; i++) {
-        const SysMessage *row = part->messages[i];
-        s = op_of(row->message) ? add_row(rows, row) : STATUS_INVALID;
-    }
-    return s;
-}
-
-static enum status read_rows(struct rows *rows, const unsigned char *at, size_t size) {
-    if (size < MAGIC_SIZE || memcmp(at, REPLAY_MAGIC, MAGIC_SIZE) != 0) return STATUS_INVALID;
-    enum status s = STATUS_OK;
-    for (size_t i = MAGIC_SIZE; i < size && s == STATUS_OK;) {
-        if (size - i < LENGTH_SIZE) return STATUS_INVALID;
-        size_t length = (size_t)at[i] | (size_t)at[i + 1] << 8 | (size_t)at[i + 2] << 16 |
-                        (size_t)at[i + 3] << 24;
-        i += LENGTH_SIZE;
-        if (length > size - i) return STATUS_INVALID;
-        s = read_part(rows, at + i, length);
-        i += length;
-    }
-    return s;
-}
-
-/* Lanes send parts of their own, so parts are not in order of time. */
-static int by_time(const void *a, const void *b) {
-    uint64_t x = (*(const SysMessage *const *)a)->at_us, y = (*(const SysMessage *const *)b)->at_us;
-    return (x > y) - (x < y);
-}
+struct replay {
+    const struct replay_options *options;
+    struct replay_result *out;
+    struct recording recording;
+    struct sim *sim;
+    struct lane *lane;
+    struct cell *cell;
+    struct tap *tap;
+    struct pair *pairs; /* owned; a call's answers come soon, so it is searched from its end */
+    size_t n_pairs, pairs_room;
+    struct stranger *strangers;
+    actor_handle nobody; /* the stand-in for whoever is not known */
+};
 
 /* --- stand-ins
  * ------------------------------------------------------------------------------------ */
 
-struct stand_in_options {
-    const struct rows *rows;
-    const char *name;
-    size_t next; /* row at which the search for the next answer begins */
-    struct replay_counts *counts;
-    struct stand_in_options *others; /* owned list */
-};
-
-struct stand_in {
-    struct stand_in_options *options;
-};
-
-static enum status stand_in_open(void *actor, const void *options, struct turn *turn) {
-    (void)turn;
-    ((struct stand_in *)actor)->options = (struct stand_in_options *)(uintptr_t)options;
+static enum status defer(void *actor, const void *message, struct turn *turn) {
+    (void)actor, (void)message;
+    turn_defer(turn);
     return STATUS_OK;
 }
 
-static bool is_answer(const SysMessage *row) {
-    return strcmp(row->kind, "reply") == 0;
+static const struct handler any[] = {{&raw__descriptor, defer}, {NULL, NULL}};
+static const struct actor_type stand_in_type = {
+    .kind = "stand-in", .size = 1, .handlers = any, .light = true, .quiet = true};
+
+/* peer/slot#incarnation: nobody can be looked up under that. */
+static bool is_remote(const char *name) {
+    return strchr(name, '#');
 }
 
-static bool is_request(const SysMessage *row) {
-    return strcmp(row->kind, "call") == 0 || strcmp(row->kind, "cast") == 0;
+static actor_handle stranger(struct replay *replay, const char *name) {
+    struct stranger *known = replay->strangers;
+    while (known && strcmp(known->name, name) != 0)
+        known = known->next;
+    return known ? known->handle : replay->nobody;
 }
 
-static enum status answer(void *actor, const void *message, struct turn *turn) {
-    (void)message;
-    struct stand_in_options *own = ((struct stand_in *)actor)->options;
-    const struct rows *rows = own->rows;
-    while (own->next < rows->n && (!is_answer(rows->rows[own->next]) ||
-                                   strcmp(rows->rows[own->next]->from, own->name) != 0))
-        own->next++;
-    if (own->next == rows->n) return turn_fail(turn, STATUS_LOST_PEER, "the recording ends here");
-    const SysMessage *row = rows->rows[own->next++];
-    struct raw raw;
-    raw_init(&raw, op_of(row->message), row->body.data, row->body.len);
-    turn_reply(turn, &raw.base);
-    own->counts->answers++;
-    return STATUS_OK;
+/* Who the recording calls so was met here under this handle. */
+static void meet(struct replay *replay, const char *name, actor_handle handle) {
+    if (!is_remote(name) || stranger(replay, name) != replay->nobody) return;
+    struct stranger *met = arena_alloc(&replay->recording.arena, sizeof *met);
+    if (!met) return;
+    *met = (struct stranger){replay->strangers, name, handle};
+    replay->strangers = met;
 }
 
-static const struct handler any[] = {{&raw__descriptor, answer}, {NULL, NULL}};
-static const struct actor_type stand_in_type = {.kind = "stand-in",
-                                                .size = sizeof(struct stand_in),
-                                                .handlers = any,
-                                                .open = stand_in_open,
-                                                .light = true,
-                                                .quiet = true};
+static actor_handle stand_in(struct replay *replay, const char *name) {
+    if (is_remote(name)) return stranger(replay, name);
+    if (!*name) return replay->nobody;
+    actor_handle there = registry_find(&replay->lane->core->registry, name);
+    return there ? there : sim_spawn(replay->sim, name, &stand_in_type, NULL);
+}
 
-static enum status
-spawn_stand_ins(struct sim *sim, struct stand_in_options *first, const struct rows *rows) {
-    for (size_t i = 0; i < rows->n; i++) {
-        const SysMessage *row = rows->rows[i];
-        struct stand_in_options *known = first->others;
-        while (known && strcmp(known->name, row->from) != 0)
-            known = known->others;
-        if (!is_answer(row) || !*row->from || known) continue;
-        struct stand_in_options *made = mem_alloc(sizeof *made);
-        if (!made) return STATUS_NO_MEMORY;
-        *made = (struct stand_in_options){
-            .rows = rows, .name = row->from, .counts = first->counts, .others = first->others};
-        first->others = made;
-        sim_spawn(sim, row->from, &stand_in_type, made);
+static void spawn_stand_ins(struct replay *replay) {
+    replay->nobody = sim_spawn(replay->sim, NULL, &stand_in_type, NULL);
+    for (size_t i = 0; i < replay->recording.n; i++) {
+        const SysMessage *turn = replay->recording.turns[i];
+        if (strcmp(turn->from, replay->out->name) != 0) stand_in(replay, turn->from);
+        for (size_t j = 0; j < turn->n_sent; j++)
+            if (strcmp(turn->sent[j]->to, replay->out->name) != 0)
+                stand_in(replay, turn->sent[j]->to);
+    }
+}
+
+/* --- differences
+ * ---------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static bool
+differ(struct replay *replay, const SysMessage *turn, const char *format, ...) {
+    char what[REPLAY_WORDS_MAX / 2 + 512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    snprintf(replay->out->difference, REPLAY_WORDS_MAX, "turn %" PRIu64 " (%s%s%s): %s",
+             replay->out->turns + 1, turn->kind, *turn->message ? " " : "", turn->message, what);
+    return false;
+}
+
+/* A body in words; what it cannot be read as is told by its size. */
+static void
+print_body(uint32_t op, const void *body, size_t size, size_t whole, char text[TEXT_MAX]) {
+    const ProtobufCMessageDescriptor *type = codec_find(op);
+    ProtobufCMessage *message = NULL;
+    struct arena arena;
+    arena_init(&arena, 0);
+    if (type && size == whole &&
+        codec_decode(type, body, size, &arena, &message, NULL) == STATUS_OK)
+        codec_print(message, text, TEXT_MAX);
+    else
+        snprintf(text, TEXT_MAX, "%s, %zu bytes", type ? type->name : "a message", whole);
+    arena_free(&arena);
+}
+
+static void print_sent(const SysSent *sent, char text[TEXT_MAX]) {
+    print_body(recording_op(sent->message), sent->body.data, sent->body.len, sent->size, text);
+}
+
+static void print_said(const struct tale_sent *sent, char text[TEXT_MAX]) {
+    print_body(sent->op, sent->body, sent->body ? sent->size : 0, sent->size, text);
+}
+
+static bool same_sent(const SysSent *there, const struct tale_sent *here) {
+    static const char *const kinds[] = {"cast", "call", "reply", "part"};
+    if (strcmp(there->kind, kinds[here->kind]) != 0) return false;
+    if (recording_op(there->message) != here->op || there->size != here->size) return false;
+    return there->body.len != here->size || !here->body ||
+           memcmp(there->body.data, here->body, here->size) == 0;
+}
+
+static bool compare_sent(struct replay *replay, const SysMessage *turn, const struct tapped *here) {
+    char said[TEXT_MAX], says[TEXT_MAX];
+    for (size_t i = 0; i < turn->n_sent || i < here->n_sent; i++) {
+        if (i < turn->n_sent && i < here->n_sent && same_sent(turn->sent[i], &here->sent[i])) {
+            replay->out->said++;
+            continue;
+        }
+        snprintf(said, sizeof said, "nothing more");
+        snprintf(says, sizeof says, "nothing more");
+        if (i < turn->n_sent) print_sent(turn->sent[i], said);
+        if (i < here->n_sent) print_said(&here->sent[i], says);
+        return differ(replay, turn,
+                      "message %zu that it sends\n  recorded: %s%s%s %s\n  replayed: %s", i + 1,
+                      i < turn->n_sent ? turn->sent[i]->kind : "", i < turn->n_sent ? " to " : "",
+                      i < turn->n_sent ? turn->sent[i]->to : "", said, says);
+    }
+    return true;
+}
+
+static bool compare_told(struct replay *replay, const SysMessage *turn, const struct tapped *here) {
+    const struct tale *tale = replay->lane->tale;
+    replay->out->asked += here->told.n;
+    if (!tale->strayed && here->told.n == turn->asked.len) return true;
+    size_t at = 0;
+    while (at < here->told.n && at < turn->asked.len &&
+           here->told.asked[at] == (char)turn->asked.data[at])
+        at++;
+    return differ(replay, turn,
+                  "question %zu to the runtime (r random, c clock, w wall clock, n still wanted)\n"
+                  "  recorded: %.*s\n  replayed: %.*s",
+                  at + 1, (int)turn->asked.len, (const char *)turn->asked.data, (int)here->told.n,
+                  here->told.asked);
+}
+
+/* The recorded turn and what the tap saw of it here. */
+static bool compare(struct replay *replay, const SysMessage *turn) {
+    const struct tapped *here = replay->tap->held;
+    if (replay->tap->n == 0) return differ(replay, turn, "it does not come to that here");
+    if (strcmp(span_kind_name(here->kind), turn->kind) != 0)
+        return differ(replay, turn, "here it is a turn of kind %s", span_kind_name(here->kind));
+    if (turn->torn || here->torn) {
+        replay->out->missing++;
+        return true;
+    }
+    if (!compare_sent(replay, turn, here) || !compare_told(replay, turn, here)) return false;
+    if (strcmp(span_outcome_name(here->outcome), turn->outcome) == 0) return true;
+    return differ(replay, turn, "its outcome\n  recorded: %s\n  replayed: %s", turn->outcome,
+                  span_outcome_name(here->outcome));
+}
+
+/* --- numbers of calls
+ * ----------------------------------------------------------------------------- */
+
+static enum status pair_calls(struct replay *replay, const SysMessage *turn) {
+    const struct tapped *here = replay->tap->held;
+    for (size_t i = 0; i < turn->n_sent && i < here->n_sent; i++) {
+        meet(replay, turn->sent[i]->to, here->sent[i].to);
+        if (here->sent[i].kind != PARCEL_CALL) continue;
+        if (replay->n_pairs == replay->pairs_room) {
+            size_t more = replay->pairs_room ? replay->pairs_room * 2 : 256;
+            struct pair *bigger = mem_resize(replay->pairs, more * sizeof *bigger);
+            if (!bigger || more > PAIRS_MAX) return STATUS_NO_MEMORY;
+            replay->pairs = bigger;
+            replay->pairs_room = more;
+        }
+        replay->pairs[replay->n_pairs++] =
+            (struct pair){turn->sent[i]->correlation, here->sent[i].correlation};
     }
     return STATUS_OK;
+}
+
+static uint64_t number_here(const struct replay *replay, const SysMessage *turn) {
+    for (size_t i = replay->n_pairs; i-- > 0;)
+        if (replay->pairs[i].there == turn->correlation) return replay->pairs[i].here;
+    return 0;
+}
+
+/* --- turns
+ * ---------------------------------------------------------------------------------------- */
+
+/* The wait of one of these kinds that ends first; of those that end together the older one. */
+static struct wait *first_due(const struct cell *cell, enum wait_kind a, enum wait_kind b) {
+    struct wait *found = NULL;
+    for (struct wait *wait = cell->waits; wait; wait = wait->next)
+        if ((wait->kind == a || wait->kind == b) &&
+            (!found || wait->timer.at_us <= found->timer.at_us))
+            found = wait;
+    return found;
+}
+
+static const struct wait *monitor_of(const struct replay *replay, actor_handle handle) {
+    const struct wait *wait = replay->cell->waits;
+    while (wait && (wait->kind != WAIT_MONITOR || wait->peer != handle))
+        wait = wait->next;
+    return wait;
+}
+
+static void run_message(struct replay *replay, const SysMessage *turn, enum parcel_kind kind) {
+    struct parcel *parcel = parcel_new(turn->body.len);
+    if (!parcel) return;
+    if (turn->body.len) memcpy(parcel->body, turn->body.data, turn->body.len);
+    parcel->size = turn->body.len;
+    parcel->queued_us = replay->sim->now_us;
+    parcel->envelope.kind = (uint8_t)kind;
+    parcel->envelope.band = turn->band < BAND_COUNT ? (uint8_t)turn->band : BAND_DATA;
+    parcel->envelope.op = recording_op(turn->message);
+    parcel->envelope.to = replay->cell->handle;
+    parcel->envelope.from = stand_in(replay, turn->from);
+    parcel->envelope.correlation = turn->correlation;
+    if (kind == PARCEL_REPLY || kind == PARCEL_PART)
+        parcel->envelope.correlation = number_here(replay, turn);
+    if (turn->deadline_us) parcel->envelope.deadline_us = replay->sim->now_us + turn->deadline_us;
+    const struct wait *monitor =
+        kind == PARCEL_DOWN ? monitor_of(replay, parcel->envelope.from) : NULL;
+    if (monitor) parcel->envelope.correlation = wait_name(monitor);
+    cell_run_paused(replay->cell, parcel);
+}
+
+static void run_late(struct replay *replay) {
+    struct wait *wait = first_due(replay->cell, WAIT_CALL, WAIT_LOOKUP);
+    if (!wait) return;
+    struct outcome late = {
+        .status = STATUS_EXPIRED, .text = status_text(STATUS_EXPIRED), .call = wait_name(wait)};
+    timers_remove(&replay->lane->timers, &wait->timer);
+    cell_run_outcome(replay->cell, wait, NULL, &late);
+}
+
+static void run_timer(struct replay *replay) {
+    struct wait *wait = first_due(replay->cell, WAIT_TIMER, WAIT_TIMER);
+    if (!wait) return;
+    timers_remove(&replay->lane->timers, &wait->timer);
+    cell_run_fn(replay->cell, wait);
+}
+
+static void run_waiting(struct replay *replay, const SysMessage *turn, enum parcel_kind kind) {
+    struct parcel *parcel = mailbox_take_kind(&replay->cell->mailbox, kind);
+    if (!parcel) return;
+    if (kind == PARCEL_FOUND) {
+        struct found found;
+        memcpy(&found, parcel->room, sizeof found);
+        found.status = STATUS_OK;
+        for (int s = 0; s < STATUS_COUNT; s++)
+            if (strcmp(status_name((enum status)s), turn->outcome) == 0)
+                found.status = (enum status)s;
+        if (found.status != STATUS_OK)
+            found.handle = 0;
+        else if (found.handle == 0)
+            found.handle = sim_spawn(replay->sim, NULL, &stand_in_type, NULL);
+        memcpy(parcel->room, &found, sizeof found);
+    }
+    cell_run_paused(replay->cell, parcel);
+}
+
+static void run_turn(struct replay *replay, const SysMessage *turn) {
+    static const struct {
+        const char *name;
+        enum parcel_kind kind;
+        bool message;
+    } kinds[] = {
+        {"call", PARCEL_CALL, true},      {"cast", PARCEL_CAST, true},
+        {"reply", PARCEL_REPLY, true},    {"part", PARCEL_PART, true},
+        {"down", PARCEL_DOWN, true},      {"later", PARCEL_LATER, false},
+        {"worked", PARCEL_WORKED, false}, {"found", PARCEL_FOUND, false},
+    };
+    if (strcmp(turn->kind, "timer") == 0) {
+        run_timer(replay);
+        return;
+    }
+    if (!*turn->message && strcmp(turn->kind, "reply") == 0) {
+        run_late(replay);
+        return;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(turn->kind, kinds[i].name) != 0) continue;
+        if (kinds[i].message)
+            run_message(replay, turn, kinds[i].kind);
+        else
+            run_waiting(replay, turn, kinds[i].kind);
+        return;
+    }
 }
 
 /* --- playing
  * -------------------------------------------------------------------------------------- */
 
-struct telling {
-    const char *name;
-    const SysMessage *row;
-};
-
-static void ignore(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
-    (void)self, (void)context, (void)outcome, (void)turn;
+static void tell_line(struct replay *replay, const SysMessage *turn) {
+    char line[512];
+    if (!replay->options->line) return;
+    snprintf(line, sizeof line, "%" PRIu64 " %s%s%.64s%s%.128s, sends %zu", turn->at_us, turn->kind,
+             *turn->message ? " " : "", turn->message, *turn->from ? " of " : "", turn->from,
+             turn->n_sent);
+    replay->options->line(replay->options->context, line);
 }
 
-static void tell(void *self, void *context, struct turn *turn) {
-    (void)self;
-    const struct telling *telling = context;
-    const SysMessage *row = telling->row;
-    actor_handle to = turn_find(turn, telling->name);
-    struct raw raw;
-    raw_init(&raw, op_of(row->message), row->body.data, row->body.len);
-    if (strcmp(row->kind, "cast") == 0) {
-        turn_tell(turn, to, &raw.base);
-        return;
+/* The clocks, and what the next turn is told. */
+static void set_scene(struct replay *replay, const SysMessage *turn) {
+    struct tale *tale = replay->lane->tale;
+    tap_empty(replay->tap);
+    tale->script = (struct tale_told){(char *)turn->asked.data, turn->told, turn->n_told, 0};
+    tale->at = 0;
+    tale->strayed = false;
+    if (turn->at_us > replay->sim->now_us) replay->sim->now_us = turn->at_us;
+    replay->lane->now_us = replay->sim->now_us;
+}
+
+static bool has_body(const SysMessage *turn) {
+    return turn->body.len == turn->size;
+}
+
+/* False: no further. */
+static bool play(struct replay *replay, const SysMessage *turn, bool opens) {
+    tell_line(replay, turn);
+    if (!has_body(turn)) {
+        replay->out->missing++;
+        return differ(replay, turn, "the recording has it without its %" PRIu64 " bytes",
+                      turn->size);
     }
-    turn_call(turn,
-              &(struct call){.to = to,
-                             .message = &raw.base,
-                             .done = ignore,
-                             .reply = &raw__descriptor,
-                             .deadline_us = row->deadline_us ? turn_now_us(turn) + row->deadline_us
-                                                             : NO_DEADLINE});
-}
-
-static void
-play(struct sim *sim, const char *name, const struct rows *rows, struct replay_counts *counts) {
-    uint64_t began = sim_now_us(sim), first = rows->n ? rows->rows[0]->at_us : 0;
-    for (size_t i = 0; i < rows->n; i++) {
-        const SysMessage *row = rows->rows[i];
-        uint64_t at = began + (row->at_us - first);
-        if (!is_request(row)) continue;
-        if (row->size > 0 && row->body.len == 0) {
-            counts->bodiless++;
-            continue;
-        }
-        if (at > sim_now_us(sim)) sim_run(sim, at - sim_now_us(sim));
-        sim_order(sim, tell, &(struct telling){name, row});
-        counts->requests++;
+    if (!opens) {
+        set_scene(replay, turn);
+        run_turn(replay, turn);
     }
-    sim_run(sim, 1000 * 1000); /* what is still under way */
+    if (!compare(replay, turn)) return false;
+    replay->out->turns++;
+    bool leaves = cell_leaves(replay->cell);
+    if (leaves) replay->out->ended = true;
+    if (leaves || pair_calls(replay, turn) != STATUS_OK) return false;
+    sim_settle(replay->sim); /* stand-ins, and work that blocks */
+    return true;
 }
 
-enum status sim_replay(struct sim *sim,
-                       const char *name,
+static void play_all(struct replay *replay, size_t first, bool opens) {
+    const struct recording *recording = &replay->recording;
+    for (size_t i = first; i < recording->n; i++) {
+        const SysMessage *turn = recording->turns[i];
+        bool again = strcmp(turn->kind, "open") == 0 && !(opens && i == first);
+        if (again) replay->out->ended = true;
+        if (again || !play(replay, turn, opens && i == first)) return;
+    }
+}
+
+/* --- the world
+ * ------------------------------------------------------------------------------------ */
+
+/* A tap as the recording's, on the sim's only lane, and a tale that is read aloud. */
+static enum status look_on(struct replay *replay) {
+    SysTap wanted = SYS_TAP__INIT;
+    wanted.actor = replay->out->name;
+    wanted.bodies = wanted.whole = wanted.steps = true;
+    wanted.per_second = UINT32_MAX;
+    enum status s = tap_on(replay->lane, &wanted, &replay->tap);
+    if (s == STATUS_OK) replay->lane->tale->only = replay->options->type;
+    return s;
+}
+
+/* Opens the actor with the first turn's tale, and holds it from then on. */
+static enum status open_actor(struct replay *replay, const SysMessage *first, bool opens) {
+    static const SysMessage silent = SYS_MESSAGE__INIT;
+    replay->sim->now_us = first->at_us > replay->sim->now_us ? first->at_us : replay->sim->now_us;
+    set_scene(replay, opens ? first : &silent);
+    replay->lane->tale->holds = true;
+    actor_handle handle =
+        sim_spawn(replay->sim, replay->out->name, replay->options->type, replay->options->options);
+    uint32_t lane = 0;
+    const struct slot *slot = table_find(&replay->lane->core->table, handle, &lane);
+    if (!slot) {
+        snprintf(replay->out->difference, REPLAY_WORDS_MAX, "the actor does not open here");
+        return STATUS_INVALID;
+    }
+    replay->cell = slot->cell;
+    return STATUS_OK;
+}
+
+static size_t find_first(const struct recording *recording, bool *opens) {
+    for (size_t i = 0; i < recording->n; i++) {
+        *opens = strcmp(recording->turns[i]->kind, "open") == 0;
+        if (*opens) return i;
+    }
+    return 0;
+}
+
+static void leave(struct replay *replay) {
+    if (replay->tap) tap_off(replay->lane, replay->tap);
+    if (replay->cell && replay->cell->now == CELL_PAUSED) replay->cell->now = CELL_OPEN;
+    mem_free(replay->pairs);
+    sim_close(&replay->sim);
+}
+
+static enum status play_in_world(struct replay *replay) {
+    bool opens = false;
+    size_t first = find_first(&replay->recording, &opens);
+    replay->sim = sim_open(&(struct sim_options){.seed = 1, .quiet = true});
+    replay->lane = replay->sim->nodes[0].core.lanes;
+    spawn_stand_ins(replay);
+    enum status s = look_on(replay);
+    if (s == STATUS_OK) s = open_actor(replay, replay->recording.turns[first], opens);
+    replay->out->from_start = opens;
+    if (s == STATUS_OK) play_all(replay, first, opens);
+    replay->out->same = s == STATUS_OK && !*replay->out->difference && replay->out->missing == 0;
+    leave(replay);
+    return s;
+}
+
+static enum status
+read_all(struct recording *recording, const void *bytes, size_t size, char why[REPLAY_WORDS_MAX]) {
+    enum status s = recording_read(recording, bytes, size, why);
+    if (s != STATUS_OK) return s;
+    snprintf(why, REPLAY_WORDS_MAX, "%s", recording->n ? "" : "there is no turn in it");
+    return recording->n ? STATUS_OK : STATUS_INVALID;
+}
+
+enum status sim_replay_about(const void *bytes,
+                             size_t size,
+                             struct replay_about *out,
+                             char why[REPLAY_WORDS_MAX]) {
+    struct recording recording;
+    enum status s = read_all(&recording, bytes, size, why);
+    *out = (struct replay_about){.remote = false};
+    if (s == STATUS_OK) snprintf(out->name, REPLAY_NAME_MAX, "%s", recording.turns[0]->to);
+    for (size_t i = 0; s == STATUS_OK && i < recording.n; i++)
+        for (size_t j = 0; j < recording.turns[i]->n_sent; j++)
+            if (is_remote(recording.turns[i]->sent[j]->to)) out->remote = true;
+    recording_free(&recording);
+    return s;
+}
+
+enum status sim_replay(const struct replay_options *options,
                        const void *recording,
                        size_t size,
-                       struct replay_counts *out) {
-    struct rows rows = {.n = 0};
-    struct stand_in_options first = {.counts = out};
-    *out = (struct replay_counts){0};
-    arena_init(&rows.arena, 0);
-    enum status s = read_rows(&rows, recording, size);
-    if (s == STATUS_OK && rows.n) qsort(rows.rows, rows.n, sizeof(SysMessage *), by_time);
-    if (s == STATUS_OK) s = spawn_stand_ins(sim, &first, &rows);
-    if (s == STATUS_OK) play(sim, name, &rows, out);
-    while (first.others) {
-        struct stand_in_options *one = first.others;
-        first.others = one->others;
-        sim_stop(sim, one->name);
-        mem_free(one);
+                       struct replay_result *out) {
+    struct replay replay = {.options = options, .out = out};
+    *out = (struct replay_result){.turns = 0};
+    enum status s = read_all(&replay.recording, recording, size, out->difference);
+    if (s == STATUS_OK) {
+        snprintf(out->name, sizeof out->name, "%s", replay.recording.turns[0]->to);
+        s = play_in_world(&replay);
     }
-    mem_free(rows.rows);
-    arena_free(&rows.arena);
+    recording_free(&replay.recording);
     return s;
 }

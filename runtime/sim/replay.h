@@ -1,29 +1,58 @@
 /* replay: what an actor was told in a running process (vectron record), told again in the
- * simulator: its requests at their times, and in the name of those it asked, their answers in the
- * order in which they came. So it does again what it did, as far as that follows from messages and
- * their times: what it drew from the random generator is not in a recording.
+ * simulator, turn by turn in the order in which it happened, at the recorded times: messages,
+ * answers, timers, what it drew from the random generator and read from the clocks. What it says is
+ * compared with what it said. Those it talked to are stand-ins that say nothing: their answers are
+ * in the recording. What an actor reads from a disk is not, nor what others put into memory that
+ * they share with it.
  *
- * A recording: "VRECORD1", then SysTapped messages (msgpack), each behind its length of four bytes,
- * little-endian. */
+ * A recording: "VRECORD2", then SysTapped messages of a tap with steps (msgpack), each behind its
+ * length of four bytes, little-endian. It replays from the first open of the actor in it; without
+ * one what it knew before is missing. */
 #ifndef RUNTIME_SIM_REPLAY_H
 #define RUNTIME_SIM_REPLAY_H
 
 #include "runtime/sim/sim.h"
 
-#define REPLAY_MAGIC "VRECORD1"
+#define REPLAY_MAGIC "VRECORD2"
+enum { REPLAY_TURNS_MAX = 1 << 20, REPLAY_WORDS_MAX = 2048 };
 
-struct replay_counts {
-    uint64_t requests; /* told again */
-    uint64_t answers;  /* given by stand-ins */
-    uint64_t bodiless; /* left out: recorded without their body */
+struct replay_options {
+    const struct actor_type *type; /* of the actor */
+    const void *options;           /* of its open; addresses in it are never reached */
+    void (*line)(void *context, const char *line); /* each turn as it is played; may be NULL */
+    void *context;
 };
-/* Plays the recording to the actor `name` of node 1, which is there already; those it asks are not:
- * stand-ins are spawned under their names. INVALID: it is no recording, or of messages unknown
- * here. NO_MEMORY. */
-MUST_USE enum status sim_replay(struct sim *sim,
-                                const char *name,
+
+enum { REPLAY_NAME_MAX = 192 };
+
+struct replay_result {
+    char name[REPLAY_NAME_MAX]; /* of the actor */
+    uint64_t turns;             /* played, and the same */
+    uint64_t said;              /* messages that it sent in them */
+    uint64_t asked;             /* random numbers and times that it was told */
+    uint64_t missing; /* turns before the difference that the recording has only in part */
+    bool from_start;  /* it begins with the actor's open */
+    bool ended;       /* the actor failed there; what is behind that was not played */
+    bool same;
+    char difference[REPLAY_WORDS_MAX]; /* the first one; "" when same */
+};
+
+/* Whose recording it is, and whether the actor spoke with other processes; failures as of
+ * sim_replay.
+ */
+struct replay_about {
+    char name[REPLAY_NAME_MAX];
+    bool remote;
+};
+MUST_USE enum status sim_replay_about(const void *recording,
+                                      size_t size,
+                                      struct replay_about *out,
+                                      char why[REPLAY_WORDS_MAX]);
+/* INVALID: it is no recording, or of messages unknown here, or the actor does not open;
+ * out->difference says which. NO_MEMORY. */
+MUST_USE enum status sim_replay(const struct replay_options *options,
                                 const void *recording,
                                 size_t size,
-                                struct replay_counts *out);
+                                struct replay_result *out);
 
 #endif

@@ -248,7 +248,7 @@ static void fire_due(struct sim *sim) {
 }
 
 /* Runs what is ready at this instant. */
-static void settle(struct sim *sim) {
+void sim_settle(struct sim *sim) {
     for (uint64_t turns = 0; run_one(sim); turns++) {
         assert(turns < SIM_TURNS_MAX);
         if (!sim->spent) continue;
@@ -274,13 +274,13 @@ static bool advance(struct sim *sim, uint64_t until) {
     if (next > until) return false;
     if (next > sim->now_us) sim->now_us = next;
     fire_due(sim);
-    settle(sim);
+    sim_settle(sim);
     return true;
 }
 
 void sim_run(struct sim *sim, uint64_t us) {
     uint64_t until = sim->now_us + us;
-    settle(sim);
+    sim_settle(sim);
     while (advance(sim, until)) {
     }
     if (sim->now_us < until) sim->now_us = until;
@@ -336,7 +336,7 @@ struct sim *sim_open(const struct sim_options *options) {
         trunks_make(node);
         node->core.credits.go = network_go;
     }
-    settle(sim);
+    sim_settle(sim);
     return sim;
 }
 
@@ -346,13 +346,13 @@ void sim_close(struct sim **taken) {
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         struct sim_node *node = &sim->nodes[i];
         core_stop(&node->core, node->core.lanes);
-        settle(sim);
+        sim_settle(sim);
         while (!node->stopped) {
             bool moved = advance(sim, UINT64_MAX - 1);
             assert(moved); /* an actor that cannot stop */
         }
     }
-    settle(sim);
+    sim_settle(sim);
     network_close(sim);
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         trunks_free(&sim->nodes[i]);
@@ -373,7 +373,7 @@ void sim_close(struct sim **taken) {
 /* Runs fn in a turn of the node's root, and what follows at this instant. */
 static void order(struct sim *sim, struct sim_node *node, turn_fn fn, void *context) {
     core_order(&node->core, node->core.lanes, fn, context);
-    settle(sim);
+    sim_settle(sim);
 }
 
 static struct sim_node *node_at(struct sim *sim, uint32_t number) {

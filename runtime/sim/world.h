@@ -62,6 +62,9 @@ struct sim {
     int64_t parcels_before;
 };
 
+/* Runs what is ready at this instant; no timer fires. */
+void sim_settle(struct sim *sim);
+
 /* The ways between lanes. */
 void trunks_make(struct sim_node *node);
 void trunks_free(struct sim_node *node);

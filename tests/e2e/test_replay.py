@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""`vectron record` of actors in real processes, and `vectron replay`: they do again what they did; a recording that was changed
+is told apart; what cannot be recorded or replayed is refused in words."""
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import vectron  # noqa: E402
+
+ALLOWED = {'VECTRON_SYS_BODIES': 'whole', 'VECTRON_SYS_ACTIONS': 'on'}
+
+
+def run(*arguments, code=0):
+    done = subprocess.run([vectron.BINARY, *arguments], env=vectron.clean_environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout + done.stderr
+
+
+class Recording:
+    """Of an actor, while the block runs; it begins with the actor's open."""
+
+    def __init__(self, server_link, actor, path):
+        self.path, self.actor, self.link = path, actor, server_link
+
+    def __enter__(self):
+        self.process = subprocess.Popen([vectron.BINARY, 'record', '--link', self.link, '--actor', self.actor, '--restart', '--seconds', '4',
+                                         '-o', self.path], env=vectron.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        time.sleep(1)
+        return self
+
+    def __exit__(self, kind, *_):
+        words, _ = self.process.communicate(timeout=60)
+        if kind is None:
+            assert self.process.returncode == 0 and ' turns in ' in words, words
+
+
+def use(client, name, **more):
+    client.CreateCollection(name=name, dimension=3, distance='euclidean', shards=2, **more)
+    for step in range(20):
+        client.upsert(name, [(f'p{step}-{i}', [float(step), float(i), 1.0], {'n': str(i)}) for i in range(5)])
+        assert client.Search(collection=name, vector=[float(step), 0.0, 1.0], top_k=3).results[0].id == f'p{step}-0'
+    assert client.Get(collection=name, id='p3-1').point.id == 'p3-1'
+    with vectron.fails('NOT_FOUND'):
+        client.Get(collection='nothing', id='x')
+    client.Delete(collection=name, id='p3-1')
+
+
+def same(path, *arguments):
+    words = run('replay', path, *arguments)
+    assert ': the same: ' in words and 'without what it knew' not in words, words
+    return int(words.split(': the same: ')[1].split()[0])
+
+
+def test_a_router_does_again_what_it_did():
+    with vectron.Up(ALLOWED) as server:
+        path = os.path.join(server.folder, 'router.rec')
+        client = server.client()
+        client.ListCollections()
+        with Recording(f'ipc://{server.env["VECTRON_DATA_DIR"]}/link.ipc', 'router', path):
+            use(client, 'docs')
+        turns = same(path)
+        assert turns > 150, turns
+        assert run('replay', path, '--turns').count('RouterSearch') == 20
+        check_changed(path)
+
+
+def check_changed(path):
+    """The last upsert's point gets another name: what the shard was asked is not what it would be."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    at = data.index(b'p7-3')
+    with open(path + '.changed', 'wb') as file:
+        file.write(data[:at] + b'q' + data[at + 1:])
+    words = run('replay', path + '.changed', code=1)
+    assert 'not the same after ' in words and 'recorded: ' in words and 'replayed: ' in words and 'q7-3' in words, words
+    with open(path + '.torn', 'wb') as file:
+        file.write(data[:-3])
+    assert 'cut off' in run('replay', path + '.torn', code=1)
+    assert 'is no recording' in run('replay', os.devnull, code=1)
+
+
+def test_a_gateway_of_a_cluster_and_its_placement_driver():
+    with vectron.Cluster(workers=2, env=ALLOWED, gateway_env=ALLOWED) as cluster:
+        client = cluster.client()
+        client.ListCollections()
+        router, pd = os.path.join(cluster.folder, 'router.rec'), os.path.join(cluster.folder, 'pd.rec')
+        before = os.path.join(cluster.folder, 'before')
+        shutil.copytree(os.path.join(cluster.folder, 'pd'), before, ignore=lambda _, names: [n for n in names if n.endswith('.ipc')])
+        with Recording(f'127.0.0.1:{cluster.pd_link}', 'pd', pd), Recording(f'ipc://{cluster.folder}/gateway/link.ipc', 'router', router):
+            vectron.wait_for(lambda: succeeds(client), 20)
+            use(client, 'docs')
+        assert same(router) > 100
+        assert same(pd, '--data-dir', before, '--shards', '16') > 5
+
+
+def succeeds(client):
+    """The placement driver answers again: it was restarted."""
+    try:
+        return client.ListCollections() is not None
+    except vectron.grpc.RpcError:
+        return False
+
+
+def test_what_cannot_be_is_refused():
+    with vectron.Up({'VECTRON_SYS_BODIES': 'whole'}) as server:
+        link, path = f'ipc://{server.env["VECTRON_DATA_DIR"]}/link.ipc', os.path.join(server.folder, 'x.rec')
+        assert 'VECTRON_SYS_ACTIONS=on' in run('record', '--link', link, '--actor', 'router', '--restart', '-o', path, code=1)
+        assert 'whole name' in run('record', '--link', link, '--actor', 'shard/*', '-o', path, code=1)
+        server.client().CreateCollection(name='c', dimension=2)
+        recorder = subprocess.Popen([vectron.BINARY, 'record', '--link', link, '--actor', 'keeper', '--seconds', '2', '-o', path],
+                                    env=vectron.clean_environment())
+        time.sleep(0.7)
+        server.client().CreateCollection(name='d', dimension=2)
+        assert recorder.wait(30) == 0
+        assert 'router and pd can' in run('replay', path, code=1)
+    with vectron.Up() as server:
+        link = f'ipc://{server.env["VECTRON_DATA_DIR"]}/link.ipc'
+        assert 'VECTRON_SYS_BODIES=whole' in run('record', '--link', link, '--actor', 'router', '-o', path + '2', code=1)
+
+
+if __name__ == '__main__':
+    sys.exit(vectron.run_tests(dict(globals())))
