@@ -22,6 +22,7 @@ static struct {
     uint64_t worker[WORLD_WORKERS_MAX];
     uint64_t disk[WORLD_WORKERS_MAX];
     uint64_t pd;
+    uint64_t drain[WORLD_WORKERS_MAX];
     uint64_t gateway[WORLD_GATEWAYS_MAX];
 } until;
 
@@ -198,6 +199,35 @@ static void storm(void) {
     trial.n_faults++;
 }
 
+/* --- what people order --- */
+
+static void ask_driver(void *self, void *context, struct turn *turn) {
+    (void)self;
+    turn_call(turn, &(struct call){.to = turn_find(turn, "pd"),
+                                   .message = context,
+                                   .done = nobody_cares,
+                                   .deadline_us = turn_now_us(turn) + 5 * SECOND});
+}
+
+static void order(const ProtobufCMessage *message) {
+    if (!trial.world.pd.up) return;
+    sim_order_on(trial.world.sim, trial.world.pd.node, ask_driver, (void *)(uintptr_t)message);
+}
+
+/* Workers have the ids 1, 2, … in some order. */
+static void drain(const struct profile *profile) {
+    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
+    if (until.drain[n] || !rolls(profile->drain)) return;
+    order(MESSAGE(PdDrain, pd_drain, .worker = n + 1));
+    until.drain[n] = soon();
+    trial.n_faults++;
+}
+
+static void repair_drains(void) {
+    for (uint32_t i = 0; i < trial.world.n_workers; i++)
+        if (over(&until.drain[i])) order(MESSAGE(PdDrain, pd_drain, .worker = i + 1, .stop = true));
+}
+
 void nemesis_begin(void) {
     memset(&until, 0, sizeof until);
     for (uint32_t node = 1; node <= n_nodes(); node++)
@@ -209,11 +239,14 @@ void nemesis_step(void) {
     repair_ways();
     repair_processes();
     repair_disks();
+    repair_drains();
     break_ways(profile);
     break_processes(profile);
     break_disks(profile);
     if (rolls(profile->skew)) skew();
     if (rolls(profile->storm)) storm();
+    if (rolls(profile->even)) order(MESSAGE(PdRebalance, pd_rebalance));
+    drain(profile);
 }
 
 static void end_now(uint64_t *at) {
@@ -236,6 +269,9 @@ void nemesis_heal(void) {
             end_now(&until.clog[a][b]);
         }
     repair_ways();
+    for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
+        end_now(&until.drain[i]);
+    repair_drains();
     for (uint32_t node = 1; node <= n_nodes(); node++)
         sim_twin(trial.world.sim, node, 0);
 }

@@ -33,6 +33,8 @@ static void open_world(bool trace) {
                    .workers = profile->workers,
                    .gateways = profile->gateways,
                    .others = 1,
+                   .factor = profile->replicas,
+                   .grace_ms = profile->grace_ms,
                    .tail_max = profile->tail_max,
                    .drop_ppm = profile->drop,
                    .full_ppm = profile->full,

@@ -42,9 +42,13 @@ struct profile {
     uint32_t full_disk; /* of a worker, for a while */
     uint32_t bad_write; /* of writes, of a million, while a disk is bad */
     uint32_t bad_disk;
-    uint32_t stall; /* a disk job takes up to STALL_US longer */
-    uint32_t skew;  /* a wall clock jumps */
-    uint32_t storm; /* a collection is made, or removed */
+    uint32_t stall;    /* a disk job takes up to STALL_US longer */
+    uint32_t skew;     /* a wall clock jumps */
+    uint32_t storm;    /* a collection is made, or removed */
+    uint32_t drain;    /* a worker is emptied for a while */
+    uint32_t even;     /* replicas and leaders are evened out */
+    uint32_t grace_ms; /* of silent workers; 0: the placement driver's own */
+    bool named;        /* only when asked for by its name */
     uint32_t tail_max;
 };
 const struct profile *profile_find(const char *name);

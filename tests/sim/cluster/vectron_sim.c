@@ -63,8 +63,8 @@ static void usage(void) {
 static const struct profile *profile_of(const struct order *order, uint64_t seed) {
     if (order->profile) return order->profile;
     uint32_t n = 0;
-    while (profile_nth(n))
-        n++;
+    while (profile_nth(n) && !profile_nth(n)->named)
+        n++; /* those that are only named come last */
     return profile_nth((uint32_t)(seed % n));
 }
 

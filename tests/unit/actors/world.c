@@ -216,6 +216,8 @@ void world_open(struct world *world, const struct world_options *options) {
                               .bodies = SYS_BODIES_WHOLE,
                               .shuffle = true});
     world->pd_options.default_shards = options->shards ? options->shards : 1;
+    world->pd_options.factor = world->pd_options.factor_max = options->factor;
+    world->pd_options.grace_ms = options->grace_ms;
     world->pd.node = 1;
     disks_open(&world->pd);
     world_pd_start(world);

@@ -67,6 +67,8 @@ struct world_options {
     uint32_t gateways; /* 0 = a router beside the placement driver */
     uint32_t others;   /* nodes without anything, behind the gateways' */
     uint32_t shards;   /* default of a collection; 0 = 1 */
+    uint32_t factor;   /* voters of a shard; 0 = 1 */
+    uint32_t grace_ms; /* of the placement driver, for silent workers; 0 = its own */
     uint32_t tail_max;
     uint32_t drop_ppm;
     uint32_t full_ppm;
