@@ -33,7 +33,6 @@ struct sim_options {
     bool shuffle;      /* pick the next ready actor by the seed (else first ready, first run) */
     enum sys_bodies bodies;
     enum sys_actions actions;
-    bool quiet;      /* no trace */
     bool linting;    /* sys looks for what is wrong once a second */
     bool trace_time; /* prefix lines with the virtual time in us */
     bool quiet;      /* nothing is traced: long runs */
