@@ -8,6 +8,7 @@
 #include "runtime/group.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
+#include "runtime/tale.h"
 #include "runtime/trace.h"
 #include "runtime/turn_state.h"
 #include "schemas/runtime.pb-c.h"
@@ -147,6 +148,9 @@ void turn_later(struct turn *turn, turn_fn run, void *context) {
 void turn_block(struct turn *turn, const struct block *block) {
     struct work work = {.block = *block, .status = STATUS_BUSY};
     struct parcel *parcel = to_self(turn, PARCEL_WORKED, &work, sizeof work);
+    parcel->envelope.correlation = ++turn->lane->works;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        tale_begin(turn, PARCEL_WORKED, turn->lane->works, 0, "");
     /* A pool with too much to do: the work was not run and its outcome is BUSY. */
     if (!turn->core->driver->block(turn->core, parcel)) core_send(turn->core, turn->lane, parcel);
 }
@@ -208,6 +212,8 @@ void turn_lookup(struct turn *turn, const struct lookup *lookup) {
     uint64_t deadline = lookup->deadline_us ? lookup->deadline_us : turn_deadline_us(turn);
     if (deadline == NO_DEADLINE) deadline = lane->now_us + LOOKUP_DEFAULT_US;
     timers_add(&lane->timers, &wait->timer, deadline);
+    if (__builtin_expect(lane->tale != NULL, 0))
+        tale_begin(turn, PARCEL_LOOKUP, wait->id, 0, lookup->name);
     if (!lookup->address || !*lookup->address) {
         actor_handle handle = registry_find(&core->registry, lookup->name);
         found_here(turn, wait->id, handle ? STATUS_OK : STATUS_NOT_FOUND, handle);
@@ -232,6 +238,8 @@ uint64_t turn_monitor(struct turn *turn, actor_handle actor, outcome_fn done, vo
     wait->context = context;
     wait->peer = actor;
     uint64_t id = wait->id;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        tale_begin(turn, PARCEL_MONITOR, id, actor, "");
     struct parcel *parcel = parcel_local(PARCEL_MONITOR, actor, NULL, 0);
     parcel->envelope.from = turn->cell->handle;
     parcel->envelope.correlation = id;

@@ -67,6 +67,7 @@ struct lane {
     struct ring ring; /* of spans; runtime/span.h */
     uint64_t last_span;
     struct tap *taps;  /* who looks on; the reporter's. NULL: nobody */
+    uint64_t works;    /* pieces of blocking work begun: the number of the last */
     struct tale *tale; /* of the turn that runs, for those taps that want it; or NULL */
     struct {
         const ProtobufCMessageDescriptor *type;

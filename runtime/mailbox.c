@@ -94,12 +94,15 @@ struct parcel *mailbox_take_call(struct mailbox *mailbox, actor_handle from, uin
     return NULL;
 }
 
-struct parcel *mailbox_take_kind(struct mailbox *mailbox, enum parcel_kind kind) {
+struct parcel *
+mailbox_take_kind(struct mailbox *mailbox, enum parcel_kind kind, uint64_t correlation) {
     for (int i = 0; i < BAND_COUNT; i++) {
         struct mailbox_band *band = &mailbox->bands[i];
         struct parcel *before = NULL;
         for (struct parcel *parcel = band->first; parcel; before = parcel, parcel = parcel->next)
-            if (parcel->envelope.kind == kind) return unlink_behind(mailbox, band, before);
+            if (parcel->envelope.kind == kind &&
+                (correlation == 0 || parcel->envelope.correlation == correlation))
+                return unlink_behind(mailbox, band, before);
     }
     return NULL;
 }

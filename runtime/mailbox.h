@@ -39,8 +39,9 @@ bool mailbox_push(struct mailbox *mailbox, struct parcel *parcel, bool reserved)
 struct parcel *mailbox_pop(struct mailbox *mailbox);
 /* Takes out the waiting call of this caller; NULL: it is not waiting. */
 struct parcel *mailbox_take_call(struct mailbox *mailbox, actor_handle from, uint64_t correlation);
-/* Takes out the first parcel of this kind; NULL: none waits. */
-struct parcel *mailbox_take_kind(struct mailbox *mailbox, enum parcel_kind kind);
+/* Takes out the first parcel of this kind and correlation (0: any); NULL: none waits. */
+struct parcel *
+mailbox_take_kind(struct mailbox *mailbox, enum parcel_kind kind, uint64_t correlation);
 /* When the parcel that waits longest came; 0: empty. */
 uint64_t mailbox_oldest_us(const struct mailbox *mailbox);
 

@@ -36,10 +36,7 @@ static void add_sent(struct turn *turn, const struct tapped *tapped, SysMessage 
     for (size_t i = 0; row->sent && i < tapped->n_sent; i++) {
         const struct tale_sent *sent = &tapped->sent[i];
         SysSent *out = turn_new(turn, SysSent, sys_sent);
-        out->kind = (char *)span_kind_name(sent->kind == PARCEL_CALL   ? SPAN_CALL
-                                           : sent->kind == PARCEL_CAST ? SPAN_CAST
-                                           : sent->kind == PARCEL_PART ? SPAN_PART
-                                                                       : SPAN_REPLY);
+        out->kind = (char *)tale_kind_name(sent->kind);
         out->message = (char *)sys_type_name(sent->op);
         out->to = sys_name(turn, sent->to);
         out->correlation = sent->correlation;

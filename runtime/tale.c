@@ -43,26 +43,64 @@ uint64_t tale_ask(struct turn *turn, enum tale_asked asked, uint64_t value) {
     return value;
 }
 
-void tale_say(struct turn *turn, const struct parcel *parcel) {
+/* NULL: it is not wanted, or there is no room. */
+static struct tale_sent *new_sent(struct turn *turn) {
     struct tale *tale = turn->lane->tale;
-    if (tale->only && turn->cell->kind->type != tale->only) return;
+    if (tale->only && turn->cell->kind->type != tale->only) return NULL;
     void *list = tale->sent;
     bool fits = grow(&list, &tale->sent_room, tale->n_sent, sizeof *tale->sent, TALE_SENT_MAX);
     tale->sent = list;
-    if (!fits) {
-        tale->torn = true;
-        return;
-    }
+    if (!fits) tale->torn = true;
+    return fits ? &tale->sent[tale->n_sent++] : NULL;
+}
+
+static void take_body(struct tale *tale, struct tale_sent *sent, const void *body) {
+    if (sent->size == 0 || tale->bytes + sent->size > TALE_BYTES_MAX) return;
+    sent->body = mem_copy(body, sent->size);
+    if (sent->body) tale->bytes += sent->size;
+}
+
+void tale_say(struct turn *turn, const struct parcel *parcel) {
+    struct tale_sent *sent = new_sent(turn);
     const struct envelope *envelope = &parcel->envelope;
-    struct tale_sent *sent = &tale->sent[tale->n_sent++];
+    if (!sent) return;
     *sent = (struct tale_sent){.kind = envelope->kind,
                                .op = envelope->op,
                                .to = envelope->to,
                                .correlation = envelope->correlation,
                                .size = parcel->size};
-    if (parcel->size == 0 || tale->bytes + parcel->size > TALE_BYTES_MAX) return;
-    sent->body = mem_copy(parcel->body, parcel->size);
-    if (sent->body) tale->bytes += parcel->size;
+    take_body(turn->lane->tale, sent, parcel->body);
+}
+
+void tale_begin(struct turn *turn,
+                enum parcel_kind kind,
+                uint64_t correlation,
+                actor_handle of,
+                const char *words) {
+    struct tale_sent *sent = new_sent(turn);
+    if (!sent) return;
+    *sent = (struct tale_sent){
+        .kind = (uint8_t)kind, .to = of, .correlation = correlation, .size = strlen(words)};
+    take_body(turn->lane->tale, sent, words);
+}
+
+const char *tale_kind_name(uint8_t kind) {
+    switch (kind) {
+    case PARCEL_CALL:
+        return "call";
+    case PARCEL_CAST:
+        return "cast";
+    case PARCEL_PART:
+        return "part";
+    case PARCEL_LOOKUP:
+        return "lookup";
+    case PARCEL_MONITOR:
+        return "monitor";
+    case PARCEL_WORKED:
+        return "work";
+    default:
+        return "reply";
+    }
 }
 
 void tale_sent_free(struct tale_sent *sent, size_t n) {

@@ -53,6 +53,15 @@ struct tale {
 uint64_t tale_ask(struct turn *turn, enum tale_asked asked, uint64_t value);
 /* The turn sends this. */
 void tale_say(struct turn *turn, const struct parcel *parcel);
+/* It asks the runtime for something whose end has this number: a lookup (of words), a monitor (of
+ * an actor), blocking work. */
+void tale_begin(struct turn *turn,
+                enum parcel_kind kind,
+                uint64_t correlation,
+                actor_handle of,
+                const char *words);
+/* "call", "cast", "reply", "part", "lookup", "monitor", "work". Static. */
+const char *tale_kind_name(uint8_t kind);
 /* Nothing said and told, for the next turn. */
 void tale_clear(struct tale *tale);
 void tale_free(struct tale *tale);

@@ -27,7 +27,7 @@
 
 enum { TEXT_MAX = 480, PAIRS_MAX = 1 << 20 };
 
-/* A call's number in the recording and here. */
+/* The number of a call, lookup, monitor or work in the recording and here. */
 struct pair {
     uint64_t there, here;
 };
@@ -126,8 +126,10 @@ print_body(uint32_t op, const void *body, size_t size, size_t whole, char text[T
     ProtobufCMessage *message = NULL;
     struct arena arena;
     arena_init(&arena, 0);
-    if (type && size == whole &&
-        codec_decode(type, body, size, &arena, &message, NULL) == STATUS_OK)
+    if (op == 0)
+        snprintf(text, TEXT_MAX, "%.*s", size < 200 ? (int)size : 200, (const char *)body);
+    else if (type && size == whole &&
+             codec_decode(type, body, size, &arena, &message, NULL) == STATUS_OK)
         codec_print(message, text, TEXT_MAX);
     else
         snprintf(text, TEXT_MAX, "%s, %zu bytes", type ? type->name : "a message", whole);
@@ -143,8 +145,7 @@ static void print_said(const struct tale_sent *sent, char text[TEXT_MAX]) {
 }
 
 static bool same_sent(const SysSent *there, const struct tale_sent *here) {
-    static const char *const kinds[] = {"cast", "call", "reply", "part"};
-    if (strcmp(there->kind, kinds[here->kind]) != 0) return false;
+    if (strcmp(there->kind, tale_kind_name(here->kind)) != 0) return false;
     if (recording_op(there->message) != here->op || there->size != here->size) return false;
     return there->body.len != here->size || !here->body ||
            memcmp(there->body.data, here->body, here->size) == 0;
@@ -207,7 +208,7 @@ static enum status pair_calls(struct replay *replay, const SysMessage *turn) {
     const struct tapped *here = replay->tap->held;
     for (size_t i = 0; i < turn->n_sent && i < here->n_sent; i++) {
         meet(replay, turn->sent[i]->to, here->sent[i].to);
-        if (here->sent[i].kind != PARCEL_CALL) continue;
+        if (here->sent[i].kind == PARCEL_CAST || here->sent[i].correlation == 0) continue;
         if (replay->n_pairs == replay->pairs_room) {
             size_t more = replay->pairs_room ? replay->pairs_room * 2 : 256;
             struct pair *bigger = mem_resize(replay->pairs, more * sizeof *bigger);
@@ -240,13 +241,6 @@ static struct wait *first_due(const struct cell *cell, enum wait_kind a, enum wa
     return found;
 }
 
-static const struct wait *monitor_of(const struct replay *replay, actor_handle handle) {
-    const struct wait *wait = replay->cell->waits;
-    while (wait && (wait->kind != WAIT_MONITOR || wait->peer != handle))
-        wait = wait->next;
-    return wait;
-}
-
 static void run_message(struct replay *replay, const SysMessage *turn, enum parcel_kind kind) {
     struct parcel *parcel = parcel_new(turn->body.len);
     if (!parcel) return;
@@ -258,13 +252,9 @@ static void run_message(struct replay *replay, const SysMessage *turn, enum parc
     parcel->envelope.op = recording_op(turn->message);
     parcel->envelope.to = replay->cell->handle;
     parcel->envelope.from = stand_in(replay, turn->from);
-    parcel->envelope.correlation = turn->correlation;
-    if (kind == PARCEL_REPLY || kind == PARCEL_PART)
-        parcel->envelope.correlation = number_here(replay, turn);
+    bool request = kind == PARCEL_CALL || kind == PARCEL_CAST;
+    parcel->envelope.correlation = request ? turn->correlation : number_here(replay, turn);
     if (turn->deadline_us) parcel->envelope.deadline_us = replay->sim->now_us + turn->deadline_us;
-    const struct wait *monitor =
-        kind == PARCEL_DOWN ? monitor_of(replay, parcel->envelope.from) : NULL;
-    if (monitor) parcel->envelope.correlation = wait_name(monitor);
     cell_run_paused(replay->cell, parcel);
 }
 
@@ -285,7 +275,8 @@ static void run_timer(struct replay *replay) {
 }
 
 static void run_waiting(struct replay *replay, const SysMessage *turn, enum parcel_kind kind) {
-    struct parcel *parcel = mailbox_take_kind(&replay->cell->mailbox, kind);
+    struct parcel *parcel = mailbox_take_kind(&replay->cell->mailbox, kind,
+                                              kind == PARCEL_LATER ? 0 : number_here(replay, turn));
     if (!parcel) return;
     if (kind == PARCEL_FOUND) {
         struct found found;

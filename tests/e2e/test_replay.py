@@ -85,7 +85,7 @@ def check_changed(path):
 def test_a_gateway_of_a_cluster_and_its_placement_driver():
     with vectron.Cluster(workers=2, env=ALLOWED, gateway_env=ALLOWED) as cluster:
         client = cluster.client()
-        client.ListCollections()
+        vectron.wait_for(lambda: both_workers_are_there(client), 20)
         router, pd = os.path.join(cluster.folder, 'router.rec'), os.path.join(cluster.folder, 'pd.rec')
         before = os.path.join(cluster.folder, 'before')
         shutil.copytree(os.path.join(cluster.folder, 'pd'), before, ignore=lambda _, names: [n for n in names if n.endswith('.ipc')])
@@ -94,6 +94,14 @@ def test_a_gateway_of_a_cluster_and_its_placement_driver():
             use(client, 'docs')
         assert same(router) > 100
         assert same(pd, '--data-dir', before, '--shards', '16') > 5
+
+
+def both_workers_are_there(client):
+    """What they registered is in the placement driver's log from then on."""
+    client.CreateCollection(name='trial', dimension=2, shards=2)
+    leaders = {s.leader_id for s in client.GetCollectionStatus(name='trial').shards}
+    client.DeleteCollection(name='trial')
+    return len(leaders) == 2
 
 
 def succeeds(client):
