@@ -1,29 +1,40 @@
-/* bench_index: the index alone, one thread, beside hnswlib with the same M and ef_construction.
+/* bench_index: the index alone, one thread, beside hnswlib and faiss with the same M and
+ * ef_construction.
  *
  * Times are CPU times of the thread, so that other load costs little; queries per second at a
  * recall are read off a curve over ef, by interpolation between its neighbours. Each point of the
- * curve is the best of a few windows, ours and the peer's in turn. */
+ * curve is the median of a few windows, all engines in turn. The graphs of peers and the true
+ * neighbours are kept under build/peers; ours is built in every run. Curves are drawn into
+ * build/bench.
+ *
+ *     bench_index [--quick] [--only CASE] [--alone] [--all]
+ *
+ * --quick: the two real sets that have more than a few points. --alone: no peers, for tuning.
+ * --all: faiss also on sets of more than 100,000 points, where building it takes half an hour. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/index/hnswlib.h"
+#include "bench/index/curve.h"
+#include "bench/index/peer.h"
 #include "index/index.h"
 #include "tests/data/vectors.h"
 
-enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 3, EFS = 10 };
+enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 3, FAISS_MAX = 100000, PEERS_MAX = 2 };
 
-static const uint32_t efs[EFS] = {10, 15, 20, 30, 50, 80, 128, 200, 400, 800};
+static const double enough_recall = 0.9975, window_seconds = 0.15;
+static const uint32_t efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900};
 
 struct side {
-    const char *name;
-    double build_seconds, memory;
-    double recall[EFS], qps[EFS];
+    struct curve curve;
+    const struct peer *peer; /* NULL: ours */
+    void *graph;             /* of the peer */
 };
 
 struct bench {
@@ -31,7 +42,8 @@ struct bench {
     uint64_t *truth; /* owned */
     struct index *index;
     struct index_reader *reader;
-    void *peer;
+    struct side sides[1 + PEERS_MAX];
+    size_t n_sides;
 };
 
 static double cpu_seconds(void) {
@@ -54,7 +66,36 @@ static void need(enum status s) {
     exit(1);
 }
 
-static void build_ours(struct bench *bench, struct side *side) {
+/* build/peers/SET-WHAT */
+static void path_of(const struct bench *bench, const char *what, char *path, size_t size) {
+    const char *folder = VECTRON_SOURCE_DIR "/build/peers";
+    (void)mkdir(folder, 0755);
+    snprintf(path, size, "%s/%s-%s", folder, bench->set.name, what);
+}
+
+static void load_truth(struct bench *bench) {
+    size_t n = bench->set.n_queries * K;
+    char path[512], what[64];
+    snprintf(what, sizeof what, "%zu-%zu.truth", bench->set.n, bench->set.n_queries);
+    path_of(bench, what, path, sizeof path);
+    FILE *file = fopen(path, "rb");
+    if (file) {
+        bench->truth = calloc(n, sizeof *bench->truth);
+        if (fread(bench->truth, sizeof *bench->truth, n, file) == n) {
+            fclose(file);
+            return;
+        }
+        fclose(file);
+        free(bench->truth);
+    }
+    bench->truth = vectors_truth(&bench->set, K);
+    file = fopen(path, "wb");
+    if (!file) return;
+    (void)!fwrite(bench->truth, sizeof *bench->truth, n, file);
+    fclose(file);
+}
+
+static void build_ours(struct bench *bench, struct curve *curve) {
     const struct vectors *set = &bench->set;
     struct index_options options = {
         .dimension = set->dimension,
@@ -73,33 +114,53 @@ static void build_ours(struct bench *bench, struct side *side) {
             need(index_link_step(bench->index, 1000000, &idle));
         if (i == set->n) break;
         char id[17];
-        snprintf(id, sizeof id, "%016zu", i);
-        struct index_point point = {i + 1, set->base + i * set->dimension, id, 16};
+        int size = snprintf(id, sizeof id, "%zu", i);
+        struct index_point point = {i + 1, set->base + i * set->dimension, id, (uint32_t)size};
         need(index_append(bench->index, &point, 1));
     }
-    side->build_seconds = cpu_seconds() - start;
-    side->memory = resident_bytes() - memory;
+    curve->build_seconds = cpu_seconds() - start;
+    curve->memory = resident_bytes() - memory;
 }
 
+static double read_seconds(const char *path) {
+    double seconds = NAN;
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%lf", &seconds) != 1) seconds = NAN;
+    if (file) fclose(file);
+    return seconds;
+}
+
+/* From its file, which is written first when it is not there: memory is that of a loaded graph. */
 static void build_peer(struct bench *bench, struct side *side) {
     const struct vectors *set = &bench->set;
-    struct hnswlib_options options = {
+    struct peer_options options = {
         .n = set->n,
         .dimension = set->dimension,
         .M = M,
         .ef_construction = EF_CONSTRUCTION,
         .inner_product = set->metric != INDEX_EUCLIDEAN, /* the sets with cosine have unit length */
     };
-    double memory = resident_bytes(), start = cpu_seconds();
-    bench->peer = hnswlib_new(&options);
-    if (!bench->peer) {
-        side->build_seconds = side->memory = NAN;
-        return;
-    }
+    char what[64], path[512], seconds[520];
+    snprintf(what, sizeof what, "%zu.%s", set->n, side->peer->name);
+    path_of(bench, what, path, sizeof path);
+    snprintf(seconds, sizeof seconds, "%s.cpu", path);
+    double memory = resident_bytes();
+    side->graph = side->peer->load(&options, path);
+    side->curve.memory = resident_bytes() - memory;
+    side->curve.build_seconds = read_seconds(seconds);
+    if (side->graph && isfinite(side->curve.build_seconds)) return;
+    memory = resident_bytes();
+    double start = cpu_seconds();
+    side->graph = side->peer->open(&options);
     for (size_t i = 0; i < set->n; i++)
-        hnswlib_add(bench->peer, set->base + i * set->dimension, i + 1);
-    side->build_seconds = cpu_seconds() - start;
-    side->memory = resident_bytes() - memory;
+        side->peer->add(side->graph, set->base + i * set->dimension, i + 1);
+    side->curve.build_seconds = cpu_seconds() - start;
+    side->curve.memory = resident_bytes() - memory;
+    side->peer->save(side->graph, path);
+    FILE *file = fopen(seconds, "w");
+    if (!file) return;
+    fprintf(file, "%.6f\n", side->curve.build_seconds);
+    fclose(file);
 }
 
 static size_t search_ours(struct bench *bench, const float *vector, uint32_t ef, uint64_t *out) {
@@ -118,41 +179,74 @@ static size_t search_ours(struct bench *bench, const float *vector, uint32_t ef,
     return n;
 }
 
-/* One pass over the queries: raises the side's figures for this ef. */
-static void run_window(struct bench *bench, struct side *side, size_t at, bool ours) {
-    const struct vectors *set = &bench->set;
-    uint64_t *found = calloc(set->n_queries * K, sizeof *found);
-    double start = cpu_seconds();
-    for (size_t q = 0; q < set->n_queries; q++) {
-        const float *vector = set->queries + q * set->dimension;
-        if (ours)
-            (void)search_ours(bench, vector, efs[at], found + q * K);
-        else
-            (void)hnswlib_search(bench->peer, vector, K, efs[at], found + q * K);
-    }
-    double seconds = cpu_seconds() - start;
-    size_t n_hit = 0;
-    for (size_t q = 0; q < set->n_queries; q++) {
+static double recall_of(const struct bench *bench, const uint64_t *found) {
+    size_t n_hit = 0, n = bench->set.n_queries;
+    for (size_t q = 0; q < n; q++) {
         for (size_t i = 0; i < K; i++) {
             for (size_t j = 0; j < K; j++)
                 n_hit += found[q * K + i] == bench->truth[q * K + j];
         }
     }
-    free(found);
-    side->recall[at] = (double)n_hit / (double)(set->n_queries * K);
-    double qps = (double)set->n_queries / seconds;
-    if (qps > side->qps[at]) side->qps[at] = qps;
+    return (double)n_hit / (double)(n * K);
 }
 
-/* On the curve, between its neighbours, logarithmically; NAN when the curve does not get there. */
-static double qps_at(const struct side *side, double recall) {
-    if (side->recall[0] >= recall) return side->qps[0];
-    for (size_t i = 1; i < EFS; i++) {
-        if (side->recall[i] < recall) continue;
-        double part = (recall - side->recall[i - 1]) / (side->recall[i] - side->recall[i - 1]);
-        return exp(log(side->qps[i - 1]) * (1 - part) + log(side->qps[i]) * part);
+/* Passes over the queries until they are worth measuring; queries per second. */
+static double run_window(struct bench *bench, struct side *side, uint32_t ef, uint64_t *found) {
+    const struct vectors *set = &bench->set;
+    size_t n = 0;
+    double start = cpu_seconds(), seconds = 0;
+    while (seconds < window_seconds) {
+        for (size_t q = 0; q < set->n_queries; q++) {
+            const float *vector = set->queries + q * set->dimension;
+            if (!side->peer)
+                (void)search_ours(bench, vector, ef, found + q * K);
+            else
+                (void)side->peer->search(side->graph, vector, K, ef, found + q * K);
+        }
+        n += set->n_queries;
+        seconds = cpu_seconds() - start;
     }
-    return NAN;
+    return (double)n / seconds;
+}
+
+static int rising(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return a < b ? -1 : a > b;
+}
+
+static bool is_running(const struct curve *curve) {
+    return curve->n == 0 || curve->recall[curve->n - 1] < enough_recall;
+}
+
+/* One more point of every curve that has not got to the top; false when none is left. */
+static bool run_point(struct bench *bench, uint32_t ef) {
+    double qps[1 + PEERS_MAX][WINDOWS];
+    bool some = false;
+    uint64_t *found = calloc(bench->set.n_queries * K, sizeof *found);
+    for (int window = 0; window < WINDOWS; window++) {
+        for (size_t s = 0; s < bench->n_sides; s++) {
+            struct curve *curve = &bench->sides[s].curve;
+            if (!is_running(curve)) continue;
+            qps[s][window] = run_window(bench, &bench->sides[s], ef, found);
+            if (window == WINDOWS - 1) curve->ef[curve->n] = ef;
+        }
+    }
+    fprintf(stderr, "%-14s ef %4" PRIu32, bench->set.name, ef);
+    for (size_t s = 0; s < bench->n_sides; s++) {
+        struct curve *curve = &bench->sides[s].curve;
+        if (!is_running(curve)) continue;
+        some = true;
+        (void)run_window(bench, &bench->sides[s], ef, found);
+        qsort(qps[s], WINDOWS, sizeof **qps, rising);
+        curve->recall[curve->n] = recall_of(bench, found);
+        curve->qps[curve->n] = qps[s][WINDOWS / 2];
+        fprintf(stderr, "  %s %.4f %8.0f/s", curve->name, curve->recall[curve->n],
+                curve->qps[curve->n]);
+        curve->n++;
+    }
+    fprintf(stderr, "\n");
+    free(found);
+    return some;
 }
 
 static void print_number(double value) {
@@ -162,71 +256,133 @@ static void print_number(double value) {
         printf("null");
 }
 
-/* ratio > 1: ours is better; `less`: smaller is better. */
-static void print_row(const struct bench *bench,
-                      const char *metric,
-                      const char *unit,
-                      double ours,
-                      double peer,
-                      bool less) {
+struct row {
+    const char *metric, *unit;
+    double ours, peer;
+    bool less;     /* smaller is better */
+    double target; /* ratio beside hnswlib; 0: none */
+};
+
+/* ratio > 1: ours is better. */
+static void print_row(const struct bench *bench, const char *peer, const struct row *row) {
+    double ratio = row->less ? row->peer / row->ours : row->ours / row->peer;
     printf("{\"suite\":\"index\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":",
-           bench->set.name, metric, unit);
-    print_number(ours);
+           bench->set.name, row->metric, row->unit);
+    print_number(row->ours);
     printf(",\"peer\":");
-    print_number(peer);
-    printf(",\"peer_name\":%s,\"ratio\":", isfinite(peer) ? "\"hnswlib\"" : "null");
-    print_number(less ? peer / ours : ours / peer);
+    print_number(row->peer);
+    printf(",\"peer_name\":\"%s\",\"ratio\":", peer);
+    print_number(ratio);
+    if (row->target > 0)
+        printf(",\"target\":%.4g,\"met\":%s", row->target, ratio >= row->target ? "true" : "false");
     printf("}\n");
     fflush(stdout);
 }
 
-static void run_case(const char *name, size_t n, size_t n_queries) {
+/* The targets of the design beside hnswlib, for sets of 50,000 points or more. */
+static void print_rows(const struct bench *bench, const struct side *side) {
+    const struct curve *ours = &bench->sides[0].curve, *peer = &side->curve;
+    bool counts = bench->set.n >= 50000 && strcmp(peer->name, "hnswlib") == 0;
+    double memory = bench->set.dimension >= 768                ? 1 / 0.45
+                    : strcmp(bench->set.name, "hard-100k-100") ? 2
+                                                               : 1 / 0.6;
+    const struct row rows[] = {
+        {"qps_at_0.90", "1/s", curve_qps_at(ours, 0.90), curve_qps_at(peer, 0.90), false, 0},
+        {"qps_at_0.95", "1/s", curve_qps_at(ours, 0.95), curve_qps_at(peer, 0.95), false, 2.5},
+        {"qps_at_0.99", "1/s", curve_qps_at(ours, 0.99), curve_qps_at(peer, 0.99), false, 2.3},
+        {"build_cpu", "s", ours->build_seconds, peer->build_seconds, true,
+         bench->set.n < 1000000 ? 2 : 1 / 0.65},
+        {"memory", "B", ours->memory, peer->memory, true, memory},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct row row = rows[i];
+        if (!counts) row.target = 0;
+        print_row(bench, peer->name, &row);
+    }
+}
+
+static void draw(const struct bench *bench) {
+    const struct curve *curves[1 + PEERS_MAX];
+    char path[512];
+    const char *folder = VECTRON_SOURCE_DIR "/build/bench";
+    (void)mkdir(folder, 0755);
+    snprintf(path, sizeof path, "%s/index-%s.svg", folder, bench->set.name);
+    for (size_t s = 0; s < bench->n_sides; s++)
+        curves[s] = &bench->sides[s].curve;
+    if (curve_draw(path, bench->set.name, curves, bench->n_sides))
+        fprintf(stderr, "bench_index: %s\n", path);
+}
+
+static void add_side(struct bench *bench, const struct peer *peer) {
+    struct side *side = &bench->sides[bench->n_sides++];
+    *side = (struct side){.curve.name = peer ? peer->name : "ours", .peer = peer};
+    if (peer)
+        build_peer(bench, side);
+    else
+        build_ours(bench, &side->curve);
+}
+
+struct arguments {
+    const char *only;
+    bool quick, alone, all;
+};
+
+static void run_case(const char *name, const struct arguments *arguments) {
     struct bench bench = {0};
-    struct side ours = {.name = "ours"}, peer = {.name = "hnswlib"};
-    if (!vectors_open(&bench.set, name, n, n_queries)) {
+    if (!vectors_open(&bench.set, name, 0, 1000)) {
         fprintf(stderr, "bench_index: no data for %s, skipped\n", name);
         return;
     }
-    bench.truth = vectors_truth(&bench.set, K);
-    build_ours(&bench, &ours);
-    build_peer(&bench, &peer);
-    for (size_t at = 0; at < EFS; at++) {
-        for (int window = 0; window < WINDOWS; window++) {
-            run_window(&bench, &ours, at, true);
-            if (bench.peer) run_window(&bench, &peer, at, false);
-        }
-        fprintf(stderr, "%-14s ef %4" PRIu32 "  ours %.4f %8.0f/s  peer %.4f %8.0f/s\n", name,
-                efs[at], ours.recall[at], ours.qps[at], peer.recall[at], peer.qps[at]);
+    load_truth(&bench);
+    add_side(&bench, NULL);
+#ifdef HAVE_HNSWLIB
+    if (!arguments->alone) add_side(&bench, &peer_hnswlib);
+#endif
+#ifdef HAVE_FAISS
+    if (!arguments->alone && (arguments->all || bench.set.n <= FAISS_MAX))
+        add_side(&bench, &peer_faiss);
+#endif
+    fprintf(stderr, "%-14s ours built in %.1f s, %.1f MB\n", name,
+            bench.sides[0].curve.build_seconds, bench.sides[0].curve.memory / 1e6);
+    for (size_t i = 0; i < sizeof efs / sizeof *efs && run_point(&bench, efs[i]);)
+        i++;
+    for (size_t s = 1; s < bench.n_sides; s++) {
+        print_rows(&bench, &bench.sides[s]);
+        bench.sides[s].peer->close(bench.sides[s].graph);
     }
-    print_row(&bench, "qps_at_0.95", "1/s", qps_at(&ours, 0.95), qps_at(&peer, 0.95), false);
-    print_row(&bench, "qps_at_0.99", "1/s", qps_at(&ours, 0.99), qps_at(&peer, 0.99), false);
-    print_row(&bench, "build_cpu", "s", ours.build_seconds, peer.build_seconds, true);
-    print_row(&bench, "memory", "B", ours.memory, peer.memory, true);
+    draw(&bench);
     free(bench.truth);
     index_reader_close(bench.reader);
     index_close(bench.index);
-    hnswlib_free(bench.peer);
     vectors_close(&bench.set);
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'}, {"only", required_argument, NULL, 'o'}, {0}};
-    const char *only = NULL;
-    bool quick = false;
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"only", required_argument, NULL, 'o'},
+                                            {"alone", no_argument, NULL, 'a'},
+                                            {"all", no_argument, NULL, 'A'},
+                                            {0}};
+    struct arguments arguments = {0};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'q')
-            quick = true;
+            arguments.quick = true;
         else if (c == 'o')
-            only = optarg;
+            arguments.only = optarg;
+        else if (c == 'a')
+            arguments.alone = true;
+        else if (c == 'A')
+            arguments.all = true;
         else
             return 2;
     }
-    static const char *const cases[] = {"fashion-mnist", "beir-768", "clusters-128", "hard-100"};
+    static const char *const cases[] = {"fashion-mnist", "beir-768",     "sift-10k",
+                                        "hard-100k-100", "synth-1m-128", "synth-200k-768"};
+    enum { QUICK = 2 };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bool slow = strcmp(cases[i], "fashion-mnist") == 0;
-        if (only ? strcmp(only, cases[i]) != 0 : quick && slow) continue;
-        run_case(cases[i], quick ? 20000 : 100000, quick ? 200 : 1000);
+        if (arguments.only ? strcmp(arguments.only, cases[i]) != 0 : arguments.quick && i >= QUICK)
+            continue;
+        run_case(cases[i], &arguments);
     }
     return 0;
 }

@@ -31,7 +31,7 @@ int result_compare(const struct points *points, struct result a, struct result b
     if (a.distance != b.distance) return a.distance < b.distance ? -1 : 1;
     const struct point *left = points_at(points, a.slot), *right = points_at(points, b.slot);
     size_t shorter = left->id_size < right->id_size ? left->id_size : right->id_size;
-    int order = memcmp(left->id, right->id, shorter);
+    int order = memcmp(point_id(left), point_id(right), shorter);
     if (order != 0) return order;
     if (left->id_size != right->id_size) return left->id_size < right->id_size ? -1 : 1;
     /* Two points of one id live side by side while an update removes the older one. */

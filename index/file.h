@@ -1,15 +1,17 @@
 /* file: the format of an index on disk, a stream of checksummed blocks (stream.h), little-endian:
  *
  *     header    struct file_header
- *     tail      u32 slot, n_tail times: the order in which points wait to be linked
+ *     centre    f32, dimension times: of the codes (coder.h); not with float32
  *     slots     u8, n_slots times: flags and level; 0 is a free slot
- *     records   for every slot that is not free, in order:
+ *     linked    for every linked slot, in order:
  *                 u64 number
- *                 u32 parent     slot + 1 in the tree, 0: none
  *                 u16 id size, id
- *                 u32 row        2M edges, slot + 1, 0 ends      \ linked ones only
- *                 u32 row        M edges, `level` times          /
- *                 f32 vector     padded to a multiple of 16
+ *                 u32 parent     slot + 1 in the tree, 0: none
+ *                 u32 row        2M edges, slot + 1, 0 ends
+ *                 u32 row        M edges, `level` times
+ *                 f32 vector, padded to a multiple of 16; or u8 code: coarse, square, fine
+ * (store.h) f32 vector     with FILE_KEPT, besides the code (store.h) waiting   for every tail
+ * slot, in the order in which they will be linked: u32 slot u64 number u16 id size, id f32 vector
  *
  * Every append and remove that had returned before index_save_start is in it; of later ones, any.
  * So they are repeated, in order: index_append skips the numbers it has, index_remove of one that
@@ -29,11 +31,12 @@
 #define FILE_MAGIC "VECTRIDX"
 
 enum {
-    FILE_VERSION = 1,
+    FILE_VERSION = 2,  /* 1 had no codes */
     FILE_LEVEL = 0x0f, /* mask */
     FILE_LINKED = 0x10,
     FILE_TAIL = 0x20,
     FILE_LIVE = 0x40, /* a tail slot always is; a linked one may be removed */
+    FILE_KEPT = 0x80,
 };
 
 struct file_header {
@@ -47,6 +50,12 @@ struct file_header {
     uint32_t n_tail;
     uint32_t entry; /* slot + 1; 0: nothing is linked */
     uint32_t root;  /* slot + 1 */
+    uint32_t store; /* enum store_kind */
+    float bound;    /* of the codes, as the next three */
+    uint64_t seed;
+    uint64_t n_trained;
+    uint32_t n_zero;
+    uint32_t unused;
 };
 
 /* Fills an index whose view is empty. Dimension, metric and M must be those of the options.

@@ -19,7 +19,7 @@ void index_close(struct index *index) {
     assert(!index->linker.saving);
     linker_reset(&index->linker);
     numbers_reset(&index->numbers);
-    mem_free(index->batch);
+    mem_free((void *)index->batch);
     index_view_drop(index->view);
     mem_free(index);
 }
@@ -73,8 +73,8 @@ static uint32_t take_slot(struct index *index) {
     index->idle = handoff_next(points, slot);
     atomic_fetch_sub_explicit(&index->view->n_free, 1, memory_order_relaxed);
     struct point *point = points_at(points, slot);
-    if (point->id) ids_recycle(&points->ids, point->id, point->id_size);
-    point->id = NULL;
+    if (point->id) ids_recycle(&points->ids, point_id(point), point->id_size);
+    point->id = 0;
     return slot;
 }
 
@@ -85,7 +85,7 @@ static void give_back_slot(struct index *index, uint32_t slot) {
 
 static enum status reserve(struct index *index, size_t n) {
     if (n > index->batch_room) {
-        uint32_t *batch = mem_resize(index->batch, n * sizeof *batch);
+        struct cell **batch = mem_resize((void *)index->batch, n * sizeof *batch);
         if (!batch) return STATUS_NO_MEMORY;
         index->batch = batch;
         index->batch_room = n;
@@ -93,19 +93,24 @@ static enum status reserve(struct index *index, size_t n) {
     uint64_t slots = n + atomic_load_explicit(&index->view->points.n_slots, memory_order_relaxed);
     if (slots > SLOTS_MAX) return STATUS_NO_MEMORY;
     enum status s = numbers_reserve(&index->numbers, (uint64_t)index->numbers.n + n);
+    if (s == STATUS_OK) s = cells_reserve(&index->view->cells, n);
     return s == STATUS_OK ? view_grow(index->view, slots) : s;
 }
 
 static enum status
-write_point(struct index *index, const struct index_point *point, uint32_t *slot) {
+write_point(struct index *index, const struct index_point *point, struct cell **out) {
     struct points *points = &index->view->points;
-    *slot = take_slot(index);
-    enum status s = points_write(points, *slot, point);
-    if (s == STATUS_OK)
-        numbers_add(&index->numbers, points, *slot);
-    else
-        give_back_slot(index, *slot);
-    return s;
+    uint32_t slot = take_slot(index);
+    enum status s = points_write(points, slot, point);
+    if (s != STATUS_OK) {
+        give_back_slot(index, slot);
+        return s;
+    }
+    numbers_add(&index->numbers, points, slot);
+    struct cell *cell = *out = cells_take(&index->view->cells);
+    cell->slot = slot;
+    metric_prepare(&points->metric, point->vector, cell->vector);
+    return STATUS_OK;
 }
 
 enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
@@ -125,15 +130,17 @@ enum status index_append(struct index *index, const struct index_point *given, s
         if (s == STATUS_OK) n++;
     }
     if (s != STATUS_OK) {
+        cells_undo(&index->view->cells);
         while (n-- > 0) {
-            (void)numbers_remove(&index->numbers, points,
-                                 points_at(points, index->batch[n])->number);
-            give_back_slot(index, index->batch[n]);
+            uint32_t slot = index->batch[n]->slot;
+            (void)numbers_remove(&index->numbers, points, points_at(points, slot)->number);
+            give_back_slot(index, slot);
         }
         return s;
     }
     for (size_t i = 0; i < n; i++)
-        points_set_live(points, index->batch[i], true);
+        points_set_live(points, index->batch[i]->slot, true);
+    cells_commit(&index->view->cells);
     tail_push(&index->view->tail, index->batch, n);
     return STATUS_OK;
 }

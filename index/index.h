@@ -37,6 +37,15 @@ enum {
 
 enum index_metric { INDEX_COSINE, INDEX_EUCLIDEAN, INDEX_DOT };
 
+/* How the vectors of linked points are kept. Codes of twelve bits a dimension (coder.h) begin once
+ * there are enough points to learn their scale from, and are written in the background; the tail is
+ * always float32. */
+enum index_storage {
+    INDEX_AUTO, /* codes from 32 dimensions on, else float32 */
+    INDEX_F32,
+    INDEX_SQ8,
+};
+
 struct index_options {
     uint32_t dimension; /* 1..INDEX_DIMENSION_MAX */
     enum index_metric metric;
@@ -44,8 +53,10 @@ struct index_options {
     uint32_t ef_construction; /* 0 = 128 */
     uint64_t seed;            /* levels and repairs; same seed and same calls give the same graph */
     uint32_t tail_max;        /* 0 = INDEX_TAIL_MAX */
-    uint32_t tail_extra;      /* more room in the tail, for points put back at start without a file:
-                                 searches scan them until they are linked */
+    enum index_storage storage;
+    uint32_t train_min;  /* linked points from which codes are made; 0 = 4,096 */
+    uint32_t tail_extra; /* more room in the tail, for points put back at start without a file:
+                            searches scan them until they are linked */
 };
 
 struct index;
@@ -108,7 +119,7 @@ struct index_query {
     const void *vector;     /* dimension little-endian float32, any alignment, finite */
     uint32_t k;             /* 1..INDEX_K_MAX */
     uint32_t ef;            /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
-    bool exact;             /* scan everything */
+    bool exact;             /* scan everything; of codes as exactly as they are */
     const uint64_t *bitmap; /* NULL, or one bit per slot (index_hit.slot): only set slots match */
     uint32_t bitmap_slots;  /* slots the bitmap covers; later ones do not match */
     const atomic_bool *cancel; /* NULL, or checked at every step */
@@ -164,11 +175,12 @@ void index_save_end(struct index_save *save);
 MUST_USE enum status index_validate(const struct index_view *view, char *text, size_t text_size);
 
 struct index_stats {
-    uint64_t points;       /* live */
-    uint64_t tail;         /* not linked yet, live or not */
-    uint64_t removed;      /* removed, slot not free yet */
-    uint64_t slots;        /* ever used: live + removed + free */
-    uint64_t memory_bytes; /* resident estimate: vectors, graph, ids, maps */
+    uint64_t points;            /* live */
+    uint64_t tail;              /* not linked yet, live or not */
+    uint64_t removed;           /* removed, slot not free yet */
+    uint64_t slots;             /* ever used: live + removed + free */
+    uint64_t memory_bytes;      /* resident estimate: vectors, graph, ids, maps */
+    enum index_storage storage; /* what linked points are kept as now */
     uint32_t max_level;
 };
 struct index_stats index_stats(const struct index_view *view);

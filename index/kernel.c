@@ -15,7 +15,7 @@ static float sum_lanes(const float *lanes) {
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static void euclidean_scalar(
+void euclidean_scalar(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r];
@@ -30,7 +30,7 @@ static void euclidean_scalar(
     }
 }
 
-static void dot_scalar(
+void dot_scalar(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r];
@@ -43,18 +43,73 @@ static void dot_scalar(
     }
 }
 
-static const struct kernel scalar = {"scalar", euclidean_scalar, dot_scalar};
+void coarse_scalar(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        int32_t sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            int32_t gap = (query[i] & 0x7f) - (rows[r][i] & 0x7f);
+            sum += gap * gap;
+        }
+        out[r] = (float)sum;
+    }
+}
+
+float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
+    float lanes[KERNEL_LANES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        unsigned last = fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
+        unsigned whole = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
+        float gap = query[i] - (float)whole;
+        lanes[i % KERNEL_LANES] += gap * gap;
+    }
+    return sum_lanes(lanes);
+}
+
+void hadamard_scalar(float *vector, size_t n) {
+    for (size_t span = 1; span < n; span *= 2) {
+        for (size_t block = 0; block < n; block += 2 * span) {
+            for (size_t i = block; i < block + span; i++) {
+                float a = vector[i], b = vector[i + span];
+                vector[i] = a + b;
+                vector[i + span] = a - b;
+            }
+        }
+    }
+}
+
+static const struct kernel scalar = {"scalar",      euclidean_scalar, dot_scalar,
+                                     coarse_scalar, fine_scalar,      hadamard_scalar};
+#if defined(__x86_64__)
+static const struct kernel avx2 = {"avx2",      euclidean_avx2, dot_avx2,
+                                   coarse_avx2, fine_avx2,      hadamard_avx2};
+static const struct kernel avx512 = {"avx512",    euclidean_avx512, dot_avx512,
+                                     coarse_avx2, fine_avx2,        hadamard_avx2};
+static const struct kernel vnni = {"avx512-vnni", euclidean_avx512, dot_avx512,
+                                   coarse_vnni,   fine_vnni,        hadamard_avx512};
+
+static bool has_vnni(void) {
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+}
+#elif defined(__aarch64__)
+static const struct kernel neon = {"neon",      euclidean_neon, dot_neon,
+                                   coarse_neon, fine_neon,      hadamard_neon};
+#endif
 
 const struct kernel *kernel_nth(size_t n) {
     const struct kernel *able[4];
     size_t n_able = 0;
     able[n_able++] = &scalar;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        able[n_able++] = &kernel_avx2;
-    if (__builtin_cpu_supports("avx512f")) able[n_able++] = &kernel_avx512;
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (has_avx2) able[n_able++] = &avx2;
+    if (has_avx2 && __builtin_cpu_supports("avx512f")) {
+        able[n_able++] = &avx512;
+        if (has_vnni()) able[n_able++] = &vnni;
+    }
 #elif defined(__aarch64__)
-    able[n_able++] = &kernel_neon;
+    able[n_able++] = &neon;
 #endif
     return n < n_able ? able[n] : NULL;
 }

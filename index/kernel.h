@@ -1,23 +1,44 @@
-/* kernel: distances from one query to many rows, in the widest arithmetic this processor has.
+/* kernel: sums over one query and many rows, in the widest arithmetic this processor has.
  *
- * Rows are padded with zeros to a multiple of KERNEL_LANES floats and 64-byte aligned, so the loops
- * have no tails. A batch is one indirect call, and fetches the next row while it computes this one.
- */
+ * Rows are padded with zeros to a multiple of their lanes and 64-byte aligned, so the loops have no
+ * tails. A batch is one indirect call, and fetches the next row while it computes this one.
+ *
+ * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper seven
+ * bits in its lower seven and the next bit on top, and `fine`, the last four bits: of a block of 64
+ * dimensions, byte j has dimension j below and dimension 32 + j above. */
 #ifndef INDEX_KERNEL_H
 #define INDEX_KERNEL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-enum { KERNEL_LANES = 16, KERNEL_ALIGN = 64 };
+enum {
+    KERNEL_LANES = 16, /* floats a row is padded to */
+    KERNEL_CODES = 64, /* dimensions a code is padded to */
+    KERNEL_ALIGN = 64,
+};
 
 /* out[i] = the measure of query and rows[i]; n_floats is the padded length. */
 typedef void (*kernel_function)(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+/* out[i] = squared L2 of the seven-bit codes, whatever is on top of them; n is the padded
+ * dimension. */
+typedef void (*kernel_coarse)(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+/* Squared L2 of a query in units of the twelve-bit code, and one whole code. */
+typedef float (*kernel_fine)(const float *query,
+                             const uint8_t *coarse,
+                             const uint8_t *fine,
+                             size_t n);
 
 struct kernel {
     const char *name;
     kernel_function euclidean; /* squared L2 */
     kernel_function dot;       /* inner product */
+    kernel_coarse coarse;
+    kernel_fine fine;
+    /* Walsh-Hadamard transform in place, not scaled; n is a power of two, any alignment. */
+    void (*hadamard)(float *vector, size_t n);
 };
 
 /* The best one of this processor. Any thread; static memory. */

@@ -4,11 +4,43 @@
 
 #include "index/kernel.h"
 
+void euclidean_scalar(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void dot_scalar(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void coarse_scalar(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void hadamard_scalar(float *vector, size_t n);
+
 #if defined(__x86_64__)
-extern const struct kernel kernel_avx2;
-extern const struct kernel kernel_avx512;
+void euclidean_avx2(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void dot_avx2(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void coarse_avx2(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+float fine_avx2(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void hadamard_avx2(float *vector, size_t n);
+
+void euclidean_avx512(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void dot_avx512(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+/* These need AVX-512 BW and VNNI. */
+void coarse_vnni(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void hadamard_avx512(float *vector, size_t n);
 #elif defined(__aarch64__)
-extern const struct kernel kernel_neon;
+void euclidean_neon(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void dot_neon(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void coarse_neon(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+float fine_neon(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void hadamard_neon(float *vector, size_t n);
 #endif
 
 #endif

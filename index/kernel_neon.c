@@ -14,7 +14,7 @@ static const float *next_row(const float *const *rows, size_t n_rows, size_t r) 
     return rows[r + 1 < n_rows ? r + 1 : r];
 }
 
-static void euclidean_neon(
+void euclidean_neon(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
@@ -31,8 +31,8 @@ static void euclidean_neon(
     }
 }
 
-static void
-dot_neon(const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
+void dot_neon(
+    const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
         float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
@@ -46,6 +46,67 @@ dot_neon(const float *query, const float *const *rows, size_t n_rows, size_t n_f
     }
 }
 
-const struct kernel kernel_neon = {"neon", euclidean_neon, dot_neon};
+void coarse_neon(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    const uint8x16_t upper = vdupq_n_u8(0x7f);
+    for (size_t r = 0; r < n_rows; r++) {
+        const uint8_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
+        uint32x4_t sum[2] = {vdupq_n_u32(0), vdupq_n_u32(0)};
+        for (size_t i = 0; i < n; i += 16) {
+            __builtin_prefetch(next + i);
+            uint8x16_t gap =
+                vabdq_u8(vandq_u8(vld1q_u8(query + i), upper), vandq_u8(vld1q_u8(row + i), upper));
+            sum[0] = vpadalq_u16(sum[0], vmull_u8(vget_low_u8(gap), vget_low_u8(gap)));
+            sum[1] = vpadalq_u16(sum[1], vmull_high_u8(gap, gap));
+        }
+        out[r] = (float)vaddvq_u32(vaddq_u32(sum[0], sum[1]));
+    }
+}
+
+/* Sixteen codes: `fine` has them in the lower four bits of each byte. */
+static inline void
+gaps_neon(float32x4_t *sum, const float *query, const uint8_t *coarse, uint8x16_t fine) {
+    uint8x16_t codes = vld1q_u8(coarse);
+    uint8x16_t upper = vandq_u8(codes, vdupq_n_u8(0x7f));
+    uint8x16_t lower = vorrq_u8(vshlq_n_u8(vshrq_n_u8(codes, 7), 4), fine);
+    uint16x8_t whole[2] = {
+        vorrq_u16(vshll_n_u8(vget_low_u8(upper), 5), vmovl_u8(vget_low_u8(lower))),
+        vorrq_u16(vshll_n_u8(vget_high_u8(upper), 5), vmovl_u8(vget_high_u8(lower))),
+    };
+    for (int half = 0; half < 2; half++) {
+        uint32x4_t low = vmovl_u16(vget_low_u16(whole[half])), high = vmovl_high_u16(whole[half]);
+        float32x4_t a = vsubq_f32(vld1q_f32(query + 8 * half), vcvtq_f32_u32(low));
+        float32x4_t b = vsubq_f32(vld1q_f32(query + 8 * half + 4), vcvtq_f32_u32(high));
+        sum[2 * half] = vfmaq_f32(sum[2 * half], a, a);
+        sum[2 * half + 1] = vfmaq_f32(sum[2 * half + 1], b, b);
+    }
+}
+
+float fine_neon(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
+    float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+    for (size_t at = 0; at < n; at += 64) {
+        for (size_t part = 0; part < 4; part++) {
+            uint8x16_t both = vld1q_u8(fine + at / 2 + part % 2 * 16);
+            uint8x16_t last = part < 2 ? vandq_u8(both, vdupq_n_u8(15)) : vshrq_n_u8(both, 4);
+            gaps_neon(sum, query + at + part * 16, coarse + at + part * 16, last);
+        }
+    }
+    return total(sum);
+}
+
+void hadamard_neon(float *vector, size_t n) {
+    size_t inner = n < 4 ? n : 4;
+    for (size_t at = 0; at < n; at += inner)
+        hadamard_scalar(vector + at, inner);
+    for (size_t span = 4; span < n; span *= 2) {
+        for (size_t block = 0; block < n; block += 2 * span) {
+            for (float *low = vector + block; low < vector + block + span; low += 4) {
+                float32x4_t a = vld1q_f32(low), b = vld1q_f32(low + span);
+                vst1q_f32(low, vaddq_f32(a, b));
+                vst1q_f32(low + span, vsubq_f32(a, b));
+            }
+        }
+    }
+}
 
 #endif

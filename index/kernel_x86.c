@@ -31,7 +31,7 @@ AVX512 static inline float total_512(const __m512 *sum) {
         _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
 }
 
-AVX512 static void euclidean_avx512(
+AVX512 void euclidean_avx512(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
@@ -50,7 +50,7 @@ AVX512 static void euclidean_avx512(
     }
 }
 
-AVX512 static void dot_avx512(
+AVX512 void dot_avx512(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
@@ -85,7 +85,7 @@ AVX2 static inline __m256 product_256(const float *query, const float *row, __m2
     return _mm256_fmadd_ps(_mm256_load_ps(query), _mm256_load_ps(row), sum);
 }
 
-AVX2 static void euclidean_avx2(
+AVX2 void euclidean_avx2(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
@@ -104,7 +104,7 @@ AVX2 static void euclidean_avx2(
     }
 }
 
-AVX2 static void
+AVX2 void
 dot_avx2(const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const float *row = rows[r], *next = next_row(rows, n_rows, r);
@@ -122,8 +122,5 @@ dot_avx2(const float *query, const float *const *rows, size_t n_rows, size_t n_f
         out[r] = total_256(sum);
     }
 }
-
-const struct kernel kernel_avx2 = {"avx2", euclidean_avx2, dot_avx2};
-const struct kernel kernel_avx512 = {"avx512", euclidean_avx512, dot_avx512};
 
 #endif

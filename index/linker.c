@@ -22,10 +22,12 @@ void linker_init(struct linker *linker, struct index_view *view) {
     linker->walk.graph = &view->graph;
     linker->walk.points = &view->points;
     repair_init(&linker->repair);
+    recode_init(&linker->recode);
 }
 
 void linker_reset(struct linker *linker) {
     walk_reset(&linker->walk);
+    recode_reset(&linker->recode);
     mem_free(linker->candidates);
     linker->candidates = NULL;
 }
@@ -56,7 +58,8 @@ enum status linker_explore(struct linker *linker, uint32_t slot, uint32_t from, 
     if (s == STATUS_OK) s = pool_begin(&walk->pool, ef, 2 * ef);
     if (s == STATUS_OK) s = linker_reserve(linker, 2 * ef);
     if (s != STATUS_OK) return s;
-    walk->query = points_vector(&view->points, slot);
+    walk->store = view_store(view);
+    walk->query = store_row(walk->store, slot);
     (void)visited_add(&walk->visited, slot); /* no neighbour of itself */
     walk_start(walk, from);
     while (walk_step(walk, level))
@@ -70,16 +73,17 @@ enum status linker_explore(struct linker *linker, uint32_t slot, uint32_t from, 
 static void prune(
     struct linker *linker, uint32_t slot, unsigned level, const uint32_t *edges, unsigned n_edges) {
     const struct points *points = &linker->view->points;
+    const struct store *store = view_store(linker->view);
     struct graph *graph = &linker->view->graph;
-    const float *rows[GRAPH_ROW_MAX + 1];
+    const void *rows[GRAPH_ROW_MAX + 1];
     float distances[GRAPH_ROW_MAX + 1];
     struct candidate candidates[GRAPH_ROW_MAX + 1];
     size_t n = 0;
     for (unsigned i = 0; i < n_edges; i++) {
-        rows[i] = points_vector(points, edges[i]);
+        rows[i] = store_row(store, edges[i]);
         __builtin_prefetch(rows[i]);
     }
-    metric_distances(&points->metric, points_vector(points, slot), rows, n_edges, distances);
+    store_near(store, store_row(store, slot), rows, n_edges, distances);
     for (unsigned i = 0; i < n_edges; i++) {
         bool forced = level == 0 && tree_edge(graph, slot, edges[i]);
         if (!forced && !points_live(points, edges[i])) continue;
@@ -87,7 +91,7 @@ static void prune(
     }
     candidates_sort(candidates, n);
     struct selection selection;
-    selection_init(&selection, points);
+    selection_init(&selection, store);
     selection_fill(&selection, candidates, n, graph_row_max(graph, level));
     graph_write(graph, slot, level, selection.slots, selection.n);
     linker->distances += n_edges + selection.distances;
@@ -124,7 +128,7 @@ static void choose_row(struct linker *linker, uint32_t slot, unsigned level) {
         if (!pool_is_live(entry)) continue;
         linker->candidates[n++] = (struct candidate){pool_distance(entry), pool_slot(entry), false};
     }
-    selection_init(&selection, &linker->view->points);
+    selection_init(&selection, view_store(linker->view));
     selection_fill(&selection, linker->candidates, n, graph->M);
     graph_write(graph, slot, level, selection.slots, selection.n);
     linker->distances += selection.distances;
@@ -133,14 +137,14 @@ static void choose_row(struct linker *linker, uint32_t slot, unsigned level) {
 /* The nearest neighbour with room for a child, else a node below the nearest. */
 static uint32_t choose_parent(struct linker *linker, uint32_t slot) {
     const struct graph *graph = &linker->view->graph;
-    const struct points *points = &linker->view->points;
+    const struct store *store = view_store(linker->view);
     uint32_t edges[GRAPH_ROW_MAX];
     unsigned n = graph_read(graph, slot, 0, edges);
     for (unsigned i = 0; i < n; i++) {
         if (tree_has_room(graph, edges[i])) return edges[i];
     }
     uint32_t from = n > 0 ? edges[0] : linker->root;
-    return tree_descend(graph, points, from, points_vector(points, slot), &linker->distances);
+    return tree_descend(graph, store, from, store_row(store, slot), &linker->distances);
 }
 
 /* The edges towards a new point: from here on readers meet it. */
@@ -157,7 +161,8 @@ static void publish(struct linker *linker, uint32_t slot, unsigned top) {
 static enum status connect(struct linker *linker, uint32_t slot, struct graph_entry entry) {
     unsigned level = graph_node(&linker->view->graph, slot)->level;
     unsigned top = level < entry.level ? level : entry.level;
-    linker->walk.query = points_vector(&linker->view->points, slot);
+    linker->walk.store = view_store(linker->view);
+    linker->walk.query = store_row(linker->walk.store, slot);
     uint32_t from = walk_descend(&linker->walk, entry, top).slot;
     for (unsigned l = top + 1; l-- > 0;) {
         enum status s = linker_explore(linker, slot, from, l);
@@ -169,25 +174,27 @@ static enum status connect(struct linker *linker, uint32_t slot, struct graph_en
     return STATUS_OK;
 }
 
-static enum status link_point(struct linker *linker, uint32_t slot) {
+static enum status link_point(struct linker *linker, const struct cell *cell) {
+    uint32_t slot = cell->slot;
     struct graph *graph = &linker->view->graph;
     struct graph_entry entry = graph_entry(graph), self = {slot, draw_level(linker->view, slot)};
     uint32_t upper = 0;
-    if (self.level > 0) {
-        enum status s = graph_upper_new(graph, self.level, &upper);
-        if (s != STATUS_OK) return s;
-    }
+    enum status s = recode_place(linker, slot, cell->vector);
+    if (s == STATUS_OK && self.level > 0) s = graph_upper_new(graph, self.level, &upper);
+    if (s != STATUS_OK) return s;
     *graph_node(graph, slot) = (struct node){upper, (uint8_t)self.level, NODE_LINKED};
     graph_set_parent(graph, slot, SLOT_NONE);
     /* Without a root all there is has been removed, even if an entry is left. */
     bool first = linker->root == SLOT_NONE;
     if (!first) {
-        enum status s = connect(linker, slot, entry);
+        s = connect(linker, slot, entry);
         if (s != STATUS_OK) {
+            recode_forget(linker, slot);
             graph_forget(graph, slot);
             return s;
         }
     }
+    points_set_placed(&linker->view->points, slot, true);
     if (first) linker->root = slot;
     if (first || self.level > entry.level) graph_set_entry(graph, self);
     repair_saw(&linker->repair, self);
@@ -198,14 +205,15 @@ static enum status link_point(struct linker *linker, uint32_t slot) {
 
 static enum status link_next(struct linker *linker) {
     struct index_view *view = linker->view;
-    uint32_t slot = tail_first(&view->tail);
-    if (points_live(&view->points, slot)) {
-        enum status s = link_point(linker, slot);
+    struct cell *cell = tail_first(&view->tail);
+    if (points_live(&view->points, cell->slot)) {
+        enum status s = link_point(linker, cell);
         if (s != STATUS_OK) return s;
     } else {
-        repair_skip(linker, slot);
+        repair_skip(linker, cell->slot);
     }
     tail_pop(&view->tail);
+    cells_done(&view->cells, cell, &view->epoch);
     return STATUS_OK;
 }
 
@@ -214,14 +222,18 @@ enum status linker_step(struct linker *linker, size_t budget, bool *idle) {
     do {
         repair_collect(linker);
         uint64_t before = linker->distances;
-        bool link = tail_first(&linker->view->tail) != SLOT_NONE;
-        bool repair = repair_has_work(linker);
+        if (!linker->saving) cells_free(&linker->view->cells, &linker->view->epoch);
+        bool link = tail_first(&linker->view->tail) != NULL;
+        bool recode = recode_has_work(linker);
+        bool repair = recode || repair_has_work(linker);
         *idle = !link && !repair;
         if (*idle) break;
         /* With both to do, each gets half of the work. */
         if (!link || !repair) linker->balance = 0;
         bool turn_to_link = link && (!repair || linker->balance <= 0);
-        enum status s = turn_to_link ? link_next(linker) : repair_step(linker);
+        enum status s = turn_to_link ? link_next(linker)
+                        : recode     ? recode_step(linker)
+                                     : repair_step(linker);
         if (s != STATUS_OK) return s;
         int64_t spent = (int64_t)(linker->distances - before);
         linker->balance += turn_to_link ? spent : -spent;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "index/handoff.h"
+#include "index/recode.h"
 #include "index/repair.h"
 #include "index/select.h"
 #include "index/view.h"
@@ -23,6 +24,7 @@ struct linker {
     size_t candidates_room;
     uint64_t distances; /* computed in all: what budgets are spent on */
     struct repair repair;
+    struct recode recode;
     int64_t balance; /* distances that linking is ahead of repairing */
     bool saving;     /* the tree and the slots must stay as they are */
 };

@@ -17,7 +17,6 @@ struct load {
     struct stream stream;
     struct file_header header;
     uint8_t *slots; /* owned */
-    uint32_t *tail; /* owned */
 };
 
 static enum status get_header(struct load *load) {
@@ -27,7 +26,9 @@ static enum status get_header(struct load *load) {
     if (s != STATUS_OK) return s;
     bool ours = memcmp(header->magic, FILE_MAGIC, sizeof header->magic) == 0 &&
                 header->version == FILE_VERSION && header->dimension == options->dimension &&
-                header->metric == options->metric && header->M == options->M;
+                header->metric == options->metric && header->M == options->M &&
+                (header->store == STORE_F32 ||
+                 (header->store == STORE_CODES && options->storage != INDEX_F32));
     /* A slot takes a byte of the file at least, which bounds what a lie can make us allocate. */
     uint64_t rest = load->stream.left + load->stream.size - load->stream.at;
     bool fits = header->n_slots <= SLOTS_MAX && header->n_slots <= rest &&
@@ -36,33 +37,46 @@ static enum status get_header(struct load *load) {
     return ours && fits ? STATUS_OK : STATUS_CORRUPT;
 }
 
-static bool flags_are_valid(uint8_t flags) {
-    if (flags == 0 || flags == (FILE_TAIL | FILE_LIVE)) return true;
-    return (flags & ~(FILE_LEVEL | FILE_LIVE)) == FILE_LINKED;
+/* The store the linked points go into. */
+static enum status get_codes(struct load *load) {
+    const struct file_header *header = &load->header;
+    struct index_view *view = load->index->view;
+    struct coder coder;
+    struct store *store;
+    if (header->store != STORE_CODES) return STATUS_OK;
+    enum status s = coder_init(&coder, header->dimension, header->seed);
+    if (s != STATUS_OK) return s;
+    s = stream_get(&load->stream, coder.centre, header->dimension * sizeof *coder.centre);
+    if (s == STATUS_OK && !coder_set_bound(&coder, header->bound)) s = STATUS_CORRUPT;
+    if (s == STATUS_OK) s = store_new_codes(&view->points.metric, &coder, &store);
+    if (s != STATUS_OK) {
+        coder_reset(&coder);
+        return s;
+    }
+    store_free(view_store(view));
+    atomic_store_explicit(&store->n_zero, header->n_zero, memory_order_relaxed);
+    atomic_store_explicit(&view->store, store, memory_order_release);
+    load->index->linker.recode.n_trained = header->n_trained;
+    return STATUS_OK;
 }
 
-/* Tail and slots; every tail slot is in the list, once. */
-static enum status get_lists(struct load *load) {
-    uint32_t n_slots = load->header.n_slots, n_tail = load->header.n_tail, n_waiting = 0;
+static bool flags_are_valid(const struct load *load, uint8_t flags) {
+    if (flags == 0 || flags == (FILE_TAIL | FILE_LIVE)) return true;
+    if (flags & FILE_KEPT && load->header.store != STORE_CODES) return false;
+    return (flags & ~(FILE_LEVEL | FILE_LIVE | FILE_KEPT)) == FILE_LINKED;
+}
+
+static enum status get_slots(struct load *load) {
+    uint32_t n_slots = load->header.n_slots, n_waiting = 0;
     load->slots = mem_zero(n_slots, sizeof *load->slots);
-    load->tail = mem_zero(n_tail, sizeof *load->tail);
-    if (!load->slots || !load->tail) return STATUS_NO_MEMORY;
-    enum status s = stream_get(&load->stream, load->tail, n_tail * sizeof *load->tail);
-    if (s == STATUS_OK) s = stream_get(&load->stream, load->slots, n_slots);
+    if (!load->slots) return STATUS_NO_MEMORY;
+    enum status s = stream_get(&load->stream, load->slots, n_slots);
     if (s != STATUS_OK) return s;
     for (uint32_t slot = 0; slot < n_slots; slot++) {
-        if (!flags_are_valid(load->slots[slot])) return STATUS_CORRUPT;
+        if (!flags_are_valid(load, load->slots[slot])) return STATUS_CORRUPT;
         n_waiting += (load->slots[slot] & FILE_TAIL) != 0;
     }
-    if (n_waiting != n_tail) return STATUS_CORRUPT;
-    for (uint32_t i = 0; i < n_tail; i++) {
-        uint32_t slot = load->tail[i];
-        if (slot >= n_slots || !(load->slots[slot] & FILE_TAIL)) return STATUS_CORRUPT;
-        load->slots[slot] = FILE_LIVE; /* seen; the second time is one too many */
-    }
-    for (uint32_t i = 0; i < n_tail; i++)
-        load->slots[load->tail[i]] = FILE_TAIL | FILE_LIVE;
-    return STATUS_OK;
+    return n_waiting == load->header.n_tail ? STATUS_OK : STATUS_CORRUPT;
 }
 
 static enum status get_row(struct load *load, uint32_t slot, unsigned level) {
@@ -85,7 +99,10 @@ static enum status get_row(struct load *load, uint32_t slot, unsigned level) {
     return STATUS_OK;
 }
 
-static enum status get_node(struct load *load, uint32_t slot, uint32_t parent) {
+static enum status get_node(struct load *load, uint32_t slot) {
+    uint32_t parent;
+    enum status s = stream_get(&load->stream, &parent, sizeof parent);
+    if (s != STATUS_OK) return s;
     struct graph *graph = &load->index->view->graph;
     unsigned level = load->slots[slot] & FILE_LEVEL;
     struct node *node = graph_node(graph, slot);
@@ -94,38 +111,51 @@ static enum status get_node(struct load *load, uint32_t slot, uint32_t parent) {
     if ((parent == 0) != (slot + 1 == load->header.root)) return STATUS_CORRUPT;
     graph_set_parent(graph, slot, parent - 1);
     if (level > 0) {
-        enum status s = graph_upper_new(graph, level, &node->upper);
+        s = graph_upper_new(graph, level, &node->upper);
         if (s != STATUS_OK) return s;
     }
     node->level = (uint8_t)level;
     node->state = NODE_LINKED;
     atomic_fetch_add_explicit(&graph->n_linked, 1, memory_order_relaxed);
     for (unsigned l = 0; l <= level; l++) {
-        enum status s = get_row(load, slot, l);
+        s = get_row(load, slot, l);
         if (s != STATUS_OK) return s;
     }
     return STATUS_OK;
 }
 
-static enum status get_record(struct load *load, uint32_t slot) {
+static enum status get_name(struct load *load, uint32_t slot) {
     struct points *points = &load->index->view->points;
-    struct point *point = points_at(points, slot);
-    uint32_t parent;
+    struct index_point point = {0};
+    uint16_t id_size;
     char id[INDEX_ID_MAX];
-    enum status s = stream_get(&load->stream, &point->number, sizeof point->number);
-    if (s == STATUS_OK) s = stream_get(&load->stream, &parent, sizeof parent);
-    if (s == STATUS_OK) s = stream_get(&load->stream, &point->id_size, sizeof point->id_size);
+    enum status s = stream_get(&load->stream, &point.number, sizeof point.number);
+    if (s == STATUS_OK) s = stream_get(&load->stream, &id_size, sizeof id_size);
     if (s != STATUS_OK) return s;
-    if (point->id_size < 1 || point->id_size > INDEX_ID_MAX) return STATUS_CORRUPT;
-    s = stream_get(&load->stream, id, point->id_size);
+    if (id_size < 1 || id_size > INDEX_ID_MAX) return STATUS_CORRUPT;
+    s = stream_get(&load->stream, id, id_size);
     if (s != STATUS_OK) return s;
-    point->id = ids_new(&points->ids, id, point->id_size);
-    if (!point->id) return STATUS_NO_MEMORY;
-    if (load->slots[slot] & FILE_LINKED) {
-        s = get_node(load, slot, parent);
-        if (s != STATUS_OK) return s;
-    }
-    return stream_get(&load->stream, points_vector(points, slot), points->vectors.stride);
+    point.id = id;
+    point.id_size = id_size;
+    return points_write(points, slot, &point);
+}
+
+static enum status get_stored(struct load *load, uint32_t slot) {
+    struct store *store = view_store(load->index->view);
+    void *row = slots_at(&store->rows, slot);
+    enum status s = stream_get(&load->stream, row, store->rows.stride);
+    if (s == STATUS_OK && store->kind == STORE_CODES)
+        s = stream_get(&load->stream, slots_at(&store->fine, slot), store->fine.stride);
+    if (s == STATUS_OK && !store_row_is_valid(store, slot)) s = STATUS_CORRUPT;
+    if (s == STATUS_OK) points_set_placed(&load->index->view->points, slot, true);
+    if (s != STATUS_OK || !(load->slots[slot] & FILE_KEPT)) return s;
+    size_t bytes = load->index->view->cells.stride;
+    float *kept = mem_aligned(KERNEL_ALIGN, bytes);
+    if (!kept) return STATUS_NO_MEMORY;
+    s = stream_get(&load->stream, kept, bytes);
+    if (s == STATUS_OK) s = store_keep(store, slot, kept);
+    mem_free(kept);
+    return s;
 }
 
 /* Live points are known by number, removed ones wait for repair, free slots for a new point. */
@@ -143,6 +173,45 @@ static enum status place(struct load *load, uint32_t slot) {
     } else {
         handoff_push(&index->linker.freed, points, slot);
         atomic_fetch_add_explicit(&index->view->n_free, 1, memory_order_relaxed);
+    }
+    return STATUS_OK;
+}
+
+static enum status get_linked(struct load *load) {
+    enum status s = STATUS_OK;
+    for (uint32_t slot = 0; s == STATUS_OK && slot < load->header.n_slots; slot++) {
+        if (load->slots[slot] & FILE_LINKED) {
+            s = get_name(load, slot);
+            if (s == STATUS_OK) s = get_node(load, slot);
+            if (s == STATUS_OK) s = get_stored(load, slot);
+        }
+        if (s == STATUS_OK && !(load->slots[slot] & FILE_TAIL)) s = place(load, slot);
+    }
+    return s;
+}
+
+/* Every tail slot once: one that was taken is no longer marked as waiting. */
+static enum status get_waiting(struct load *load) {
+    struct index_view *view = load->index->view;
+    for (uint32_t i = 0; i < load->header.n_tail; i++) {
+        uint32_t slot;
+        enum status s = stream_get(&load->stream, &slot, sizeof slot);
+        if (s != STATUS_OK) return s;
+        if (slot >= load->header.n_slots || !(load->slots[slot] & FILE_TAIL)) return STATUS_CORRUPT;
+        load->slots[slot] = FILE_LIVE;
+        s = get_name(load, slot);
+        if (s == STATUS_OK) s = cells_reserve(&view->cells, 1);
+        if (s != STATUS_OK) return s;
+        struct cell *cell = cells_take(&view->cells);
+        cell->slot = slot;
+        s = stream_get(&load->stream, cell->vector, view->cells.stride);
+        if (s == STATUS_OK) s = place(load, slot);
+        if (s != STATUS_OK) {
+            cells_undo(&view->cells);
+            return s;
+        }
+        cells_commit(&view->cells);
+        tail_push(&view->tail, &cell, 1);
     }
     return STATUS_OK;
 }
@@ -206,29 +275,29 @@ static enum status set_entry(struct load *load) {
     return check_tree(load);
 }
 
-static enum status get_all(struct load *load) {
+static enum status reserve(struct load *load) {
     struct index_view *view = load->index->view;
-    enum status s = get_header(load);
-    if (s == STATUS_OK) s = get_lists(load);
-    if (s != STATUS_OK) return s;
     uint32_t n_slots = load->header.n_slots;
-    s = view_grow(view, n_slots);
+    enum status s = view_grow(view, n_slots);
+    if (s == STATUS_OK) s = store_grow(view_store(view), n_slots);
     if (s == STATUS_OK) s = numbers_reserve(&load->index->numbers, n_slots);
     if (s == STATUS_OK && load->header.n_tail > view->tail.limit) {
         tail_reset(&view->tail);
         s = tail_init(&view->tail, load->header.n_tail);
     }
-    if (s != STATUS_OK) return s;
     atomic_store_explicit(&view->points.n_slots, n_slots, memory_order_relaxed);
-    for (uint32_t slot = 0; slot < n_slots; slot++) {
-        if (load->slots[slot]) s = get_record(load, slot);
-        if (s == STATUS_OK) s = place(load, slot);
-        if (s != STATUS_OK) return s;
-    }
-    if (!stream_ended(&load->stream)) return STATUS_CORRUPT;
-    s = set_entry(load);
-    if (s == STATUS_OK) tail_push(&view->tail, load->tail, load->header.n_tail);
     return s;
+}
+
+static enum status get_all(struct load *load) {
+    enum status s = get_header(load);
+    if (s == STATUS_OK) s = get_codes(load);
+    if (s == STATUS_OK) s = get_slots(load);
+    if (s == STATUS_OK) s = reserve(load);
+    if (s == STATUS_OK) s = get_linked(load);
+    if (s == STATUS_OK) s = get_waiting(load);
+    if (s == STATUS_OK && !stream_ended(&load->stream)) s = STATUS_CORRUPT;
+    return s == STATUS_OK ? set_entry(load) : s;
 }
 
 enum status file_load(struct index *index, const char *path, uint64_t *applied) {
@@ -244,6 +313,5 @@ enum status file_load(struct index *index, const char *path, uint64_t *applied) 
     if (s == STATUS_OK) *applied = load.header.applied;
     stream_close(&load.stream);
     mem_free(load.slots);
-    mem_free(load.tail);
     return s;
 }

@@ -4,29 +4,29 @@
 #include "runtime/assert.h"
 #include "runtime/poison.h"
 
-static_assert(sizeof(struct point) == 32, "a record stays half a cache line");
+static_assert(sizeof(struct point) == 24, "a record has no padding");
 
 void points_init(struct points *points, enum index_metric metric, uint32_t dimension) {
     metric_init(&points->metric, metric, dimension);
-    slots_init(&points->vectors, points->metric.n_floats * sizeof(float));
     slots_init(&points->records, sizeof(struct point));
     slots_init(&points->live, sizeof(uint64_t));
+    slots_init(&points->placed, sizeof(uint64_t));
     ids_init(&points->ids);
     atomic_init(&points->n_slots, 0);
     atomic_init(&points->n_live, 0);
 }
 
 void points_reset(struct points *points) {
-    slots_reset(&points->vectors);
     slots_reset(&points->records);
     slots_reset(&points->live);
+    slots_reset(&points->placed);
     ids_reset(&points->ids);
 }
 
 enum status points_grow(struct points *points, uint64_t n) {
-    enum status s = slots_grow(&points->vectors, n);
-    if (s == STATUS_OK) s = slots_grow(&points->records, n);
+    enum status s = slots_grow(&points->records, n);
     if (s == STATUS_OK) s = slots_grow(&points->live, (n + 63) / 64);
+    if (s == STATUS_OK) s = slots_grow(&points->placed, (n + 63) / 64);
     return s;
 }
 
@@ -34,21 +34,29 @@ enum status points_write(struct points *points, uint32_t slot, const struct inde
     assert(point->id_size >= 1 && point->id_size <= INDEX_ID_MAX);
     const char *id = ids_new(&points->ids, point->id, point->id_size);
     if (!id) return STATUS_NO_MEMORY;
-    metric_prepare(&points->metric, point->vector, points_vector(points, slot));
     *points_at(points, slot) = (struct point){
         .number = point->number,
-        .id = id,
-        .id_size = (uint16_t)point->id_size,
+        .id = (uintptr_t)id & ((UINT64_C(1) << 48) - 1),
+        .id_size = point->id_size & 0xffff,
     };
     return STATUS_OK;
 }
 
-void points_set_live(struct points *points, uint32_t slot, bool live) {
-    _Atomic uint64_t *at = slots_at(&points->live, slot / 64);
+/* Turns one bit over; the only writer of these words. */
+static void turn_bit(struct slots *words, uint32_t slot, bool on) {
+    _Atomic uint64_t *at = slots_at(words, slot / 64);
     uint64_t bit = UINT64_C(1) << (slot % 64);
     uint64_t word = atomic_load_explicit(at, memory_order_relaxed);
-    assert(live == !(word & bit));
+    assert(on == !(word & bit));
     atomic_store_explicit(at, word ^ bit, memory_order_release);
+}
+
+void points_set_placed(struct points *points, uint32_t slot, bool placed) {
+    turn_bit(&points->placed, slot, placed);
+}
+
+void points_set_live(struct points *points, uint32_t slot, bool live) {
+    turn_bit(&points->live, slot, live);
     if (live)
         atomic_fetch_add_explicit(&points->n_live, 1, memory_order_relaxed);
     else

@@ -75,15 +75,16 @@ static void begin_batch(struct repair *repair) {
 static uint32_t find_parent(struct linker *linker, uint32_t orphan, uint32_t keeper) {
     const struct graph *graph = &linker->view->graph;
     const struct points *points = &linker->view->points;
-    const float *vector = points_vector(points, orphan);
-    const float *rows[GRAPH_ROW_MAX];
+    const struct store *store = view_store(linker->view);
+    const void *row = store_row(store, orphan);
+    const void *rows[GRAPH_ROW_MAX];
     float distances[GRAPH_ROW_MAX];
     struct candidate candidates[GRAPH_ROW_MAX];
     uint32_t edges[GRAPH_ROW_MAX];
     unsigned n = graph_read(graph, orphan, 0, edges);
     for (unsigned i = 0; i < n; i++)
-        rows[i] = points_vector(points, edges[i]);
-    metric_distances(&points->metric, vector, rows, n, distances);
+        rows[i] = store_row(store, edges[i]);
+    store_near(store, row, rows, n, distances);
     linker->distances += n;
     for (unsigned i = 0; i < n; i++)
         candidates[i] = (struct candidate){distances[i], edges[i], false};
@@ -94,7 +95,7 @@ static uint32_t find_parent(struct linker *linker, uint32_t orphan, uint32_t kee
             tree_leads_to(graph, slot, linker->root))
             return slot;
     }
-    return tree_descend(graph, points, keeper, vector, &linker->distances);
+    return tree_descend(graph, store, keeper, row, &linker->distances);
 }
 
 /* Takes a node out of the tree. Its children are cut off first, all of them, so that none of their
@@ -156,6 +157,7 @@ static enum status gather(struct linker *linker,
                           unsigned n_gone,
                           size_t *n_candidates) {
     const struct points *points = &linker->view->points;
+    const struct store *store = view_store(linker->view);
     const struct graph *graph = &linker->view->graph;
     struct visited *seen = &linker->walk.visited;
     uint32_t n_slots = atomic_load_explicit(&points->n_slots, memory_order_acquire);
@@ -171,8 +173,9 @@ static enum status gather(struct linker *linker,
         unsigned n_edges = graph_read(graph, gone[g], level, edges);
         for (unsigned i = 0; i < n_edges; i++) {
             if (!points_live(points, edges[i]) || !visited_add(seen, edges[i])) continue;
-            float d = metric_distance(&points->metric, points_vector(points, slot),
-                                      points_vector(points, edges[i]));
+            const void *row = store_row(store, edges[i]);
+            float d;
+            store_near(store, store_row(store, slot), &row, 1, &d);
             linker->candidates[n++] = (struct candidate){d, edges[i], false};
         }
     }
@@ -205,7 +208,7 @@ static enum status repair_row(struct linker *linker, uint32_t slot, unsigned lev
     struct graph *graph = &linker->view->graph;
     struct selection kept;
     uint32_t gone[GRAPH_ROW_MAX];
-    selection_init(&kept, &linker->view->points);
+    selection_init(&kept, view_store(linker->view));
     unsigned n_gone = split_row(graph, slot, level, &kept, gone);
     if (n_gone == 0) return STATUS_OK;
     size_t n_candidates;
@@ -261,6 +264,8 @@ static void step_free(struct linker *linker) {
     }
     uint32_t slot = repair->cursor;
     repair->cursor = handoff_next(&view->points, slot);
+    if (points_placed(&view->points, slot)) points_set_placed(&view->points, slot, false);
+    recode_forget(linker, slot);
     graph_forget(&view->graph, slot);
     atomic_fetch_add_explicit(&view->n_free, 1, memory_order_relaxed);
     handoff_push(&linker->freed, &view->points, slot);

@@ -15,7 +15,7 @@
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
-static_assert(sizeof(struct file_header) == 48, "the header has no padding");
+static_assert(sizeof(struct file_header) == 80, "the header has no padding");
 static_assert((int)FILE_LEVEL >= (int)GRAPH_LEVEL_MAX, "a level fits its bits");
 
 struct index_save {
@@ -24,10 +24,11 @@ struct index_save {
     char *temporary;     /* owned; path + ".tmp" */
     struct stream stream;
     struct file_header header;
-    uint8_t *slots;  /* owned; flags and level of each slot at the start */
-    uint32_t *tail;  /* owned */
-    uint32_t cursor; /* next slot to write */
-    bool started;    /* header and lists are written */
+    uint8_t *slots;            /* owned; flags and level of each slot at the start */
+    struct cell **tail;        /* owned; live ones */
+    const struct store *store; /* borrowed; stays the current one until the end */
+    uint32_t cursor;           /* next slot to write; from n_slots on, of the tail */
+    bool started;              /* header and lists are written */
     bool done;
 };
 
@@ -40,7 +41,9 @@ static void capture_graph(struct index_save *save) {
         const struct node *node = graph_node(&view->graph, slot);
         if (node->state != NODE_LINKED) continue;
         bool live = points_live(&view->points, slot);
-        save->slots[slot] = (uint8_t)(FILE_LINKED | (live ? FILE_LIVE : 0) | node->level);
+        save->slots[slot] =
+            (uint8_t)(FILE_LINKED | (live ? FILE_LIVE : 0) |
+                      (store_kept(save->store, slot) ? FILE_KEPT : 0) | node->level);
         if (header->entry != 0 && node->level <= top) continue;
         header->entry = slot + 1;
         top = node->level;
@@ -55,17 +58,17 @@ static void capture_graph(struct index_save *save) {
 static enum status capture(struct index_save *save) {
     const struct index_view *view = save->index->view;
     struct file_header *header = &save->header;
-    save->tail = mem_alloc(view->tail.limit * sizeof *save->tail);
+    save->tail = (struct cell **)mem_alloc(view->tail.limit * sizeof *save->tail);
     if (!save->tail) return STATUS_NO_MEMORY;
     size_t n_tail = tail_copy(&view->tail, save->tail);
     header->n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
     save->slots = mem_zero(header->n_slots, sizeof *save->slots);
     if (!save->slots) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < n_tail; i++) {
-        uint32_t slot = save->tail[i];
+        uint32_t slot = save->tail[i]->slot;
         if (!points_live(&view->points, slot)) continue;
         save->slots[slot] = FILE_TAIL | FILE_LIVE;
-        save->tail[header->n_tail++] = slot;
+        save->tail[header->n_tail++] = save->tail[i];
     }
     capture_graph(save);
     return STATUS_OK;
@@ -93,6 +96,7 @@ index_save_start(struct index *index, const char *path, uint64_t applied, struct
     index->linker.saving = true;
     save->index = index;
     save->stream.fd = -1;
+    save->store = view_store(index->view);
     save->header = (struct file_header){
         .magic = FILE_MAGIC,
         .version = FILE_VERSION,
@@ -100,6 +104,11 @@ index_save_start(struct index *index, const char *path, uint64_t applied, struct
         .metric = options->metric,
         .M = options->M,
         .applied = applied,
+        .store = save->store->kind,
+        .bound = save->store->coder.bound,
+        .seed = save->store->coder.seed,
+        .n_trained = index->linker.recode.n_trained,
+        .n_zero = atomic_load_explicit(&save->store->n_zero, memory_order_relaxed),
     };
     enum status s = capture(save);
     if (s == STATUS_OK) s = open_file(save, path);
@@ -113,9 +122,10 @@ index_save_start(struct index *index, const char *path, uint64_t applied, struct
 
 static enum status put_lists(struct index_save *save) {
     const struct file_header *header = &save->header;
+    const struct coder *coder = &save->store->coder;
     enum status s = stream_put(&save->stream, header, sizeof *header);
-    if (s == STATUS_OK)
-        s = stream_put(&save->stream, save->tail, header->n_tail * sizeof *save->tail);
+    if (s == STATUS_OK && save->store->kind == STORE_CODES)
+        s = stream_put(&save->stream, coder->centre, coder->dimension * sizeof *coder->centre);
     if (s == STATUS_OK) s = stream_put(&save->stream, save->slots, header->n_slots);
     return s;
 }
@@ -132,22 +142,39 @@ static enum status put_row(struct index_save *save, uint32_t slot, unsigned leve
     return stream_put(&save->stream, row, graph_row_max(graph, level) * sizeof *row);
 }
 
-static enum status put_record(struct index_save *save, uint32_t slot) {
-    const struct index_view *view = save->index->view;
-    const struct point *point = points_at(&view->points, slot);
-    uint8_t flags = save->slots[slot];
-    uint32_t parent = flags & FILE_LINKED ? graph_parent(&view->graph, slot) + 1 : 0;
-    struct stream *stream = &save->stream;
-    enum status s = stream_put(stream, &point->number, sizeof point->number);
-    if (s == STATUS_OK) s = stream_put(stream, &parent, sizeof parent);
-    if (s == STATUS_OK) s = stream_put(stream, &point->id_size, sizeof point->id_size);
-    if (s == STATUS_OK) s = stream_put(stream, point->id, point->id_size);
-    if (flags & FILE_LINKED) {
-        for (unsigned level = 0; s == STATUS_OK && level <= (flags & FILE_LEVEL); level++)
-            s = put_row(save, slot, level);
-    }
+static enum status put_stored(struct index_save *save, uint32_t slot) {
+    const struct store *store = save->store;
+    enum status s = stream_put(&save->stream, store_row(store, slot), store->rows.stride);
+    if (s == STATUS_OK && store->kind == STORE_CODES)
+        s = stream_put(&save->stream, slots_at(&store->fine, slot), store->fine.stride);
+    if (s != STATUS_OK || !(save->slots[slot] & FILE_KEPT)) return s;
+    /* Nothing is forgotten while a save runs. */
+    return stream_put(&save->stream, store_kept(store, slot), save->index->view->cells.stride);
+}
+
+static enum status put_name(struct index_save *save, uint32_t slot) {
+    const struct point *point = points_at(&save->index->view->points, slot);
+    uint16_t id_size = (uint16_t)point->id_size;
+    enum status s = stream_put(&save->stream, &point->number, sizeof point->number);
+    if (s == STATUS_OK) s = stream_put(&save->stream, &id_size, sizeof id_size);
+    if (s == STATUS_OK) s = stream_put(&save->stream, point_id(point), id_size);
+    return s;
+}
+
+static enum status put_linked(struct index_save *save, uint32_t slot) {
+    uint32_t parent = graph_parent(&save->index->view->graph, slot) + 1;
+    enum status s = put_name(save, slot);
+    if (s == STATUS_OK) s = stream_put(&save->stream, &parent, sizeof parent);
+    for (unsigned level = 0; level <= (save->slots[slot] & FILE_LEVEL); level++)
+        if (s == STATUS_OK) s = put_row(save, slot, level);
+    return s == STATUS_OK ? put_stored(save, slot) : s;
+}
+
+static enum status put_waiting(struct index_save *save, const struct cell *cell) {
+    enum status s = stream_put(&save->stream, &cell->slot, sizeof cell->slot);
+    if (s == STATUS_OK) s = put_name(save, cell->slot);
     if (s != STATUS_OK) return s;
-    return stream_put(stream, points_vector(&view->points, slot), view->points.vectors.stride);
+    return stream_put(&save->stream, cell->vector, save->index->view->cells.stride);
 }
 
 /* The name of a file is durable once its folder is. */
@@ -173,20 +200,30 @@ static enum status publish(struct index_save *save) {
     return sync_folder(save->path);
 }
 
+/* The next slot or waiting point; gives the bytes it took, about. */
+static enum status put_next(struct index_save *save, size_t *bytes) {
+    uint32_t n_slots = save->header.n_slots;
+    if (save->cursor >= n_slots) {
+        *bytes = save->index->view->cells.stride;
+        return put_waiting(save, save->tail[save->cursor - n_slots]);
+    }
+    bool linked = save->slots[save->cursor] & FILE_LINKED;
+    *bytes = linked ? store_stride(save->store) : 0;
+    return linked ? put_linked(save, save->cursor) : STATUS_OK;
+}
+
 enum status index_save_step(struct index_save *save, size_t bytes, bool *done) {
     enum status s = STATUS_OK;
-    uint64_t record = save->index->view->points.vectors.stride;
+    uint32_t end = save->header.n_slots + save->header.n_tail;
     if (!save->started) {
         s = put_lists(save);
         save->started = true;
     }
-    for (uint64_t put = 0; s == STATUS_OK && put < bytes && save->cursor < save->header.n_slots;
-         save->cursor++) {
-        if (!save->slots[save->cursor]) continue;
-        s = put_record(save, save->cursor);
-        put += record;
+    for (size_t put = 0, more; s == STATUS_OK && put < bytes && save->cursor < end; put += more) {
+        s = put_next(save, &more);
+        save->cursor++;
     }
-    if (s == STATUS_OK && save->cursor == save->header.n_slots && !save->done) s = publish(save);
+    if (s == STATUS_OK && save->cursor == end && !save->done) s = publish(save);
     if (s == STATUS_OK) *done = save->done;
     return s;
 }
@@ -199,6 +236,6 @@ void index_save_end(struct index_save *save) {
     mem_free(save->path);
     mem_free(save->temporary);
     mem_free(save->slots);
-    mem_free(save->tail);
+    mem_free((void *)save->tail);
     mem_free(save);
 }

@@ -1,9 +1,11 @@
 /* search: one query as a resumable state machine, on the scratch of its reader.
  *
- *     start ──▶ TAIL ──▶ DESCEND ──▶ GRAPH ──▶ DONE
- *       │                              │ too few found
- *       └──── exact, or cheaper ──▶ SCAN ──▶ DONE
+ *     start ──▶ TAIL ──▶ DESCEND ──▶ GRAPH ──▶ RANK ──▶ DONE
+ *                 │                                │ too few found: TAIL again, then
+ *                 └──── exact, or cheaper ──▶ SCAN ◀┘──▶ DONE
  *
+ * A graph of codes is walked on their coarse distances; the best of the pool are then measured on
+ * the whole codes (RANK), which is what hits are ordered by.
  * The tail is copied before the entry of the graph is read, so a point that moves from one to the
  * other meanwhile is seen in at least one of them; tail slots count as visited, so in at most one.
  * The epoch, held from start to end, keeps every slot that is met what it was. */
@@ -16,8 +18,11 @@
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
-enum { SCAN_BATCH = 64 };
-enum phase { TAIL, DESCEND, GRAPH, SCAN, DONE };
+enum {
+    SCAN_BATCH = STORE_BATCH,
+    RANK_EXTRA = 8, /* candidates ranked besides k and a half of it */
+};
+enum phase { TAIL, DESCEND, GRAPH, RANK, SCAN, DONE };
 
 struct index_reader {
     const struct index_view *view; /* borrowed; NULL between searches */
@@ -26,10 +31,12 @@ struct index_reader {
     uint32_t k;
     const atomic_bool *cancel; /* borrowed */
     uint64_t n_matching;       /* live points the filter lets through, as planned */
-    float *query;              /* owned; prepared, aligned */
-    size_t query_room;         /* floats */
-    uint32_t *tail;            /* owned; the copy of the tail */
+    const struct store *store; /* borrowed; current when the search began */
+    struct probe probe;
+    struct cell **tail; /* owned; the copy of the tail */
     size_t tail_room, n_tail, tail_at;
+    bool scans; /* after the tail, instead of walking */
+    size_t rank_at, rank_left;
     uint32_t scan_word, scan_words; /* of live bits */
     struct walk walk;
     struct best best;
@@ -42,6 +49,7 @@ enum status index_reader_open(struct index_reader **out) {
     if (!reader) return STATUS_NO_MEMORY;
     walk_init(&reader->walk);
     best_init(&reader->best);
+    probe_init(&reader->probe);
     *out = reader;
     return STATUS_OK;
 }
@@ -51,8 +59,8 @@ void index_reader_close(struct index_reader *reader) {
     assert(!reader->view);
     walk_reset(&reader->walk);
     best_reset(&reader->best);
-    mem_free(reader->query);
-    mem_free(reader->tail);
+    probe_reset(&reader->probe);
+    mem_free((void *)reader->tail);
     mem_free(reader->hits);
     mem_free(reader);
 }
@@ -76,19 +84,6 @@ static bool scan_is_cheaper(const struct index_view *view, uint64_t n_matching, 
     return n_matching * n_matching <= ef * view->graph.M * n_linked;
 }
 
-static enum status prepare_query(struct index_reader *reader, const void *vector) {
-    const struct metric *metric = &reader->view->points.metric;
-    if (metric->n_floats > reader->query_room) {
-        float *query = mem_aligned(KERNEL_ALIGN, metric->n_floats * sizeof *query);
-        if (!query) return STATUS_NO_MEMORY;
-        mem_free(reader->query);
-        reader->query = query;
-        reader->query_room = metric->n_floats;
-    }
-    metric_prepare(metric, vector, reader->query);
-    return STATUS_OK;
-}
-
 static enum status reserve_results(struct index_reader *reader, size_t k) {
     if (k > reader->hits_room) {
         struct index_hit *hits = mem_resize(reader->hits, k * sizeof *hits);
@@ -98,7 +93,7 @@ static enum status reserve_results(struct index_reader *reader, size_t k) {
     }
     size_t limit = reader->view->tail.limit;
     if (limit > reader->tail_room) {
-        uint32_t *tail = mem_resize(reader->tail, limit * sizeof *tail);
+        struct cell **tail = mem_resize((void *)reader->tail, limit * sizeof *tail);
         if (!tail) return STATUS_NO_MEMORY;
         reader->tail = tail;
         reader->tail_room = limit;
@@ -106,12 +101,22 @@ static enum status reserve_results(struct index_reader *reader, size_t k) {
     return best_begin(&reader->best, k);
 }
 
-static void begin_scan(struct index_reader *reader) {
-    uint32_t n_slots = atomic_load_explicit(&reader->view->points.n_slots, memory_order_acquire);
-    reader->phase = SCAN;
+/* Tail slots are met here, and nowhere else. */
+static enum status begin_tail(struct index_reader *reader, bool scans) {
+    const struct index_view *view = reader->view;
+    struct visited *visited = &reader->walk.visited;
+    reader->n_tail = tail_copy(&view->tail, reader->tail);
+    reader->tail_at = 0;
+    reader->phase = TAIL;
+    reader->best.n = 0;
+    reader->scans = scans;
+    uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
     reader->scan_word = 0;
     reader->scan_words = (n_slots + 63) / 64;
-    reader->best.n = 0;
+    enum status s = visited_begin(visited, n_slots);
+    for (size_t i = 0; s == STATUS_OK && i < reader->n_tail; i++)
+        (void)visited_add(visited, reader->tail[i]->slot);
+    return s;
 }
 
 /* Dead candidates that may lie between ef live ones: as many as the filter's share makes likely. */
@@ -122,31 +127,16 @@ static size_t pool_limit(const struct index_reader *reader, size_t ef) {
     return (size_t)(limit < n_linked + ef ? limit : n_linked + ef);
 }
 
-static enum status begin_graph(struct index_reader *reader, size_t ef) {
-    const struct index_view *view = reader->view;
-    reader->n_tail = tail_copy(&view->tail, reader->tail);
-    reader->tail_at = 0;
-    reader->phase = TAIL;
-    uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
-    enum status s = visited_begin(&reader->walk.visited, n_slots);
-    if (s == STATUS_OK) s = pool_begin(&reader->walk.pool, ef, pool_limit(reader, ef));
-    if (s != STATUS_OK) return s;
-    for (size_t i = 0; i < reader->n_tail; i++)
-        (void)visited_add(&reader->walk.visited, reader->tail[i]);
-    return STATUS_OK;
-}
-
 static enum status begin(struct index_reader *reader, const struct index_query *query) {
     const struct index_view *view = reader->view;
     uint32_t ef = query->ef ? query->ef : INDEX_EF_DEFAULT;
     if (ef < query->k) ef = query->k;
-    enum status s = prepare_query(reader, query->vector);
+    enum status s = probe_set(&reader->probe, &view->points.metric, query->vector);
     if (s == STATUS_OK) s = reserve_results(reader, query->k);
     if (s != STATUS_OK) return s;
     struct walk *walk = &reader->walk;
     walk->graph = &view->graph;
     walk->points = &view->points;
-    walk->query = reader->query;
     walk->bitmap = query->bitmap;
     walk->bitmap_slots = query->bitmap_slots;
     walk->distances = walk->hops = 0;
@@ -154,11 +144,13 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     reader->cancel = query->cancel;
     reader->n_hits = 0;
     reader->n_matching = count_matching(&view->points, query);
-    if (query->exact || scan_is_cheaper(view, reader->n_matching, ef)) {
-        begin_scan(reader);
-        return STATUS_OK;
-    }
-    return begin_graph(reader, ef);
+    s = begin_tail(reader, query->exact || scan_is_cheaper(view, reader->n_matching, ef));
+    if (s == STATUS_OK && !reader->scans) s = pool_begin(&walk->pool, ef, pool_limit(reader, ef));
+    if (s != STATUS_OK) return s;
+    reader->store = walk->store = view_store(view);
+    store_probe(reader->store, &reader->probe);
+    walk->query = reader->probe.near;
+    return STATUS_OK;
 }
 
 enum status index_search_start(struct index_reader *reader,
@@ -181,29 +173,34 @@ void index_search_end(struct index_reader *reader) {
     reader->n_hits = 0;
 }
 
-/* Measures up to SCAN_BATCH slots and offers them. */
-static void measure(struct index_reader *reader, const uint32_t *slots, size_t n) {
-    const struct points *points = &reader->view->points;
-    const float *rows[SCAN_BATCH];
-    float distances[SCAN_BATCH];
-    if (n == 0) return;
-    for (size_t i = 0; i < n; i++)
-        rows[i] = points_vector(points, slots[i]);
-    metric_distances(&points->metric, reader->query, rows, n, distances);
+static void
+offer_all(struct index_reader *reader, const float *distances, const uint32_t *slots, size_t n) {
     reader->walk.distances += n;
     for (size_t i = 0; i < n; i++)
-        best_offer(&reader->best, points, (struct result){distances[i], slots[i]});
+        best_offer(&reader->best, &reader->view->points, (struct result){distances[i], slots[i]});
+}
+
+/* Measures up to SCAN_BATCH slots of the store and offers them. */
+static void measure(struct index_reader *reader, const uint32_t *slots, size_t n) {
+    float distances[SCAN_BATCH];
+    store_whole(reader->store, &reader->probe, slots, n, distances);
+    offer_all(reader, distances, slots, n);
 }
 
 static void step_tail(struct index_reader *reader) {
+    const float *rows[SCAN_BATCH];
+    float distances[SCAN_BATCH];
     uint32_t slots[SCAN_BATCH];
     size_t n = 0;
     while (n < SCAN_BATCH && reader->tail_at < reader->n_tail) {
-        uint32_t slot = reader->tail[reader->tail_at++];
-        if (walk_is_live(&reader->walk, slot)) slots[n++] = slot;
+        const struct cell *cell = reader->tail[reader->tail_at++];
+        if (!walk_is_live(&reader->walk, cell->slot)) continue;
+        rows[n] = cell->vector;
+        slots[n++] = cell->slot;
     }
-    measure(reader, slots, n);
-    if (reader->tail_at == reader->n_tail) reader->phase = DESCEND;
+    metric_distances(&reader->view->points.metric, reader->probe.floats, rows, n, distances);
+    offer_all(reader, distances, slots, n);
+    if (reader->tail_at == reader->n_tail) reader->phase = reader->scans ? SCAN : DESCEND;
 }
 
 static void step_descend(struct index_reader *reader) {
@@ -227,7 +224,7 @@ static void write_hits(struct index_reader *reader) {
             .distance = result.distance,
             .slot = result.slot,
             .id_size = point->id_size,
-            .id = point->id,
+            .id = point_id(point),
         };
     }
     reader->phase = DONE;
@@ -240,8 +237,8 @@ static bool fell_short(const struct index_reader *reader) {
     return reader->n_hits < (expected < reader->k ? expected : reader->k);
 }
 
-static void step_graph(struct index_reader *reader) {
-    if (walk_step(&reader->walk, 0)) return;
+/* What was found in float32 is measured already. */
+static void take_pool(struct index_reader *reader) {
     const struct pool *pool = &reader->walk.pool;
     for (size_t i = 0; i < pool->size; i++) {
         uint64_t entry = pool->entries[i];
@@ -249,8 +246,31 @@ static void step_graph(struct index_reader *reader) {
         best_offer(&reader->best, &reader->view->points,
                    (struct result){pool_distance(entry), pool_slot(entry)});
     }
+    reader->rank_left = 0;
+}
+
+static void step_graph(struct index_reader *reader) {
+    if (walk_step(&reader->walk, 0)) return;
+    reader->phase = RANK;
+    reader->rank_at = 0;
+    reader->rank_left = reader->k + reader->k / 2 + RANK_EXTRA;
+    if (reader->store->kind == STORE_F32) take_pool(reader);
+}
+
+static enum status step_rank(struct index_reader *reader) {
+    const struct pool *pool = &reader->walk.pool;
+    uint32_t slots[SCAN_BATCH];
+    size_t n = 0;
+    while (n < SCAN_BATCH && n < reader->rank_left && reader->rank_at < pool->size) {
+        uint64_t entry = pool->entries[reader->rank_at++];
+        if (!pool_is_live(entry) || !points_live(&reader->view->points, pool_slot(entry))) continue;
+        slots[n++] = pool_slot(entry);
+    }
+    measure(reader, slots, n);
+    reader->rank_left -= n;
+    if (n > 0) return STATUS_OK;
     write_hits(reader);
-    if (fell_short(reader)) begin_scan(reader);
+    return fell_short(reader) ? begin_tail(reader, true) : STATUS_OK;
 }
 
 static void step_scan(struct index_reader *reader) {
@@ -260,12 +280,14 @@ static void step_scan(struct index_reader *reader) {
     }
     const struct walk *walk = &reader->walk;
     uint32_t word = reader->scan_word++, slots[SCAN_BATCH];
-    uint64_t bits = points_live_word(&reader->view->points, word);
+    uint64_t bits = points_found_word(&reader->view->points, word);
     if (walk->bitmap && word > walk->bitmap_slots / 64) bits = 0;
     size_t n = 0;
     for (; bits; bits &= bits - 1) {
         uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
-        if (!walk->bitmap || walk_is_live(walk, slot)) slots[n++] = slot;
+        if (walk->bitmap && !walk_is_live(walk, slot)) continue;
+        slots[n] = slot;
+        n += visited_add(&reader->walk.visited, slot);
     }
     measure(reader, slots, n);
 }
@@ -273,6 +295,7 @@ static void step_scan(struct index_reader *reader) {
 enum status index_search_step(struct index_reader *reader, size_t budget, bool *done) {
     assert(reader->view);
     uint64_t limit = reader->walk.distances + budget;
+    enum status s = STATUS_OK;
     do {
         if (reader->cancel && atomic_load_explicit(reader->cancel, memory_order_relaxed))
             return STATUS_CANCELLED;
@@ -286,15 +309,18 @@ enum status index_search_step(struct index_reader *reader, size_t budget, bool *
         case GRAPH:
             step_graph(reader);
             break;
+        case RANK:
+            s = step_rank(reader);
+            break;
         case SCAN:
             step_scan(reader);
             break;
         case DONE:
             break;
         }
-    } while (reader->phase != DONE && reader->walk.distances < limit);
+    } while (s == STATUS_OK && reader->phase != DONE && reader->walk.distances < limit);
     *done = reader->phase == DONE;
-    return STATUS_OK;
+    return s;
 }
 
 const struct index_hit *index_search_hits(const struct index_reader *reader, size_t *n_hits) {

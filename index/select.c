@@ -11,8 +11,8 @@
 
 enum { BATCH = 4, INSERTION_MAX = 64 };
 
-void selection_init(struct selection *selection, const struct points *points) {
-    selection->points = points;
+void selection_init(struct selection *selection, const struct store *store) {
+    selection->store = store;
     selection->n = 0;
     selection->distances = 0;
 }
@@ -20,18 +20,17 @@ void selection_init(struct selection *selection, const struct points *points) {
 void selection_add(struct selection *selection, uint32_t slot) {
     assert(selection->n < GRAPH_ROW_MAX);
     selection->slots[selection->n] = slot;
-    selection->rows[selection->n] = points_vector(selection->points, slot);
+    selection->rows[selection->n] = store_row(selection->store, slot);
     selection->n++;
 }
 
 static bool is_diverse(struct selection *selection, struct candidate candidate) {
-    const struct metric *metric = &selection->points->metric;
-    const float *vector = points_vector(selection->points, candidate.slot);
+    const void *row = store_row(selection->store, candidate.slot);
     float distances[BATCH];
     unsigned n = 1;
     for (unsigned at = 0; at < selection->n; at += n) {
         if (at > 0) n = selection->n - at < BATCH ? selection->n - at : BATCH;
-        metric_distances(metric, vector, selection->rows + at, n, distances);
+        store_near(selection->store, row, selection->rows + at, n, distances);
         selection->distances += n;
         for (unsigned i = 0; i < n; i++) {
             if (distances[i] <= candidate.distance) return false;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "index/graph.h"
-#include "index/points.h"
+#include "index/store.h"
 
 struct candidate {
     float distance; /* from the row's owner */
@@ -19,14 +19,14 @@ struct candidate {
 };
 
 struct selection {
-    const struct points *points; /* borrowed */
+    const struct store *store; /* borrowed */
     uint32_t slots[GRAPH_ROW_MAX];
-    const float *rows[GRAPH_ROW_MAX];
+    const void *rows[GRAPH_ROW_MAX];
     unsigned n;
     uint64_t distances; /* computed */
 };
 
-void selection_init(struct selection *selection, const struct points *points);
+void selection_init(struct selection *selection, const struct store *store);
 /* Keeps without asking. */
 void selection_add(struct selection *selection, uint32_t slot);
 /* Candidates nearest first; keeps diverse ones until there are `limit`, leaving room for the

@@ -4,7 +4,6 @@
  * also sees that. */
 #include "index/tail.h"
 
-#include "index/points.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
@@ -39,18 +38,18 @@ size_t tail_room(const struct tail *tail) {
     return size < tail->limit ? tail->limit - size : 0;
 }
 
-void tail_push(struct tail *tail, const uint32_t *slots, size_t n) {
+void tail_push(struct tail *tail, struct cell *const *cells, size_t n) {
     assert(n <= tail_room(tail));
     uint64_t end = atomic_load_explicit(&tail->end, memory_order_relaxed);
     atomic_store_explicit(&tail->reserved, end + n, memory_order_relaxed);
     for (size_t i = 0; i < n; i++)
-        atomic_store_explicit(&tail->ring[(end + i) & tail->mask], slots[i], memory_order_release);
+        atomic_store_explicit(&tail->ring[(end + i) & tail->mask], cells[i], memory_order_release);
     atomic_store_explicit(&tail->end, end + n, memory_order_release);
 }
 
-uint32_t tail_first(const struct tail *tail) {
+struct cell *tail_first(const struct tail *tail) {
     uint64_t head = atomic_load_explicit(&tail->head, memory_order_relaxed);
-    if (head == atomic_load_explicit(&tail->end, memory_order_acquire)) return SLOT_NONE;
+    if (head == atomic_load_explicit(&tail->end, memory_order_acquire)) return NULL;
     return atomic_load_explicit(&tail->ring[head & tail->mask], memory_order_relaxed);
 }
 
@@ -59,7 +58,7 @@ void tail_pop(struct tail *tail) {
     atomic_store_explicit(&tail->head, head + 1, memory_order_release);
 }
 
-size_t tail_copy(const struct tail *tail, uint32_t *out) {
+size_t tail_copy(const struct tail *tail, struct cell **out) {
     for (;;) {
         uint64_t head = atomic_load_explicit(&tail->head, memory_order_acquire);
         uint64_t end = atomic_load_explicit(&tail->end, memory_order_acquire);

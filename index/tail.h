@@ -7,15 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "index/cells.h"
 #include "runtime/status.h"
 
 struct tail {
-    _Atomic uint32_t *ring;    /* owned; slots */
-    uint32_t mask;             /* ring size - 1 */
-    uint32_t limit;            /* points the tail may hold */
-    _Atomic uint64_t head;     /* first not linked; the linker's */
-    _Atomic uint64_t end;      /* after the last published; the appender's */
-    _Atomic uint64_t reserved; /* after the last that is being written */
+    _Atomic(struct cell *) *ring; /* owned */
+    uint32_t mask;                /* ring size - 1 */
+    uint32_t limit;               /* points the tail may hold */
+    _Atomic uint64_t head;        /* first not linked; the linker's */
+    _Atomic uint64_t end;         /* after the last published; the appender's */
+    _Atomic uint64_t reserved;    /* after the last that is being written */
 };
 
 MUST_USE enum status tail_init(struct tail *tail, uint32_t limit);
@@ -24,13 +25,13 @@ void tail_reset(struct tail *tail);
 size_t tail_room(const struct tail *tail);
 /* Any thread: points held. */
 size_t tail_size(const struct tail *tail);
-/* Appender: publishes n slots at once; they must fit. */
-void tail_push(struct tail *tail, const uint32_t *slots, size_t n);
-/* Linker: the oldest slot, SLOT_NONE when empty; it stays until tail_pop. */
-uint32_t tail_first(const struct tail *tail);
+/* Appender: publishes n cells at once; they must fit. */
+void tail_push(struct tail *tail, struct cell *const *cells, size_t n);
+/* Linker: the oldest one, NULL when empty; it stays until tail_pop. */
+struct cell *tail_first(const struct tail *tail);
 void tail_pop(struct tail *tail);
 /* Reader: copies the tail; `out` has room for tail->limit. Everything that had left the tail by
  * then is in the graph for whoever looks there afterwards. */
-size_t tail_copy(const struct tail *tail, uint32_t *out);
+size_t tail_copy(const struct tail *tail, struct cell **out);
 
 #endif

@@ -21,9 +21,9 @@ bool tree_has_room(const struct graph *graph, uint32_t slot) {
 }
 
 uint32_t tree_descend(const struct graph *graph,
-                      const struct points *points,
+                      const struct store *store,
                       uint32_t from,
-                      const float *vector,
+                      const void *query,
                       uint64_t *distances) {
     uint32_t children[GRAPH_ROW_MAX];
     for (;;) {
@@ -31,7 +31,9 @@ uint32_t tree_descend(const struct graph *graph,
         if (n < graph->M) return from;
         float best = 0;
         for (unsigned i = 0; i < n; i++) {
-            float d = metric_distance(&points->metric, vector, points_vector(points, children[i]));
+            const void *row = store_row(store, children[i]);
+            float d;
+            store_near(store, query, &row, 1, &d);
             if (i > 0 && d >= best) continue;
             best = d;
             from = children[i];

@@ -13,16 +13,16 @@
 #include <stdint.h>
 
 #include "index/graph.h"
-#include "index/points.h"
+#include "index/store.h"
 
 /* Children of a node into `out` (GRAPH_ROW_MAX); gives their number. */
 unsigned tree_children(const struct graph *graph, uint32_t slot, uint32_t *out);
 bool tree_has_room(const struct graph *graph, uint32_t slot);
-/* A node with room at or below `from`, descending towards the vector; adds to *distances. */
+/* A node with room at or below `from`, descending towards the query, a row; adds to *distances. */
 uint32_t tree_descend(const struct graph *graph,
-                      const struct points *points,
+                      const struct store *store,
                       uint32_t from,
-                      const float *vector,
+                      const void *query,
                       uint64_t *distances);
 /* Is the edge between two neighbours one of the tree? */
 static inline bool tree_edge(const struct graph *graph, uint32_t a, uint32_t b) {

@@ -36,6 +36,8 @@ static enum status check_counts(const struct check *check) {
         bool live = points_live(check->points, slot);
         n_live += live;
         n_linked += state_of(check, slot) == NODE_LINKED;
+        if (state_of(check, slot) == NODE_LINKED && !points_placed(check->points, slot))
+            return wrong(check, "slot %" PRIu32 " is linked without a vector", slot);
         if (live && state_of(check, slot) != NODE_LINKED && state_of(check, slot) != NODE_NEW)
             return wrong(check, "slot %" PRIu32 " is live in state %d", slot,
                          (int)state_of(check, slot));
@@ -141,7 +143,7 @@ static enum status check_reach(const struct check *check, bool *met, uint32_t *q
     }
     uint64_t tail_head = atomic_load(&check->tail->head), tail_end = atomic_load(&check->tail->end);
     for (uint64_t at = tail_head; at < tail_end; at++)
-        met[atomic_load(&check->tail->ring[at & check->tail->mask])] = true;
+        met[atomic_load(&check->tail->ring[at & check->tail->mask])->slot] = true;
     for (uint32_t slot = 0; slot < check->n_slots; slot++) {
         bool due = points_live(check->points, slot) || state_of(check, slot) == NODE_LINKED;
         if (due && !met[slot]) return wrong(check, "slot %" PRIu32 " cannot be reached", slot);

@@ -11,6 +11,7 @@ enum {
     TAIL_BYTES_MAX = 40 << 20, /* of vectors: a scan of about 5 ms at 8 GB/s */
     TAIL_MIN = 64,
     TAIL_EXTRA_MAX = 1 << 30,
+    TRAIN_DEFAULT = 4096,
 };
 
 enum status view_options(const struct index_options *given, struct index_options *out) {
@@ -22,6 +23,8 @@ enum status view_options(const struct index_options *given, struct index_options
     if (options.ef_construction == 0) options.ef_construction = EF_CONSTRUCTION_DEFAULT;
     if (options.ef_construction > INDEX_EF_MAX) return STATUS_INVALID;
     if (options.tail_extra > TAIL_EXTRA_MAX) return STATUS_INVALID;
+    if (options.storage > INDEX_SQ8) return STATUS_INVALID;
+    if (options.train_min == 0) options.train_min = TRAIN_DEFAULT;
     uint32_t fits = TAIL_BYTES_MAX / (options.dimension * (uint32_t)sizeof(float));
     if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
         options.tail_max = INDEX_TAIL_MAX;
@@ -39,7 +42,11 @@ enum status view_new(const struct index_options *options, struct index_view **ou
     graph_init(&view->graph, options->M);
     epoch_init(&view->epoch);
     atomic_init(&view->n_free, 0);
-    enum status s = tail_init(&view->tail, options->tail_max + options->tail_extra);
+    cells_init(&view->cells, view->points.metric.n_floats * sizeof(float));
+    struct store *store = NULL;
+    enum status s = store_new(&view->points.metric, &store);
+    atomic_init(&view->store, store);
+    if (s == STATUS_OK) s = tail_init(&view->tail, options->tail_max + options->tail_extra);
     if (s != STATUS_OK) {
         index_view_drop(view);
         return s;
@@ -69,33 +76,48 @@ void index_view_drop(const struct index_view *held) {
     uint32_t holds = atomic_fetch_sub_explicit(&view->holds, 1, memory_order_acq_rel);
     assert(holds >= 1);
     if (holds > 1) return;
+    struct cell *cell;
+    while (view->tail.ring && (cell = tail_first(&view->tail)) != NULL) {
+        tail_pop(&view->tail);
+        cells_done(&view->cells, cell, &view->epoch);
+    }
+    cells_reset(&view->cells);
+    store_free(view_store(view));
     points_reset(&view->points);
     graph_reset(&view->graph);
     tail_reset(&view->tail);
     mem_free(view);
 }
 
-static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots) {
+static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots, size_t vector) {
     const struct points *points = &view->points;
     const struct graph *graph = &view->graph;
-    uint64_t slot = points->vectors.stride + points->records.stride + graph->rows.stride +
-                    graph->nodes.stride + graph->parents.stride + sizeof(uint32_t) /* of numbers */;
+    uint64_t slot = vector + points->records.stride + graph->rows.stride + graph->nodes.stride +
+                    graph->parents.stride + sizeof(uint32_t) /* of numbers */;
     uint64_t upper = atomic_load_explicit(&graph->n_upper, memory_order_relaxed);
-    return n_slots * slot + n_slots / 8 + upper * graph->upper.stride +
+    uint64_t waiting = tail_size(&view->tail) * sizeof(struct cell *);
+    return n_slots * slot + n_slots / 4 + upper * graph->upper.stride + waiting +
            atomic_load_explicit(&points->ids.bytes, memory_order_relaxed) +
-           ((uint64_t)view->tail.mask + 1) * sizeof(uint32_t) + sizeof *view;
+           atomic_load_explicit(&view->cells.bytes, memory_order_relaxed) + sizeof *view;
 }
 
 struct index_stats index_stats(const struct index_view *view) {
     uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
     uint64_t live = atomic_load_explicit(&view->points.n_live, memory_order_relaxed);
     uint64_t idle = atomic_load_explicit(&view->n_free, memory_order_relaxed);
+    struct epoch *epoch = &counted(view)->epoch;
+    uint64_t ticket = epoch_enter(epoch);
+    const struct store *store = view_store(view);
+    size_t vector = store_stride(store);
+    bool coded = store->kind == STORE_CODES;
+    epoch_leave(epoch, ticket);
     return (struct index_stats){
         .points = live,
         .tail = tail_size(&view->tail),
         .removed = slots > live + idle ? slots - live - idle : 0,
         .slots = slots,
-        .memory_bytes = memory_bytes(view, slots),
+        .memory_bytes = memory_bytes(view, slots, vector),
+        .storage = coded ? INDEX_SQ8 : INDEX_F32,
         .max_level = graph_entry(&view->graph).level,
     };
 }

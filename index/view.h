@@ -10,6 +10,7 @@
 #include "index/graph.h"
 #include "index/index.h"
 #include "index/points.h"
+#include "index/store.h"
 #include "index/tail.h"
 
 struct index_view {
@@ -17,10 +18,17 @@ struct index_view {
     struct index_options options; /* defaults filled in */
     struct points points;
     struct graph graph;
+    _Atomic(struct store *) store; /* owned; the current one */
+    struct cells cells;
     struct tail tail;
     struct epoch epoch;
     _Atomic uint32_t n_free; /* slots that wait for a new point */
 };
+
+/* The current store. Readers: once they entered an epoch, until they leave it. */
+static inline struct store *view_store(const struct index_view *view) {
+    return atomic_load_explicit(&view->store, memory_order_acquire);
+}
 
 /* Fills in defaults; INVALID for values out of range. */
 MUST_USE enum status view_options(const struct index_options *given, struct index_options *out);

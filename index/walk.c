@@ -24,26 +24,31 @@ bool walk_is_live(const struct walk *walk, uint32_t slot) {
     return slot < walk->bitmap_slots && (walk->bitmap[slot / 64] >> (slot % 64) & 1);
 }
 
-static inline void prefetch(const float *vector, size_t n_floats) {
-    size_t bytes = n_floats * sizeof *vector;
-    for (size_t at = 0; at < bytes && at < PREFETCH_LINES * LINE; at += LINE)
-        __builtin_prefetch((const char *)vector + at);
+static inline void prefetch(const struct walk *walk, const void *row) {
+    for (size_t at = 0; at < walk->store->rows.stride && at < PREFETCH_LINES * LINE; at += LINE)
+        __builtin_prefetch((const char *)row + at);
+}
+
+static float measure_one(struct walk *walk, uint32_t slot) {
+    const void *row = store_row(walk->store, slot);
+    float distance;
+    store_near(walk->store, walk->query, &row, 1, &distance);
+    walk->distances++;
+    return distance;
 }
 
 struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsigned level) {
-    const struct points *points = walk->points;
-    const float *rows[GRAPH_ROW_MAX];
+    const void *rows[GRAPH_ROW_MAX];
     float distances[GRAPH_ROW_MAX];
     uint32_t edges[GRAPH_ROW_MAX];
-    float best = metric_distance(&points->metric, walk->query, points_vector(points, from.slot));
-    walk->distances++;
+    float best = measure_one(walk, from.slot);
     while (from.level > level) {
         unsigned n = graph_read(walk->graph, from.slot, from.level, edges);
         for (unsigned i = 0; i < n; i++) {
-            rows[i] = points_vector(points, edges[i]);
-            prefetch(rows[i], points->metric.n_floats);
+            rows[i] = store_row(walk->store, edges[i]);
+            prefetch(walk, rows[i]);
         }
-        metric_distances(&points->metric, walk->query, rows, n, distances);
+        store_near(walk->store, walk->query, rows, n, distances);
         walk->distances += n;
         walk->hops++;
         uint32_t nearest = from.slot;
@@ -67,9 +72,7 @@ static inline void offer(struct walk *walk, float distance, uint32_t slot, bool 
 }
 
 void walk_start(struct walk *walk, uint32_t slot) {
-    float distance =
-        metric_distance(&walk->points->metric, walk->query, points_vector(walk->points, slot));
-    walk->distances++;
+    float distance = measure_one(walk, slot);
     /* A start met before, in the tail, is a result already and only a way to others now. */
     offer(walk, distance, slot, visited_add(&walk->visited, slot));
 }
@@ -79,8 +82,7 @@ bool walk_step(struct walk *walk, unsigned level) {
     size_t at = pool_next(pool);
     if (at == pool->size) return false;
     pool->entries[at] |= POOL_EXPANDED;
-    const struct points *points = walk->points;
-    const float *rows[GRAPH_ROW_MAX];
+    const void *rows[GRAPH_ROW_MAX];
     float distances[GRAPH_ROW_MAX];
     uint32_t slots[GRAPH_ROW_MAX];
     const graph_edge *row = graph_row(walk->graph, pool_slot(pool->entries[at]), level);
@@ -92,10 +94,10 @@ bool walk_step(struct walk *walk, unsigned level) {
         n += visited_add(&walk->visited, edge - 1);
     }
     for (unsigned i = 0; i < n; i++) {
-        rows[i] = points_vector(points, slots[i]);
-        prefetch(rows[i], points->metric.n_floats);
+        rows[i] = store_row(walk->store, slots[i]);
+        prefetch(walk, rows[i]);
     }
-    metric_distances(&points->metric, walk->query, rows, n, distances);
+    store_near(walk->store, walk->query, rows, n, distances);
     walk->distances += n;
     walk->hops++;
     for (unsigned i = 0; i < n; i++)

@@ -10,12 +10,14 @@
 #include "index/graph.h"
 #include "index/points.h"
 #include "index/pool.h"
+#include "index/store.h"
 #include "index/visited.h"
 
 struct walk {
     const struct graph *graph;   /* borrowed */
     const struct points *points; /* borrowed */
-    const float *query;          /* borrowed; prepared */
+    const struct store *store;   /* borrowed */
+    const void *query;           /* borrowed; a row of the store (store_near) */
     const uint64_t *bitmap;      /* borrowed; NULL, or only set slots are live */
     uint32_t bitmap_slots;
     struct visited visited;

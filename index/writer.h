@@ -10,8 +10,8 @@ struct index {
     struct index_view *view; /* held */
     struct numbers numbers;
     struct linker linker;
-    uint32_t idle;   /* first of the slots to reuse; the appender's list */
-    uint32_t *batch; /* owned; slots of the append that runs */
+    uint32_t idle;       /* first of the slots to reuse; the appender's list */
+    struct cell **batch; /* owned; cells of the append that runs */
     size_t batch_room;
 };
 

@@ -77,26 +77,36 @@ static void open_beir(struct vectors *vectors) {
     free(halves);
 }
 
+static void open_sift(struct vectors *vectors) {
+    vectors->metric = INDEX_EUCLIDEAN;
+    vectors->dimension = 128;
+    vectors->n = 10000;
+    if (vectors->n_queries > 100) vectors->n_queries = 100;
+    vectors->base = floats_of_bytes("siftsmall_base_u8.bin.gz", 0, vectors->n * vectors->dimension);
+    vectors->queries =
+        floats_of_bytes("siftsmall_query_u8.bin.gz", 0, vectors->n_queries * vectors->dimension);
+}
+
 /* Points around 1,000 centres of a 16-dimensional space, seen through a random linear map. */
-static void generate_clusters(struct rng *rng, float *out, size_t n) {
-    enum { LATENT = 16, CENTRES = 1000, DIMENSION = 128 };
+static void generate_clusters(struct rng *rng, float *out, size_t n, uint32_t dimension) {
+    enum { LATENT = 16, CENTRES = 1000 };
     struct rng shape;
     rng_init(&shape, 42);
-    float *map = malloc(LATENT * DIMENSION * sizeof *map);
+    float *map = malloc(LATENT * dimension * sizeof *map);
     float *centres = malloc(CENTRES * LATENT * sizeof *centres);
-    for (size_t i = 0; i < LATENT * DIMENSION; i++)
+    for (size_t i = 0; i < LATENT * dimension; i++)
         map[i] = (float)rng_normal(&shape) / 4;
     for (size_t i = 0; i < CENTRES * LATENT; i++)
         centres[i] = 2 * (float)rng_normal(&shape);
     for (size_t i = 0; i < n; i++) {
         const float *centre = centres + rng_below(rng, CENTRES) * LATENT;
-        float *vector = out + i * DIMENSION, latent[LATENT];
+        float *vector = out + i * dimension, latent[LATENT];
         for (size_t l = 0; l < LATENT; l++)
             latent[l] = centre[l] + (float)rng_normal(rng);
-        for (size_t d = 0; d < DIMENSION; d++) {
+        for (size_t d = 0; d < dimension; d++) {
             vector[d] = 0.1f * (float)rng_normal(rng);
             for (size_t l = 0; l < LATENT; l++)
-                vector[d] += latent[l] * map[l * DIMENSION + d];
+                vector[d] += latent[l] * map[l * dimension + d];
         }
     }
     free(map);
@@ -104,7 +114,8 @@ static void generate_clusters(struct rng *rng, float *out, size_t n) {
 }
 
 /* Like word embeddings: topics of uneven weight plus a slowly decaying spectrum, unit length. */
-static void generate_hard(struct rng *rng, float *out, size_t n) {
+static void generate_hard(struct rng *rng, float *out, size_t n, uint32_t dimension) {
+    (void)dimension;
     enum { TOPICS = 2000, DIMENSION = 100 };
     struct rng shape;
     rng_init(&shape, 7);
@@ -130,15 +141,37 @@ static void generate(struct vectors *vectors,
                      size_t n,
                      uint32_t dimension,
                      uint64_t seed,
-                     void (*make)(struct rng *, float *, size_t)) {
+                     void (*make)(struct rng *, float *, size_t, uint32_t)) {
     struct rng rng;
     rng_init(&rng, seed);
     vectors->dimension = dimension;
     vectors->n = n;
     vectors->base = malloc(n * dimension * sizeof *vectors->base);
     vectors->queries = malloc(vectors->n_queries * dimension * sizeof *vectors->queries);
-    make(&rng, vectors->base, n);
-    make(&rng, vectors->queries, vectors->n_queries);
+    make(&rng, vectors->base, n, dimension);
+    make(&rng, vectors->queries, vectors->n_queries, dimension);
+}
+
+static void open_generated(struct vectors *vectors, size_t n) {
+    static const struct {
+        const char *name;
+        size_t n; /* 0: the caller's */
+        uint32_t dimension;
+        enum index_metric metric;
+        void (*make)(struct rng *, float *, size_t, uint32_t);
+    } sets[] = {
+        {"clusters-128", 0, 128, INDEX_EUCLIDEAN, generate_clusters},
+        {"hard-100", 0, 100, INDEX_COSINE, generate_hard},
+        {"synth-1m-128", 1000000, 128, INDEX_EUCLIDEAN, generate_clusters},
+        {"hard-100k-100", 100000, 100, INDEX_COSINE, generate_hard},
+        {"synth-200k-768", 200000, 768, INDEX_EUCLIDEAN, generate_clusters},
+    };
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        if (strcmp(vectors->name, sets[i].name) != 0) continue;
+        uint64_t seed = sets[i].make == generate_hard ? 5000 : 1000;
+        vectors->metric = sets[i].metric;
+        generate(vectors, sets[i].n ? sets[i].n : n, sets[i].dimension, seed, sets[i].make);
+    }
 }
 
 bool vectors_open(struct vectors *vectors, const char *name, size_t n, size_t n_queries) {
@@ -147,12 +180,10 @@ bool vectors_open(struct vectors *vectors, const char *name, size_t n, size_t n_
         open_fashion(vectors);
     } else if (strcmp(name, "beir-768") == 0) {
         open_beir(vectors);
-    } else if (strcmp(name, "clusters-128") == 0) {
-        vectors->metric = INDEX_EUCLIDEAN;
-        generate(vectors, n, 128, 1000, generate_clusters);
-    } else if (strcmp(name, "hard-100") == 0) {
-        vectors->metric = INDEX_COSINE;
-        generate(vectors, n, 100, 5000, generate_hard);
+    } else if (strcmp(name, "sift-10k") == 0) {
+        open_sift(vectors);
+    } else {
+        open_generated(vectors, n);
     }
     if (vectors->base && vectors->queries) return true;
     vectors_close(vectors);
@@ -172,6 +203,7 @@ uint64_t *vectors_truth(const struct vectors *vectors, size_t k) {
     struct index_options options = {
         .dimension = vectors->dimension,
         .metric = vectors->metric,
+        .storage = INDEX_F32,
         .M = 2,
         .ef_construction = 1, /* the graph is not used */
     };

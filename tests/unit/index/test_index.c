@@ -40,6 +40,7 @@ Test(index, refuses_options_out_of_range) {
         {.dimension = 0},
         {.dimension = INDEX_DIMENSION_MAX + 1},
         {.dimension = 2, .metric = (enum index_metric)3},
+        {.dimension = 2, .storage = (enum index_storage)(INDEX_SQ8 + 1)},
         {.dimension = 2, .M = 1},
         {.dimension = 2, .M = 129},
         {.dimension = 2, .ef_construction = INDEX_EF_MAX + 1},
@@ -580,6 +581,8 @@ Test(index, stays_valid_through_any_operations) {
             .M = rng_below(&rng, 2) ? 2 : 8,
             .ef_construction = 10 + (uint32_t)rng_below(&rng, 50),
             .seed = seed,
+            .storage = seed % 2 ? INDEX_SQ8 : INDEX_AUTO,
+            .train_min = 40, /* codes early, and anew */
         };
         bool on_a_grid = rng_below(&rng, 3) == 0; /* many duplicates */
         struct fixture f;
@@ -600,11 +603,139 @@ Test(index, stays_valid_through_any_operations) {
             if (operation % 40 == 0) fixture_validate(&f);
         }
         cr_expect_eq(stats_of(&f).points, f.n, "seed %d", (int)seed);
-        cr_expect_eq(fixture_recall(&f, 3, 5, 0), 1.0, "seed %d", (int)seed);
+        double exact = fixture_recall(&f, 3, 5, 0);
+        cr_expect_geq(exact, seed % 2 ? 0.8 : 1.0, "seed %d: %.2f", (int)seed, exact);
         fixture_settle(&f);
         fixture_validate(&f);
         fixture_close(&f);
     }
+}
+
+/* --- codes --- */
+
+Test(index, codes_begin_with_enough_points_and_find_as_well) {
+    for (size_t m = 0; m < 3; m++) {
+        struct fixture f;
+        struct index_options options = {
+            .dimension = 48, .metric = metrics[m], .train_min = 1000, .storage = INDEX_AUTO};
+        fixture_open(&f, &options, 3);
+        fixture_append_random(&f, 900);
+        fixture_settle(&f);
+        cr_expect_eq(stats_of(&f).storage, INDEX_F32);
+        fixture_append_random(&f, 1100);
+        fixture_settle(&f);
+        cr_expect_eq(stats_of(&f).storage, INDEX_SQ8);
+        fixture_validate(&f);
+        double exact = fixture_recall(&f, 50, 10, 0), found = fixture_recall(&f, 50, 10, 200);
+        cr_expect_geq(exact, 0.985, "%s: %.3f", index_metric_name(metrics[m]), exact);
+        cr_expect_geq(found, 0.95, "%s: %.3f", index_metric_name(metrics[m]), found);
+        fixture_close(&f);
+    }
+}
+
+Test(index, storage_is_as_it_was_asked_for) {
+    static const struct {
+        enum index_storage asked, kept;
+        uint32_t dimension;
+    } rows[] = {
+        {INDEX_AUTO, INDEX_F32, 31}, {INDEX_AUTO, INDEX_SQ8, 32}, {INDEX_F32, INDEX_F32, 64},
+        {INDEX_SQ8, INDEX_SQ8, 64},  {INDEX_SQ8, INDEX_SQ8, 3},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        struct index_options options = {
+            .dimension = rows[i].dimension, .storage = rows[i].asked, .train_min = 100};
+        fixture_open(&f, &options, 3);
+        fixture_append_random(&f, 300);
+        fixture_settle(&f);
+        cr_expect_eq(stats_of(&f).storage, rows[i].kept, "row %zu", i);
+        fixture_close(&f);
+    }
+}
+
+Test(index, codes_take_less_than_half_of_the_memory) {
+    struct fixture f;
+    uint64_t bytes[2];
+    for (int coded = 0; coded < 2; coded++) {
+        struct index_options options = {
+            .dimension = 256, .storage = coded ? INDEX_SQ8 : INDEX_F32, .train_min = 100};
+        fixture_open(&f, &options, 3);
+        fixture_append_random(&f, 2000);
+        fixture_settle(&f);
+        bytes[coded] = stats_of(&f).memory_bytes;
+        fixture_close(&f);
+    }
+    cr_expect_lt(2 * bytes[1], bytes[0], "%d of %d", (int)bytes[1], (int)bytes[0]);
+}
+
+/* The first points say nothing about the later ones: codes are made anew, and lose nothing. */
+Test(index, codes_follow_points_that_come_to_lie_elsewhere) {
+    struct fixture f;
+    float vector[40];
+    struct index_options options = {
+        .dimension = 40, .metric = INDEX_EUCLIDEAN, .train_min = 200, .storage = INDEX_SQ8};
+    fixture_open(&f, &options, 3);
+    for (int size = 1; size <= 1000; size *= 10) {
+        for (int i = 0; i < 400; i++) {
+            fixture_random_vector(&f, vector);
+            for (uint32_t d = 0; d < 40; d++)
+                vector[d] *= (float)size;
+            fixture_append(&f, vector);
+        }
+        fixture_settle(&f);
+        fixture_validate(&f);
+    }
+    size_t n_near = 0, n_all = 0;
+    for (size_t at = 1200; at < f.n; at += 4) { /* of the last and widest */
+        struct index_hit hits[5];
+        uint64_t expected[5];
+        const float *query = f.vectors + at * 40;
+        size_t n = find(&f, query, 5, hits);
+        size_t n_expected = fixture_nearest(&f, query, 5, expected);
+        cr_assert_eq(n, n_expected);
+        for (size_t i = 0; i < n; i++) {
+            for (size_t j = 0; j < n; j++)
+                n_near += hits[i].number == expected[j];
+        }
+        n_all += n;
+    }
+    cr_expect_geq((double)n_near, 0.9 * (double)n_all, "%zu of %zu", n_near, n_all);
+    fixture_close(&f);
+}
+
+/* A reader that began with float32 goes on with it while codes replace it. */
+Test(index, a_search_outlives_the_change_to_codes) {
+    struct fixture f;
+    struct index_options options = {
+        .dimension = 40, .metric = INDEX_EUCLIDEAN, .train_min = 2500, .storage = INDEX_SQ8};
+    fixture_open(&f, &options, 3);
+    fixture_append_random(&f, 2400);
+    fixture_settle(&f);
+    const struct index_view *view = index_view_hold(f.index);
+    float vector[40] = {1};
+    uint64_t expected[10];
+    struct index_query query = {.vector = vector, .k = 10, .ef = 400};
+    size_t n_expected = fixture_nearest(&f, vector, 10, expected), n;
+    bool done = false;
+    cr_assert_eq(index_search_start(f.reader, view, &query), STATUS_OK);
+    cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
+    fixture_append_random(&f, 400); /* the reader meets these, in the old store */
+    fixture_settle(&f);
+    cr_expect_eq(stats_of(&f).storage, INDEX_SQ8);
+    while (!done)
+        cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
+    const struct index_hit *hits = index_search_hits(f.reader, &n);
+    size_t n_same = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n_expected; j++)
+            n_same += hits[i].number == expected[j];
+    }
+    cr_expect_eq(n, 10);
+    cr_expect_geq(n_same, 5); /* the later points may be nearer */
+    index_search_end(f.reader);
+    fixture_settle(&f);
+    index_view_drop(view);
+    fixture_close(&f);
 }
 
 Test(index, lists_the_numbers_of_live_points_in_pages) {
@@ -640,7 +771,8 @@ Test(index, a_hundred_points_cost_little) {
 
 /* Each allocation of a life fails in turn; nothing leaks, and what worked before still does. */
 Test(index, running_out_of_memory_is_an_error_and_no_more) {
-    struct index_options options = {.dimension = 300, .M = 2, .ef_construction = 8};
+    struct index_options options = {
+        .dimension = 300, .M = 2, .ef_construction = 8, .train_min = 100};
     float vector[300] = {1};
     uint64_t alive = mem_counted().alive, n_failed = 0;
     for (uint64_t nth = 1;; nth++) {
@@ -655,7 +787,7 @@ Test(index, running_out_of_memory_is_an_error_and_no_more) {
             continue;
         }
         for (uint64_t number = 1; number <= 200 && s == STATUS_OK; number++) {
-            vector[1] = (float)number;
+            vector[number] = (float)number;
             struct index_point point = {number, vector, "a", 1};
             s = index_append(index, &point, 1);
             n += s == STATUS_OK;

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "index/kernel.h"
 #include "runtime/rng.h"
@@ -46,6 +47,84 @@ Test(kernel, every_one_agrees_with_double) {
             free(query);
             free(all);
         }
+    }
+}
+
+static uint8_t *random_bytes(struct rng *rng, size_t n) {
+    uint8_t *bytes = aligned_alloc(KERNEL_ALIGN, (n + 63) / 64 * 64);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)rng_next(rng);
+    return bytes;
+}
+
+/* Whole numbers: the same to the last bit, as far as float32 tells them apart. */
+Test(kernel, codes_are_measured_as_the_scalar_one_does) {
+    const struct kernel *scalar = kernel_nth(0);
+    struct rng rng;
+    rng_init(&rng, 2);
+    for (size_t n = KERNEL_CODES; n <= FLOATS_MAX; n += n < 1000 ? KERNEL_CODES : n) {
+        uint8_t *query = random_bytes(&rng, n), *codes = random_bytes(&rng, n * ROWS);
+        uint8_t *fine = random_bytes(&rng, n / 2);
+        float *units = random_floats(&rng, n);
+        const uint8_t *rows[ROWS];
+        for (size_t i = 0; i < n; i++)
+            units[i] = 2000 + 700 * units[i];
+        for (size_t r = 0; r < ROWS; r++)
+            rows[r] = codes + r * n;
+        for (size_t k = 1; kernel_nth(k); k++) {
+            const struct kernel *kernel = kernel_nth(k);
+            for (size_t n_rows = 0; n_rows <= ROWS; n_rows++) {
+                float expected[ROWS] = {0}, got[ROWS] = {0};
+                scalar->coarse(query, rows, n_rows, n, expected);
+                kernel->coarse(query, rows, n_rows, n, got);
+                for (size_t r = 0; r < ROWS; r++)
+                    cr_expect_eq(got[r], expected[r], "%s %zu %zu", kernel->name, n, r);
+            }
+            float expected = scalar->fine(units, codes, fine, n);
+            float got = kernel->fine(units, codes, fine, n);
+            cr_expect_leq(fabsf(got - expected), 1e-5f * expected, "%s %zu", kernel->name, n);
+        }
+        free(query);
+        free(codes);
+        free(fine);
+        free(units);
+    }
+}
+
+/* The farthest codes there are must not overflow. */
+Test(kernel, codes_of_the_longest_vectors_fit) {
+    enum { LONGEST = 65536 };
+    uint8_t *low = aligned_alloc(64, LONGEST), *high = aligned_alloc(64, LONGEST);
+    const uint8_t *rows[1] = {high};
+    memset(low, 0, LONGEST);
+    memset(high, 127, LONGEST);
+    for (size_t k = 0; kernel_nth(k); k++) {
+        float got;
+        kernel_nth(k)->coarse(low, rows, 1, LONGEST, &got);
+        cr_expect_eq(got, 127.0f * 127 * LONGEST, "%s", kernel_nth(k)->name);
+    }
+    free(low);
+    free(high);
+}
+
+Test(kernel, transforms_of_every_size_agree) {
+    struct rng rng;
+    rng_init(&rng, 3);
+    for (size_t n = 1; n <= 4096; n *= 2) {
+        float *vector = random_floats(&rng, n < 16 ? 16 : n);
+        for (size_t k = 0; kernel_nth(k); k++) {
+            float *expected = malloc((n + 1) * sizeof *expected);
+            float *got = malloc((n + 1) * sizeof *got); /* + 1: any alignment will do */
+            memcpy(expected + 1, vector, n * sizeof *vector);
+            memcpy(got + 1, vector, n * sizeof *vector);
+            kernel_nth(0)->hadamard(expected + 1, n);
+            kernel_nth(k)->hadamard(got + 1, n);
+            for (size_t i = 1; i <= n; i++)
+                cr_assert_float_eq(got[i], expected[i], 1e-3, "%s %zu", kernel_nth(k)->name, n);
+            free(expected);
+            free(got);
+        }
+        free(vector);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/cells.h"
 #include "index/epoch.h"
 #include "index/ids.h"
 #include "index/numbers.h"
@@ -101,26 +102,69 @@ Test(epoch, passes_when_those_inside_have_left) {
 
 Test(tail, keeps_the_order_and_its_limit_over_many_turns) {
     struct tail tail;
-    uint32_t copy[10], next_in = 0, next_out = 0;
+    static struct cell cells[20000];
+    struct cell *copy[10];
+    uint32_t next_in = 0, next_out = 0;
     struct rng rng;
     rng_init(&rng, 1);
     cr_assert_eq(tail_init(&tail, 10), STATUS_OK);
     for (int i = 0; i < 1000; i++) {
-        uint32_t batch[10];
+        struct cell *batch[10];
         size_t n = rng_below(&rng, tail_room(&tail) + 1);
         for (size_t j = 0; j < n; j++)
-            batch[j] = next_in++;
+            batch[j] = &cells[next_in++];
         tail_push(&tail, batch, n);
         size_t n_copy = tail_copy(&tail, copy);
         cr_assert_eq(n_copy, next_in - next_out);
         for (size_t j = 0; j < n_copy; j++)
-            cr_assert_eq(copy[j], next_out + j);
+            cr_assert_eq(copy[j], &cells[next_out + j]);
         for (size_t j = rng_below(&rng, n_copy + 1); j > 0; j--) {
-            cr_assert_eq(tail_first(&tail), next_out++);
+            cr_assert_eq(tail_first(&tail), &cells[next_out++]);
             tail_pop(&tail);
         }
     }
     tail_reset(&tail);
+}
+
+/* Blocks live as long as a cell of them is in use, or a reader may look. */
+Test(cells, blocks_go_when_their_points_and_readers_have) {
+    struct cells cells;
+    struct epoch epoch;
+    struct cell *taken[300];
+    epoch_init(&epoch);
+    cells_init(&cells, 64);
+    for (int round = 0; round < 20; round++) {
+        size_t n = 0;
+        while (n < 300) {
+            cr_assert_eq(cells_reserve(&cells, 3), STATUS_OK);
+            for (size_t i = 0; i < 3; i++) {
+                taken[n + i] = cells_take(&cells);
+                taken[n + i]->slot = (uint32_t)(n + i);
+                memset(taken[n + i]->vector, (int)n, 64);
+            }
+            if (n % 7 == 0) {
+                cells_undo(&cells);
+                cr_assert_eq(cells_take(&cells), taken[n]);
+                cr_assert_eq(cells_take(&cells), taken[n + 1]);
+                cr_assert_eq(cells_take(&cells), taken[n + 2]);
+            }
+            cells_commit(&cells);
+            n += 3;
+        }
+        uint64_t reader = epoch_enter(&epoch);
+        size_t before = cells.bytes;
+        for (size_t i = 0; i < n; i++) {
+            cr_assert_eq(taken[i]->slot, i);
+            cr_assert_eq((uintptr_t)taken[i]->vector % 64, 0);
+            cells_done(&cells, taken[i], &epoch);
+        }
+        cells_free(&cells, &epoch);
+        cr_expect_eq(cells.bytes, before, "a reader is inside");
+        epoch_leave(&epoch, reader);
+        cells_free(&cells, &epoch);
+        cr_expect_leq(cells.bytes, 64 << 10, "the open block stays");
+    }
+    cells_reset(&cells);
 }
 
 Test(pool, distances_keep_their_order_as_keys) {

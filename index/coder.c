@@ -1,0 +1,113 @@
+/* coder: what is padded has code 0, in queries too, and adds nothing to a distance. */
+#include "index/coder.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+/* Squares of steps and sums of them stay far from the ends of float32. */
+static const float bound_min = 1e-15f, bound_max = 1e15f;
+
+enum status coder_init(struct coder *coder, uint32_t dimension, uint64_t seed) {
+    *coder = (struct coder){
+        .dimension = dimension,
+        .n = (dimension + KERNEL_CODES - 1) / KERNEL_CODES * KERNEL_CODES,
+        .seed = seed,
+    };
+    coder->centre = mem_zero(dimension, sizeof *coder->centre);
+    if (!coder->centre) return STATUS_NO_MEMORY;
+    enum status s = rotation_init(&coder->rotation, dimension, seed);
+    if (s != STATUS_OK) coder_reset(coder);
+    return s;
+}
+
+void coder_reset(struct coder *coder) {
+    rotation_reset(&coder->rotation);
+    mem_free(coder->centre);
+    coder->centre = NULL;
+}
+
+static void turn(const struct coder *coder, const float *vector, float *out) {
+    for (uint32_t i = 0; i < coder->dimension; i++)
+        out[i] = vector[i] - coder->centre[i];
+    rotation_turn(&coder->rotation, out);
+}
+
+float coder_reach(const struct coder *coder, const float *vector, float *scratch) {
+    float reach = 0;
+    turn(coder, vector, scratch);
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        float size = fabsf(scratch[i]);
+        if (!(size <= reach)) reach = size; /* also takes a NaN, which no bound can be made of */
+    }
+    return reach;
+}
+
+bool coder_set_bound(struct coder *coder, float bound) {
+    if (!(bound >= bound_min && bound <= bound_max)) return false;
+    coder->bound = bound;
+    coder->step = 2 * bound / CODER_LEVELS;
+    return true;
+}
+
+/* In units of the code, not cut off; gives the farthest from the middle, 1 at the bound. */
+static float to_units(const struct coder *coder, const float *vector, float *units) {
+    float scale = 1 / coder->step, middle = CODER_LEVELS / 2.0f, farthest = 0;
+    turn(coder, vector, units);
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        float unit = units[i] * scale, size = fabsf(unit);
+        farthest = size <= farthest ? farthest : size; /* takes a NaN and keeps no other */
+        units[i] = unit + middle;
+    }
+    memset(units + coder->dimension, 0, (coder->n - coder->dimension) * sizeof *units);
+    return farthest <= FLT_MAX ? farthest / middle : INFINITY;
+}
+
+/* What is no number ends at 0. */
+static inline uint32_t level_of(float unit) {
+    float cut = unit > 0 ? unit : 0;
+    cut = cut < CODER_LEVELS ? cut : CODER_LEVELS;
+    return (uint32_t)(int32_t)(cut + 0.5f);
+}
+
+float coder_encode(const struct coder *coder,
+                   const float *vector,
+                   float *scratch,
+                   uint8_t *coarse,
+                   uint8_t *fine) {
+    float farthest = to_units(coder, vector, scratch);
+    for (uint32_t block = 0; block < coder->n; block += KERNEL_CODES) {
+        uint8_t last[KERNEL_CODES];
+        for (uint32_t i = 0; i < KERNEL_CODES; i++) {
+            uint32_t level = level_of(scratch[block + i]);
+            coarse[block + i] = (uint8_t)(level >> 5 | (level >> 4 & 1) << 7);
+            last[i] = level & 15;
+        }
+        for (uint32_t i = 0; i < KERNEL_CODES / 2; i++)
+            fine[block / 2 + i] = (uint8_t)(last[i] | last[i + KERNEL_CODES / 2] << 4);
+    }
+    return farthest;
+}
+
+void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse) {
+    (void)to_units(coder, vector, units);
+    for (uint32_t i = 0; coarse && i < coder->n; i++)
+        coarse[i] = (uint8_t)(level_of(units[i]) >> CODER_COARSE_SHIFT);
+}
+
+void coder_decode(const struct coder *coder,
+                  const uint8_t *coarse,
+                  const uint8_t *fine,
+                  float *vector) {
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        uint32_t last = fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
+        uint32_t level = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
+        vector[i] = ((float)level - CODER_LEVELS / 2.0f) * coder->step;
+    }
+    rotation_undo(&coder->rotation, vector);
+    for (uint32_t i = 0; i < coder->dimension; i++)
+        vector[i] += coder->centre[i];
+}

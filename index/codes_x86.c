@@ -1,0 +1,213 @@
+/* codes_x86: distances of codes. Differences of seven-bit codes fit a signed byte, and two of their
+ * squares a signed 16-bit word: one multiply-add squares and sums four of them (VNNI), or two
+ * (AVX2), without a correction for signs. */
+#include "index/kernel_isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "runtime/poison.h"
+
+enum { LINE = 64, AHEAD_LINES = 4 };
+
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define AVX2 __attribute__((target("avx2,fma")))
+
+VNNI static inline __m512i square_512(__m512i sum, __m512i query, const uint8_t *row) {
+    __m512i code = _mm512_and_si512(_mm512_load_si512(row), _mm512_set1_epi8(0x7f));
+    __m512i gap = _mm512_abs_epi8(_mm512_sub_epi8(query, code));
+    return _mm512_dpbusd_epi32(sum, gap, gap);
+}
+
+/* The sums of four vectors side by side. */
+VNNI static inline __m128i totals_512(__m512i a, __m512i b, __m512i c, __m512i d) {
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* Four rows at a time: they share the query's loads, and their misses overlap. The walk has asked
+ * for the first lines of every row already (walk.c); the others are asked for here. */
+VNNI void
+coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r += 4) {
+        const uint8_t *row[4], *next[4];
+        __m512i sum[4];
+        for (size_t i = 0; i < 4; i++) {
+            row[i] = rows[r + i < n_rows ? r + i : r];
+            next[i] = rows[r + 4 + i < n_rows ? r + 4 + i : r];
+            sum[i] = _mm512_setzero_si512();
+        }
+        for (size_t at = 0; at < n; at += LINE) {
+            __m512i part = _mm512_and_si512(_mm512_load_si512(query + at), _mm512_set1_epi8(0x7f));
+            for (size_t i = 0; i < 4; i++) {
+                if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next[i] + at, _MM_HINT_T0);
+                sum[i] = square_512(sum[i], part, row[i] + at);
+            }
+        }
+        __m128 totals = _mm_cvtepi32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
+        if (r + 4 <= n_rows) {
+            _mm_storeu_ps(out + r, totals);
+        } else {
+            _mm_mask_storeu_ps(out + r, (__mmask8)((1u << (n_rows - r)) - 1), totals);
+        }
+    }
+}
+
+/* Sixteen codes from 32-bit words to the sum of their gaps. */
+VNNI static inline __m512 gap_512(__m512 sum, const float *query, __m512i code) {
+    __m512 gap = _mm512_sub_ps(_mm512_loadu_ps(query), _mm512_cvtepi32_ps(code));
+    return _mm512_fmadd_ps(gap, gap, sum);
+}
+
+/* 32 codes of twelve bits in 16-bit words. */
+VNNI static inline __m512i whole_512(__m256i coarse, __m256i fine) {
+    __m512i wide = _mm512_cvtepu8_epi16(coarse);
+    __m512i upper = _mm512_slli_epi16(_mm512_and_si512(wide, _mm512_set1_epi16(0x7f)), 5);
+    __m512i next = _mm512_slli_epi16(_mm512_srli_epi16(wide, 7), 4);
+    return _mm512_ternarylogic_epi64(upper, next, _mm512_cvtepu8_epi16(fine), 0xfe); /* or */
+}
+
+VNNI float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                     _mm512_setzero_ps()};
+    for (size_t at = 0; at < n; at += 64) {
+        __m512i codes = _mm512_loadu_si512(coarse + at);
+        __m256i last = _mm256_loadu_si256((const __m256i *)(const void *)(fine + at / 2));
+        __m512i low = whole_512(_mm512_castsi512_si256(codes), _mm256_and_si256(last, nibble));
+        __m512i high = whole_512(_mm512_extracti64x4_epi64(codes, 1),
+                                 _mm256_and_si256(_mm256_srli_epi16(last, 4), nibble));
+        sum[0] = gap_512(sum[0], query + at, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(low)));
+        sum[1] = gap_512(sum[1], query + at + 16,
+                         _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(low, 1)));
+        sum[2] =
+            gap_512(sum[2], query + at + 32, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(high)));
+        sum[3] = gap_512(sum[3], query + at + 48,
+                         _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(high, 1)));
+    }
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+AVX2 static inline __m256i square_256(__m256i sum, const uint8_t *query, const uint8_t *row) {
+    const __m256i upper = _mm256_set1_epi8(0x7f);
+    __m256i a = _mm256_load_si256((const __m256i *)(const void *)query);
+    __m256i b = _mm256_load_si256((const __m256i *)(const void *)row);
+    __m256i gap =
+        _mm256_abs_epi8(_mm256_sub_epi8(_mm256_and_si256(a, upper), _mm256_and_si256(b, upper)));
+    __m256i pairs = _mm256_maddubs_epi16(gap, gap);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+AVX2 void
+coarse_avx2(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        const uint8_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
+        __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        for (size_t at = 0; at < n; at += LINE) {
+            if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next + at, _MM_HINT_T0);
+            sum[0] = square_256(sum[0], query + at, row + at);
+            sum[1] = square_256(sum[1], query + at + 32, row + at + 32);
+        }
+        __m256i both = _mm256_add_epi32(sum[0], sum[1]);
+        __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+        out[r] = (float)_mm_cvtsi128_si32(four);
+    }
+}
+
+/* Sixteen codes: `fine` has them in the lower four bits of each byte. */
+AVX2 static inline void
+gaps_256(__m256 *sum, const float *query, const uint8_t *coarse, __m128i fine) {
+    __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)coarse));
+    __m256i upper = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 5);
+    __m256i next = _mm256_slli_epi16(_mm256_srli_epi16(wide, 7), 4);
+    __m256i whole = _mm256_or_si256(_mm256_or_si256(upper, next), _mm256_cvtepu8_epi16(fine));
+    for (int half = 0; half < 2; half++) {
+        __m128i words = half ? _mm256_extracti128_si256(whole, 1) : _mm256_castsi256_si128(whole);
+        __m256 gap = _mm256_sub_ps(_mm256_loadu_ps(query + 8 * half),
+                                   _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(words)));
+        sum[half] = _mm256_fmadd_ps(gap, gap, sum[half]);
+    }
+}
+
+AVX2 float fine_avx2(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
+    const __m128i nibble = _mm_set1_epi8(15);
+    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t at = 0; at < n; at += 64) {
+        for (size_t part = 0; part < 4; part++) {
+            const uint8_t *from = fine + at / 2 + part % 2 * 16;
+            __m128i last = _mm_loadu_si128((const __m128i *)(const void *)from);
+            if (part >= 2) last = _mm_srli_epi16(last, 4);
+            gaps_256(sum, query + at + part * 16, coarse + at + part * 16,
+                     _mm_and_si128(last, nibble));
+        }
+    }
+    __m256 both = _mm256_add_ps(sum[0], sum[1]);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
+/* Sum and difference of two vectors that lie `span` apart. */
+VNNI void hadamard_avx512(float *vector, size_t n) {
+    if (n < 16) {
+        hadamard_scalar(vector, n);
+        return;
+    }
+    const __m512 zero = _mm512_set1_ps(-0.0f);
+    for (size_t at = 0; at < n; at += 16) {
+        __m512 v = _mm512_loadu_ps(vector + at);
+        v = _mm512_add_ps(_mm512_permute_ps(v, 0xb1), _mm512_mask_xor_ps(v, 0xaaaa, v, zero));
+        v = _mm512_add_ps(_mm512_permute_ps(v, 0x4e), _mm512_mask_xor_ps(v, 0xcccc, v, zero));
+        v = _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0xb1), _mm512_mask_xor_ps(v, 0xf0f0, v, zero));
+        v = _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0x4e), _mm512_mask_xor_ps(v, 0xff00, v, zero));
+        _mm512_storeu_ps(vector + at, v);
+    }
+    for (size_t span = 16; span < n; span *= 2) {
+        for (size_t block = 0; block < n; block += 2 * span) {
+            for (float *low = vector + block; low < vector + block + span; low += 16) {
+                __m512 a = _mm512_loadu_ps(low), b = _mm512_loadu_ps(low + span);
+                _mm512_storeu_ps(low, _mm512_add_ps(a, b));
+                _mm512_storeu_ps(low + span, _mm512_sub_ps(a, b));
+            }
+        }
+    }
+}
+
+AVX2 static inline __m256 fold_256(__m256 swapped, __m256 v, __m256 signs) {
+    return _mm256_add_ps(swapped, _mm256_xor_ps(v, signs));
+}
+
+AVX2 void hadamard_avx2(float *vector, size_t n) {
+    if (n < 8) {
+        hadamard_scalar(vector, n);
+        return;
+    }
+    const __m256 one = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
+    const __m256 two = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+    const __m256 four = _mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f);
+    for (size_t at = 0; at < n; at += 8) {
+        __m256 v = _mm256_loadu_ps(vector + at);
+        v = fold_256(_mm256_permute_ps(v, 0xb1), v, one);
+        v = fold_256(_mm256_permute_ps(v, 0x4e), v, two);
+        v = fold_256(_mm256_permute2f128_ps(v, v, 1), v, four);
+        _mm256_storeu_ps(vector + at, v);
+    }
+    for (size_t span = 8; span < n; span *= 2) {
+        for (size_t block = 0; block < n; block += 2 * span) {
+            for (float *low = vector + block; low < vector + block + span; low += 8) {
+                __m256 a = _mm256_loadu_ps(low), b = _mm256_loadu_ps(low + span);
+                _mm256_storeu_ps(low, _mm256_add_ps(a, b));
+                _mm256_storeu_ps(low + span, _mm256_sub_ps(a, b));
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,276 @@
+/* store: a squared L2 of codes serves all metrics. Cosine: half of it, for unit vectors. Dot:
+ * q·x = (q² + x² - |q - x|²) / 2, with x² kept beside the code, which moving the centre leaves
+ * alone. */
+#include "index/store.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/assert.h"
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+enum { LINE = 64 };
+
+/* Times the bound: codes that cut off less are near enough. */
+static const float too_far = 1.25f;
+
+typedef _Atomic(float *) store_whole_vector;
+
+void probe_init(struct probe *probe) {
+    *probe = (struct probe){0};
+}
+
+void probe_reset(struct probe *probe) {
+    mem_free(probe->floats);
+    mem_free(probe->units);
+    mem_free(probe->codes);
+    probe_init(probe);
+}
+
+static float square_of(const float *vector, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)vector[i] * vector[i];
+    return sum < (double)FLT_MAX ? (float)sum : FLT_MAX;
+}
+
+enum status probe_set(struct probe *probe, const struct metric *metric, const void *vector) {
+    size_t n = (metric->dimension + KERNEL_CODES - 1) / KERNEL_CODES * KERNEL_CODES;
+    if (n > probe->room) {
+        probe_reset(probe);
+        probe->floats = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->floats);
+        probe->units = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->units);
+        probe->codes = mem_aligned(KERNEL_ALIGN, n);
+        if (!probe->floats || !probe->units || !probe->codes) {
+            probe_reset(probe);
+            return STATUS_NO_MEMORY;
+        }
+        probe->room = n;
+    }
+    metric_prepare(metric, vector, probe->floats);
+    return STATUS_OK;
+}
+
+static enum status fresh(const struct metric *metric, struct store **out) {
+    struct store *store = mem_zero(1, sizeof *store);
+    if (!store) return STATUS_NO_MEMORY;
+    store->metric = *metric;
+    store->kernel = kernel_best();
+    atomic_init(&store->n_zero, 0);
+    atomic_init(&store->n_kept, 0);
+    slots_init(&store->kept, sizeof(store_whole_vector));
+    *out = store;
+    return STATUS_OK;
+}
+
+enum status store_new(const struct metric *metric, struct store **out) {
+    enum status s = fresh(metric, out);
+    if (s != STATUS_OK) return s;
+    slots_init(&(*out)->rows, metric->n_floats * sizeof(float));
+    slots_init(&(*out)->fine, 0);
+    return STATUS_OK;
+}
+
+enum status store_new_codes(const struct metric *metric, struct coder *coder, struct store **out) {
+    struct store *store;
+    enum status s = fresh(metric, &store);
+    if (s != STATUS_OK) return s;
+    size_t bytes = coder->n * sizeof(float);
+    store->kind = STORE_CODES;
+    slots_init(&store->rows, coder->n + (metric->kind == INDEX_DOT ? LINE : 0));
+    slots_init(&store->fine, coder->n / 2);
+    store->scratch = mem_aligned(KERNEL_ALIGN, bytes);
+    store->origin = mem_aligned(KERNEL_ALIGN, bytes);
+    if (!store->scratch || !store->origin) {
+        store_free(store);
+        return STATUS_NO_MEMORY;
+    }
+    memset(store->scratch, 0, bytes);
+    coder_query(coder, store->scratch, store->origin, NULL);
+    store->coder = *coder;
+    *coder = (struct coder){0};
+    *out = store;
+    return STATUS_OK;
+}
+
+void store_free(struct store *store) {
+    if (!store) return;
+    for (uint32_t slot = 0; slot < store->kept_end; slot++)
+        store_forget(store, slot);
+    slots_reset(&store->kept);
+    slots_reset(&store->rows);
+    slots_reset(&store->fine);
+    coder_reset(&store->coder);
+    mem_free(store->scratch);
+    mem_free(store->origin);
+    mem_free(store);
+}
+
+enum status store_grow(struct store *store, uint64_t n) {
+    enum status s = slots_grow(&store->rows, n);
+    if (store->kind != STORE_CODES) return s;
+    if (s == STATUS_OK) s = slots_grow(&store->fine, n);
+    return s == STATUS_OK ? slots_grow(&store->kept, n) : s;
+}
+
+size_t store_stride(const struct store *store) {
+    return store->rows.stride + store->fine.stride;
+}
+
+/* Where the codes of a point end, its square begins. */
+static float row_square(const struct store *store, const void *row) {
+    float square;
+    memcpy(&square, (const uint8_t *)row + store->coder.n, sizeof square);
+    return square;
+}
+
+bool store_row_is_valid(const struct store *store, uint32_t slot) {
+    if (store->kind == STORE_F32 || store->metric.kind != INDEX_DOT) return true;
+    float square = row_square(store, store_row(store, slot));
+    return square >= 0 && square <= FLT_MAX;
+}
+
+const float *store_kept(const struct store *store, uint32_t slot) {
+    if (atomic_load_explicit(&store->n_kept, memory_order_acquire) == 0) return NULL;
+    store_whole_vector *at = slots_at(&store->kept, slot);
+    return atomic_load_explicit(at, memory_order_acquire);
+}
+
+enum status store_keep(struct store *store, uint32_t slot, const float *prepared) {
+    store_whole_vector *at = slots_at(&store->kept, slot);
+    size_t bytes = store->metric.n_floats * sizeof(float);
+    float *vector = mem_aligned(KERNEL_ALIGN, bytes);
+    if (!vector) return STATUS_NO_MEMORY;
+    store_forget(store, slot);
+    memcpy(vector, prepared, bytes);
+    atomic_store_explicit(at, vector, memory_order_release);
+    atomic_fetch_add_explicit(&store->n_kept, 1, memory_order_release);
+    if (store->kept_end <= slot) store->kept_end = slot + 1;
+    return STATUS_OK;
+}
+
+void store_forget(struct store *store, uint32_t slot) {
+    if (slot >= store->kept_end) return;
+    store_whole_vector *at = slots_at(&store->kept, slot);
+    float *vector = atomic_load_explicit(at, memory_order_relaxed);
+    if (!vector) return;
+    atomic_store_explicit(at, NULL, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&store->n_kept, 1, memory_order_relaxed);
+    mem_free(vector);
+}
+
+enum status store_write(struct store *store, uint32_t slot, const float *prepared) {
+    uint8_t *row = slots_at(&store->rows, slot);
+    if (store->kind == STORE_F32) {
+        memcpy(row, prepared, store->rows.stride);
+        return STATUS_OK;
+    }
+    const struct coder *coder = &store->coder;
+    float farthest =
+        coder_encode(coder, prepared, store->scratch, row, slots_at(&store->fine, slot));
+    if (store->metric.kind != INDEX_EUCLIDEAN) {
+        float square = square_of(prepared, coder->dimension);
+        if (store->metric.kind == INDEX_DOT)
+            memcpy(row + coder->n, &square, sizeof square);
+        else if (square == 0)
+            atomic_fetch_add_explicit(&store->n_zero, 1, memory_order_relaxed);
+    }
+    return farthest > too_far ? store_keep(store, slot, prepared) : STATUS_OK;
+}
+
+void store_read(const struct store *store, uint32_t slot, float *out) {
+    const void *row = store_row(store, slot);
+    if (store->kind == STORE_F32) {
+        memcpy(out, row, store->rows.stride);
+        return;
+    }
+    const float *kept = store_kept(store, slot);
+    if (kept) {
+        memcpy(out, kept, store->metric.n_floats * sizeof *out);
+        return;
+    }
+    coder_decode(&store->coder, row, slots_at(&store->fine, slot), out);
+    for (uint32_t i = store->metric.dimension; i < store->metric.n_floats; i++)
+        out[i] = 0;
+}
+
+void store_near(
+    const struct store *store, const void *query, const void *const *rows, size_t n, float *out) {
+    if (store->kind == STORE_F32) {
+        metric_distances(&store->metric, query, (const float *const *)rows, n, out);
+        return;
+    }
+    store->kernel->coarse(query, (const uint8_t *const *)rows, n, store->coder.n, out);
+    if (store->metric.kind != INDEX_DOT) return;
+    float unit = store->coder.step * (1 << CODER_COARSE_SHIFT);
+    for (size_t i = 0; i < n; i++)
+        out[i] = out[i] * (unit * unit) - row_square(store, rows[i]);
+}
+
+void store_probe(const struct store *store, struct probe *probe) {
+    if (store->kind == STORE_F32) {
+        probe->near = probe->floats;
+        return;
+    }
+    coder_query(&store->coder, probe->floats, probe->units, probe->codes);
+    probe->near = probe->codes;
+    probe->square = square_of(probe->floats, store->metric.dimension);
+}
+
+/* One of the two has no direction: 1, as the metric says. */
+static bool is_aside(const struct store *store, const struct probe *probe, uint32_t slot) {
+    if (probe->square == 0) return true;
+    if (atomic_load_explicit(&store->n_zero, memory_order_relaxed) == 0) return false;
+    float gap = store->kernel->fine(store->origin, store_row(store, slot),
+                                    slots_at(&store->fine, slot), store->coder.n);
+    return gap * store->coder.step * store->coder.step < 0.25f;
+}
+
+static void prefetch_code(const struct store *store, uint32_t slot) {
+    const char *row = store_row(store, slot), *fine = slots_at(&store->fine, slot);
+    for (size_t at = 0; at < store->fine.stride; at += LINE / 2) {
+        __builtin_prefetch(row + 2 * at);
+        if (at % LINE == 0) __builtin_prefetch(fine + at);
+    }
+}
+
+static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {
+    const float *kept = store_kept(store, slot);
+    if (kept) return metric_distance(&store->metric, probe->floats, kept);
+    const void *row = store_row(store, slot);
+    const struct coder *coder = &store->coder;
+    const uint8_t *fine = slots_at(&store->fine, slot);
+    float gap = store->kernel->fine(probe->units, row, fine, coder->n) * coder->step * coder->step;
+    switch (store->metric.kind) {
+    case INDEX_EUCLIDEAN:
+        break;
+    case INDEX_COSINE:
+        gap = is_aside(store, probe, slot) ? 1 : gap / 2;
+        break;
+    case INDEX_DOT:
+        gap = gap / 2 - (probe->square / 2 + row_square(store, row) / 2);
+        break;
+    }
+    return gap < FLT_MAX ? gap : FLT_MAX;
+}
+
+void store_whole(const struct store *store,
+                 const struct probe *probe,
+                 const uint32_t *slots,
+                 size_t n,
+                 float *out) {
+    assert(n <= STORE_BATCH);
+    if (store->kind == STORE_F32) {
+        const void *rows[STORE_BATCH];
+        for (size_t i = 0; i < n; i++)
+            rows[i] = store_row(store, slots[i]);
+        store_near(store, probe->near, rows, n, out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n) prefetch_code(store, slots[i + 1]);
+        out[i] = whole_code(store, probe, slots[i]);
+    }
+}

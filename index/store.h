@@ -1,0 +1,97 @@
+/* store: the vectors of linked points, by slot, as float32 or as codes (coder.h). Written by the
+ * linker before the first edge to a slot; constant for readers until the slot is free. Which store
+ * is current changes when the linker has written another (recode.h): a reader keeps to the one it
+ * found when its search began.
+ *
+ * Two measures. `near`: the one graphs are walked and pruned by; lower is nearer and no more, its
+ * unit is the store's own. `whole`: the metric's distance as exactly as the store knows it. Of
+ * float32 both are the same. Points are queries of the near one as they are stored. */
+#ifndef INDEX_STORE_H
+#define INDEX_STORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/coder.h"
+#include "index/metric.h"
+#include "index/slots.h"
+
+enum { STORE_BATCH = 64 };
+enum store_kind { STORE_F32, STORE_CODES };
+
+struct store {
+    enum store_kind kind;
+    struct metric metric;
+    const struct kernel *kernel;
+    struct slots rows; /* floats, or coarse codes; codes of dot have the vector's square behind */
+    struct slots fine; /* codes: the last four bits */
+    struct slots kept; /* codes: pointers to vectors beyond the bound, whole; owned */
+    struct coder coder;
+    float *scratch;          /* owned; codes: one vector, the linker's */
+    float *origin;           /* owned; codes of cosine: the zero vector as a query */
+    _Atomic uint32_t n_zero; /* codes of cosine: zero vectors ever written */
+    _Atomic uint32_t n_kept;
+    uint32_t kept_end; /* after the last kept slot */
+};
+
+/* A query as a store needs it. One thread. */
+struct probe {
+    float *floats;    /* owned; prepared (metric.h) */
+    float *units;     /* owned; in units of the code */
+    uint8_t *codes;   /* owned */
+    const void *near; /* one of them: the query of store_near */
+    float square;     /* of the vector; codes only */
+    size_t room;      /* floats of each */
+};
+
+void probe_init(struct probe *probe);
+void probe_reset(struct probe *probe);
+/* Prepares a vector of any alignment. NO_MEMORY. */
+MUST_USE enum status
+probe_set(struct probe *probe, const struct metric *metric, const void *vector);
+
+/* Of float32. NO_MEMORY. */
+MUST_USE enum status store_new(const struct metric *metric, struct store **out);
+/* Of codes; takes the coder, which is trained, when OK. */
+MUST_USE enum status
+store_new_codes(const struct metric *metric, struct coder *coder, struct store **out);
+void store_free(struct store *store); /* NULL is fine */
+
+/* Linker. Memory for n slots in all. */
+MUST_USE enum status store_grow(struct store *store, uint64_t n);
+/* A vector that lies far beyond the bound of the codes is kept whole besides. NO_MEMORY. */
+MUST_USE enum status store_write(struct store *store, uint32_t slot, const float *prepared);
+/* The slot is free. */
+void store_forget(struct store *store, uint32_t slot);
+/* What is stored, as a prepared vector; `out` has room for metric.n_floats and for coder.n. */
+void store_read(const struct store *store, uint32_t slot, float *out);
+/* Bytes of a slot. */
+size_t store_stride(const struct store *store);
+
+/* The vector, when it is kept whole; else NULL. */
+const float *store_kept(const struct store *store, uint32_t slot);
+/* Keeps one. Linker, and load. NO_MEMORY. */
+MUST_USE enum status store_keep(struct store *store, uint32_t slot, const float *prepared);
+
+/* May a row of a file be one of this store? */
+bool store_row_is_valid(const struct store *store, uint32_t slot);
+
+static inline const void *store_row(const struct store *store, uint32_t slot) {
+    return slots_at(&store->rows, slot);
+}
+
+/* Rows in the order of kernel functions; a query is a row, or the `near` of a probe. */
+void store_near(
+    const struct store *store, const void *query, const void *const *rows, size_t n, float *out);
+/* Completes the probe for this store. */
+void store_probe(const struct store *store, struct probe *probe);
+/* At most STORE_BATCH. */
+void store_whole(const struct store *store,
+                 const struct probe *probe,
+                 const uint32_t *slots,
+                 size_t n,
+                 float *out);
+
+#endif
