@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "schemas/sys.pb-c.h"
 #include "tests/sim/cluster/trial.h"
 
 enum {
@@ -25,6 +26,14 @@ static struct {
     uint64_t drain[WORLD_WORKERS_MAX];
     uint64_t gateway[WORLD_GATEWAYS_MAX];
 } until;
+
+/* Actors that stand still. */
+enum { PAUSED_MAX = 16 };
+static struct paused {
+    uint32_t node;
+    char name[32];
+    uint64_t until_us; /* 0: free */
+} paused[PAUSED_MAX];
 
 static bool rolls(uint32_t ppm) {
     return ppm > 0 && rng_below(&trial.rng, MILLION) < ppm;
@@ -78,6 +87,93 @@ static void repair_ways(void) {
         }
 }
 
+static void
+nobody_cares(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)outcome, (void)turn;
+}
+
+/* --- single actors --- */
+
+static void do_now(void *self, void *context, struct turn *turn) {
+    (void)self;
+    turn_call(turn, &(struct call){.to = turn_find(turn, "sys"),
+                                   .message = context,
+                                   .done = nobody_cares,
+                                   .deadline_us = turn_now_us(turn) + SECOND});
+}
+
+static void act(uint32_t node, const char *name, const char *action) {
+    SysDo ask = SYS_DO__INIT;
+    ask.actor = (char *)(uintptr_t)name;
+    ask.action = (char *)(uintptr_t)action;
+    sim_order_on(trial.world.sim, node, do_now, &ask);
+}
+
+static void choose_actor(uint32_t node, char name[32]) {
+    uint32_t first_gateway = 2 + trial.world.n_workers;
+    uint32_t n = (uint32_t)rng_below(&trial.rng, 5);
+    if (node >= first_gateway)
+        snprintf(name, 32, "router");
+    else if (node == 1)
+        snprintf(name, 32, rng_below(&trial.rng, 2) ? "pd" : "log");
+    else if (n < 2)
+        snprintf(name, 32, n ? "keeper" : "log");
+    else
+        snprintf(name, 32,
+                 n == 4   ? "shard/%u"
+                 : n == 3 ? "linker/%u"
+                          : "searcher/%u",
+                 (unsigned)rng_below(&trial.rng, n == 4 ? 2 * COLLECTION_SHARDS : WORLD_SEARCHERS) +
+                     (n == 4));
+}
+
+static void resume(struct paused *row) {
+    row->until_us = 0;
+    act(row->node, row->name, "resume");
+}
+
+static void pause_actor(uint32_t node, const char *name) {
+    for (int i = 0; i < PAUSED_MAX; i++) {
+        if (paused[i].until_us) continue;
+        paused[i] = (struct paused){.node = node, .until_us = soon()};
+        snprintf(paused[i].name, sizeof paused[i].name, "%s", name);
+        act(node, name, "pause");
+        return;
+    }
+}
+
+static void break_actors(const struct profile *profile) {
+    char name[32];
+    uint32_t node = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
+    if (!rolls(profile->actor)) return;
+    choose_actor(node, name);
+    switch (rng_below(&trial.rng, 3)) {
+    case 0:
+        act(node, name, "restart");
+        if (node >= 2 + trial.world.n_workers)
+            trial.gateway_since_us[node - 2 - trial.world.n_workers] = sim_now_us(trial.world.sim);
+        break;
+    case 1:
+        act(node, name, "migrate");
+        break;
+    default:
+        pause_actor(node, name);
+    }
+    trial.n_faults++;
+}
+
+static void repair_actors(void) {
+    for (int i = 0; i < PAUSED_MAX; i++)
+        if (paused[i].until_us && sim_now_us(trial.world.sim) >= paused[i].until_us)
+            resume(&paused[i]);
+}
+
+/* Before its process ends: one that stands still could not. */
+static void resume_all(uint32_t node) {
+    for (int i = 0; i < PAUSED_MAX; i++)
+        if (paused[i].until_us && (node == 0 || paused[i].node == node)) resume(&paused[i]);
+}
+
 /* --- processes --- */
 
 static void break_worker(const struct profile *profile, uint32_t n) {
@@ -85,6 +181,7 @@ static void break_worker(const struct profile *profile, uint32_t n) {
     if (!place->up) return;
     bool crash = rolls(profile->crash);
     if (!crash && !rolls(profile->kill)) return;
+    resume_all(place->node);
     if (crash)
         world_worker_crash(&trial.world, n);
     else
@@ -98,12 +195,14 @@ static void break_processes(const struct profile *profile) {
     struct world *world = &trial.world;
     break_worker(profile, (uint32_t)rng_below(&trial.rng, world->n_workers));
     if (world->pd.up && rolls(profile->pd)) {
+        resume_all(world->pd.node);
         world_pd_crash(world);
         until.pd = soon();
         trial.n_faults++;
     }
     uint32_t n = (uint32_t)rng_below(&trial.rng, world->n_gateways);
     if (world->gateways[n].up && rolls(profile->gateway)) {
+        resume_all(world->gateways[n].node);
         world_gateway_kill(world, n);
         until.gateway[n] = soon();
         trial.n_faults++;
@@ -156,6 +255,7 @@ static void repair_disks(void) {
         sim_stall(trial.world.sim, place->node, 0);
         /* A replica that was quarantined opens anew with its process. */
         if (trial.profile->bad_disk > 0 && place->up) {
+            resume_all(place->node);
             world_worker_crash(&trial.world, i);
             until.worker[i] = soon();
         }
@@ -167,11 +267,6 @@ static void repair_disks(void) {
 static void skew(void) {
     uint32_t node = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
     sim_skew(trial.world.sim, node, (int64_t)rng_below(&trial.rng, 2 * SKEW_MS) - SKEW_MS);
-}
-
-static void
-nobody_cares(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
-    (void)self, (void)context, (void)outcome, (void)turn;
 }
 
 /* Collections come and go through a gateway, in its own process. */
@@ -230,6 +325,7 @@ static void repair_drains(void) {
 
 void nemesis_begin(void) {
     memset(&until, 0, sizeof until);
+    memset(paused, 0, sizeof paused);
     for (uint32_t node = 1; node <= n_nodes(); node++)
         sim_twin(trial.world.sim, node, trial.profile->twin);
 }
@@ -240,9 +336,11 @@ void nemesis_step(void) {
     repair_processes();
     repair_disks();
     repair_drains();
+    repair_actors();
     break_ways(profile);
     break_processes(profile);
     break_disks(profile);
+    break_actors(profile);
     if (rolls(profile->skew)) skew();
     if (rolls(profile->storm)) storm();
     if (rolls(profile->even)) order(MESSAGE(PdRebalance, pd_rebalance));
@@ -254,6 +352,7 @@ static void end_now(uint64_t *at) {
 }
 
 void nemesis_heal(void) {
+    resume_all(0);
     for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
         end_now(&until.disk[i]);
     repair_disks(); /* may end processes */

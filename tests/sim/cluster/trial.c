@@ -42,6 +42,7 @@ static void open_world(bool trace) {
                    .block_us = (uint32_t)rng_below(&trial.rng, profile->block_us + 1),
                    .lanes = 1 + (uint32_t)rng_below(&trial.rng, 2),
                    .reorder = profile->reorder && rng_below(&trial.rng, 2),
+                   .actions = SYS_ACTIONS_TEST,
                    .quiet = !trace});
 }
 

@@ -44,6 +44,7 @@ struct profile {
     uint32_t bad_disk;
     uint32_t stall;    /* a disk job takes up to STALL_US longer */
     uint32_t skew;     /* a wall clock jumps */
+    uint32_t actor;    /* one actor restarts, moves to another lane, or stands still for a while */
     uint32_t storm;    /* a collection is made, or removed */
     uint32_t drain;    /* a worker is emptied for a while */
     uint32_t even;     /* replicas and leaders are evened out */

@@ -6,6 +6,8 @@
 #include "runtime/assert.h"
 #include "runtime/sim/world.h"
 
+enum { RESTARTS_MAX = 1000 };
+
 static void disks_open(struct place *place) {
     enum status s = kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
                                    &(struct kv_faults){.seed = 1}, &place->log_disk);
@@ -38,7 +40,13 @@ static void spawn(struct world *world,
                   const char *name,
                   const struct actor_type *type,
                   const void *options) {
-    actor_handle actor = sim_spawn_on(world->sim, node, name, type, options);
+    actor_handle actor = sim_spawn_as(world->sim, node,
+                                      &(struct spawn){.type = type,
+                                                      .name = name,
+                                                      .options = options,
+                                                      .restart = RESTART_PERMANENT,
+                                                      .intensity = RESTARTS_MAX,
+                                                      .period_s = 3600});
     assert(actor != 0);
 }
 
@@ -213,6 +221,7 @@ void world_open(struct world *world, const struct world_options *options) {
                               .lanes = options->lanes,
                               .reorder = options->reorder,
                               .quiet = options->quiet,
+                              .actions = options->actions,
                               .bodies = SYS_BODIES_WHOLE,
                               .shuffle = true});
     world->pd_options.default_shards = options->shards ? options->shards : 1;
