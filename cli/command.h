@@ -21,8 +21,8 @@ struct command {
 extern const struct command command_collections, command_search, command_get, command_import;
 extern const struct command command_console, command_supervise;
 extern const struct command command_admin, command_trace, command_flight, command_stats,
-    command_letters, command_tap, command_profile, command_record, command_replay, command_demo,
-    command_config, command_version;
+    command_letters, command_actor, command_tap, command_profile, command_record, command_replay,
+    command_demo, command_config, command_version;
 
 /* "vectron: …" on stderr. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -21,6 +21,7 @@ static const struct command *const tools[] = {
     &command_console,
     &command_trace,
     &command_flight,
+    &command_actor,
     &command_tap,
     &command_profile,
     &command_record,
