@@ -26,7 +26,6 @@
 enum {
     CODEC_MESSAGE_MAX = 4 * 1024 * 1024,
     CODEC_DEPTH_MAX = 32,
-    CODEC_SMALL = 128, /* room of codec_write_small */
     CODEC_ARENA_FACTOR = 32,
     CODEC_ARENA_BASE = 64 * 1024,
     CODEC_TYPES_MAX = 2048,
@@ -39,11 +38,12 @@ MUST_USE enum status codec_encode(const ProtobufCMessage *message, struct buffer
  * then exactly that many bytes at `at`. The message must not change in between. */
 MUST_USE enum status codec_measure(const ProtobufCMessage *message, size_t *size);
 void codec_write(const ProtobufCMessage *message, void *at);
-/* The same in one step for what is sound and small: false, without a reason, for everything else,
- * and for some of what would just fit. */
-bool codec_write_small(const ProtobufCMessage *message,
-                       unsigned char room[CODEC_SMALL],
-                       size_t *size);
+/* The same in one step for what is sound and fits into `room` bytes at `at`: false, without a
+ * reason, for everything else, and for some of what would just fit. */
+bool codec_write_within(const ProtobufCMessage *message,
+                        unsigned char *at,
+                        size_t room,
+                        size_t *size);
 /* Bytes codec_encode would append, were there no limit and were all strings fine. */
 size_t codec_size(const ProtobufCMessage *message);
 /* INVALID with the reason in *why (static words, may be NULL). */

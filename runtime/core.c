@@ -51,9 +51,10 @@ void parcel_fail(struct parcel *parcel,
     failed.status = (uint32_t)status;
     failed.text = cut;
     failed.retry_after_ms = retry_after_ms;
-    if (!codec_write_small(&failed.base, body, &size)) { /* words cut within a character */
+    if (!codec_write_within(&failed.base, body, sizeof body,
+                            &size)) { /* words cut within a character */
         failed.text = (char *)protobuf_c_empty_string;
-        bool written = codec_write_small(&failed.base, body, &size);
+        bool written = codec_write_within(&failed.base, body, sizeof body, &size);
         assert(written);
     }
     if (parcel->body != parcel->room && parcel->body != parcel->page) mem_free(parcel->body);

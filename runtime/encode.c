@@ -1,7 +1,7 @@
 /* encode: the writing half of the codec. Two walks over the descriptor: the first judges the
  * message and adds up its size, the second writes without a check into room that is known to fit.
  * Most messages are small: for them one walk that writes, judges and looks at the room is tried
- * first; where it gives up, little was wasted. */
+ * first. */
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/field.h"
@@ -119,7 +119,9 @@ struct writer {
 
 /* A key, a head and `payload` bytes fit at `out`. */
 static inline bool fits(const struct writer *w, const unsigned char *out, size_t payload) {
-    return w->measured || (payload < CODEC_SMALL && payload + HEADS <= (size_t)(w->end - out));
+    if (w->measured) return true;
+    size_t left = (size_t)(w->end - out);
+    return left >= HEADS && payload <= left - HEADS;
 }
 
 /* Each returns the place behind what it wrote, NULL when it gave up. */
@@ -239,12 +241,13 @@ void codec_write(const ProtobufCMessage *message, void *at) {
     write_message(&(struct writer){.measured = true}, at, message, 0);
 }
 
-bool codec_write_small(const ProtobufCMessage *message,
-                       unsigned char room[CODEC_SMALL],
-                       size_t *size) {
-    struct writer w = {.end = room + CODEC_SMALL};
-    const unsigned char *end = write_message(&w, room, message, 0);
-    if (end) *size = (size_t)(end - room);
+bool codec_write_within(const ProtobufCMessage *message,
+                        unsigned char *at,
+                        size_t room,
+                        size_t *size) {
+    struct writer w = {.end = at + room};
+    const unsigned char *end = write_message(&w, at, message, 0);
+    if (end) *size = (size_t)(end - at);
     return end;
 }
 

@@ -51,13 +51,14 @@ uint64_t lane_ask_time(struct lane *lane) {
     return core->driver->lane_clocks ? clock_read(&lane->clock) : core->driver->now_us(core);
 }
 
+struct lane_type *lane_type(struct lane *lane, const ProtobufCMessageDescriptor *type) {
+    struct lane_type *at = &lane->types[((uintptr_t)type >> 5) % LANE_TYPES];
+    if (at->type != type) *at = (struct lane_type){.type = type, .op = codec_op(type)};
+    return at;
+}
+
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type) {
-    size_t i = ((uintptr_t)type >> 5) % LANE_OPS;
-    if (lane->ops[i].type != type) {
-        lane->ops[i].type = type;
-        lane->ops[i].op = codec_op(type);
-    }
-    return lane->ops[i].op;
+    return lane_type(lane, type)->op;
 }
 
 enum status lane_room_to_watch(struct lane *lane, int fd) {

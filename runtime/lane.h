@@ -25,7 +25,7 @@ struct turn;
 enum {
     LANE_BATCH = 64,               /* messages an actor may handle before the next one's turn */
     LANE_BATCH_US = 200,           /* and time */
-    LANE_OPS = 64,                 /* descriptors whose op is remembered */
+    LANE_TYPES = 64,               /* message types something is remembered of */
     LANE_SLOW_US = 10000,          /* a longer turn is an alarm (runtime/lint.h) */
     LANE_STALL_US = 50000,         /* a longer turn is reported … */
     LANE_STALL_EVERY_US = 1000000, /* … but not more often a lane */
@@ -40,6 +40,13 @@ struct actor_stats {
     struct histogram mailbox; /* time waiting */
     struct histogram handler; /* time in the handler */
     struct lint lint;         /* what is watched of a component actor */
+};
+
+/* What a lane remembers of a message type. */
+struct lane_type {
+    const ProtobufCMessageDescriptor *type;
+    uint32_t op;
+    bool paged; /* the last one was larger than a parcel's room */
 };
 
 /* What the lane is doing, for watchers on other threads: static words and numbers only. */
@@ -69,10 +76,7 @@ struct lane {
     struct tap *taps;  /* who looks on; the reporter's. NULL: nobody */
     uint64_t works;    /* pieces of blocking work begun: the number of the last */
     struct tale *tale; /* of the turn that runs, for those taps that want it; or NULL */
-    struct {
-        const ProtobufCMessageDescriptor *type;
-        uint32_t op;
-    } ops[LANE_OPS];
+    struct lane_type types[LANE_TYPES];
     struct wait **watched; /* by descriptor; owned array of borrowed records */
     uint32_t n_watched;
     struct actor_stats **light; /* by kind number; owned */
@@ -116,6 +120,8 @@ void lane_event(struct lane *lane, int fd, uint32_t events);
 MUST_USE enum status lane_room_to_watch(struct lane *lane, int fd);
 /* The counters that light actors of this kind share here; NULL: no memory. */
 struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind);
+/* Perhaps a fresh entry; until the next call. */
+struct lane_type *lane_type(struct lane *lane, const ProtobufCMessageDescriptor *type);
 /* codec_op, remembered. */
 uint32_t lane_op(struct lane *lane, const ProtobufCMessageDescriptor *type);
 /* Of `us` that a turn took so far, what it did not spend waiting for a core. Any thread. */

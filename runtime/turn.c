@@ -235,15 +235,26 @@ static struct parcel *copy_raw(const struct raw *raw, enum status *status) {
     return parcel;
 }
 
-/* A parcel with the encoded message. NULL: *status says why. */
-static struct parcel *encode(const ProtobufCMessage *message, enum status *status) {
-    static_assert((int)CODEC_SMALL == (int)PARCEL_INLINE, "a small body is written in place");
-    struct parcel *parcel = parcel_new(0);
-    size_t size = 0;
-    *status = STATUS_NO_MEMORY;
-    if (!parcel) return NULL;
-    if (codec_write_small(message, parcel->room, &parcel->size)) return parcel;
+/* NULL: it does not fit, or something else is wrong. */
+static struct parcel *write_within(const ProtobufCMessage *message, size_t room) {
+    struct parcel *parcel = parcel_new(room);
+    if (!parcel || codec_write_within(message, parcel->body, room, &parcel->size)) return parcel;
     parcel_free(parcel);
+    return NULL;
+}
+
+/* A parcel with the encoded message. NULL: *status says why. Most are written in one walk: what did
+ * not fit into a parcel's room is tried in its page from the start the next time. */
+static struct parcel *
+encode(struct lane *lane, const ProtobufCMessage *message, enum status *status) {
+    struct lane_type *type = lane_type(lane, message->descriptor);
+    *status = STATUS_NO_MEMORY;
+    struct parcel *parcel = type->paged ? NULL : write_within(message, PARCEL_INLINE);
+    if (parcel) return parcel;
+    parcel = write_within(message, PARCEL_PAGE);
+    type->paged = parcel && parcel->size > PARCEL_INLINE;
+    if (parcel) return parcel;
+    size_t size = 0;
     *status = codec_measure(message, &size);
     if (*status != STATUS_OK) return NULL;
     parcel = parcel_new(size);
@@ -259,7 +270,7 @@ struct parcel *turn_encode(struct turn *turn,
                            const ProtobufCMessage *message,
                            enum status *status) {
     const struct raw *raw = raw_of(message);
-    struct parcel *parcel = raw ? copy_raw(raw, status) : encode(message, status);
+    struct parcel *parcel = raw ? copy_raw(raw, status) : encode(turn->lane, message, status);
     if (!parcel) return NULL;
     struct envelope *envelope = &parcel->envelope;
     envelope->kind = (uint8_t)kind;

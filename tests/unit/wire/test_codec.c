@@ -17,6 +17,8 @@
 #include "schemas/shard.pb-c.h"
 #include "tests/unit/wire/random_message.h"
 
+enum { SMALL = 128 }; /* a parcel's room */
+
 static struct arena arena;
 static struct buffer buffer;
 
@@ -146,10 +148,10 @@ static void expect_round_trip(const ProtobufCMessage *message) {
     buffer_clear(&buffer);
     cr_assert_eq(codec_encode(message, &buffer), STATUS_OK);
     cr_assert_eq(buffer.size, codec_size(message));
-    unsigned char small[CODEC_SMALL];
+    unsigned char small[SMALL];
     size_t size = 0;
-    bool written = codec_write_small(message, small, &size);
-    cr_assert(written || buffer.size > CODEC_SMALL / 2);
+    bool written = codec_write_within(message, small, sizeof small, &size);
+    cr_assert(written || buffer.size > SMALL / 2);
     if (written) cr_assert(size == buffer.size && memcmp(small, buffer.data, size) == 0);
     enum status s = decode(message->descriptor, buffer.data, buffer.size, &back, &why);
     cr_assert_eq(s, STATUS_OK, "%s: %s", message->descriptor->name, why);
@@ -246,22 +248,22 @@ Test(codec, encodes_straight_into_given_room) {
 }
 
 Test(codec, writes_small_messages_in_one_walk_unless_something_is_wrong) {
-    unsigned char room[CODEC_SMALL + 1], data[2 * CODEC_SMALL] = {0};
+    unsigned char room[SMALL + 1], data[2 * SMALL] = {0};
     LogEntry entry = LOG_ENTRY__INIT;
     PdRoute route = PD_ROUTE__INIT;
-    room[CODEC_SMALL] = 0xee;
+    room[SMALL] = 0xee;
     for (size_t size = 0; size < sizeof data; size++) {
         size_t written = 0;
         entry.data = (ProtobufCBinaryData){size, data};
-        if (codec_write_small(&entry.base, room, &written))
+        if (codec_write_within(&entry.base, room, SMALL, &written))
             cr_expect_eq(written, codec_size(&entry.base));
         else
-            cr_expect(codec_size(&entry.base) > CODEC_SMALL - 16, "%zu", size);
-        cr_expect_eq(room[CODEC_SMALL], 0xee);
+            cr_expect(codec_size(&entry.base) > SMALL - 16, "%zu", size);
+        cr_expect_eq(room[SMALL], 0xee);
     }
     size_t none = 0;
     route.collection = "\xff";
-    cr_expect(!codec_write_small(&route.base, room, &none));
+    cr_expect(!codec_write_within(&route.base, room, SMALL, &none));
     cr_expect_eq(none, 0);
 }
 
