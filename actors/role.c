@@ -210,12 +210,20 @@ enum status role_pd_start(struct node *node, const struct role_pd_options *optio
     if (shards > ROLE_SHARDS_MAX)
         return fail(STATUS_INVALID, "default shards %u is above %d", (unsigned)shards,
                     ROLE_SHARDS_MAX);
-    if (options->default_replicas > ROLE_REPLICAS_MAX)
-        return fail(STATUS_INVALID, "default replicas %u: %d copy of a shard is kept for now",
-                    (unsigned)options->default_replicas, ROLE_REPLICAS_MAX);
     enum status s = start_log(node, storage);
     if (s != STATUS_OK) return s;
-    storage->pd_options = (struct pd_options){.log = storage->log, .default_shards = shards};
+    uint32_t replicas = options->default_replicas ? options->default_replicas : 1;
+    storage->pd_options =
+        (struct pd_options){.log = storage->log,
+                            .default_shards = shards,
+                            .factor = replicas < ROLE_REPLICAS_MAX ? replicas : ROLE_REPLICAS_MAX,
+                            .factor_max = ROLE_REPLICAS_MAX,
+                            .grace_ms = options->grace_ms,
+                            .still = options->still,
+                            .link = keep(storage, options->link),
+                            .grpc_address = keep(storage, options->grpc_address)};
+    if (!storage->pd_options.link || !storage->pd_options.grpc_address)
+        return fail(STATUS_NO_MEMORY, "no memory for the placement driver");
     return start(node,
                  &(struct start){.type = &pd_type, .name = "pd", .options = &storage->pd_options});
 }
@@ -284,9 +292,11 @@ static enum status start_keeper(struct node *node, const struct role_worker_opti
         .rack = keep(storage, options->rack),
         .cpu_cores = options->cpu_cores ? options->cpu_cores : machine_cores(),
         .memory_bytes = options->memory_bytes ? options->memory_bytes : machine_memory(),
-        .disk_bytes = options->disk_bytes ? options->disk_bytes : disk(storage->data_dir)};
-    if (!keeper->pd || !keeper->link || !keeper->grpc_address || !keeper->region || !keeper->zone ||
-        !keeper->rack)
+        .disk_bytes = options->disk_bytes ? options->disk_bytes : disk(storage->data_dir),
+        .search_only = options->search_only,
+        .collections = keep(storage, options->collections)};
+    if (!keeper->collections || !keeper->pd || !keeper->link || !keeper->grpc_address ||
+        !keeper->region || !keeper->zone || !keeper->rack)
         return fail(STATUS_NO_MEMORY, "no memory for the keeper");
     return start(node, &(struct start){.type = &keeper_type, .name = "keeper", .options = keeper});
 }

@@ -46,7 +46,12 @@ bool role_storage_ready(const struct role_storage *storage);
 struct role_pd_options {
     struct role_storage *storage;
     uint32_t default_shards;   /* of a collection that names none; 0 = ROLE_SHARDS_CLUSTER */
-    uint32_t default_replicas; /* 0 = 1; 1..ROLE_REPLICAS_MAX */
+    uint32_t default_replicas; /* 0 = 1; above ROLE_REPLICAS_MAX counts as that */
+    uint32_t
+        grace_ms;     /* a worker silent for longer is dead, its replicas are made anew; 0 = 30 s */
+    bool still;       /* nothing moves only to even the load, unless asked */
+    const char *link; /* where others reach this process; NULL or "": they share it */
+    const char *grpc_address; /* told to clients; NULL = "" */
 };
 /* Spawns "log" (unless there) and "pd". */
 MUST_USE enum status role_pd_start(struct node *node, const struct role_pd_options *options);
@@ -58,10 +63,12 @@ struct role_worker_options {
     const char *link; /* where others reach this process (node_link); NULL or "": they share it */
     const char *grpc_address;         /* shown in lists of workers; NULL = "" */
     const char *region, *zone, *rack; /* placement labels; NULL = "" */
-    uint32_t cpu_cores;    /* capacity told to the placement driver; 0 = of this machine */
-    uint64_t memory_bytes; /* 0 = of this machine (cgroup limits are respected) */
-    uint64_t disk_bytes;   /* 0 = of data_dir's file system */
-    uint32_t searchers;    /* 0 = one a core: as many as the node has compute lanes */
+    uint32_t cpu_cores;      /* capacity told to the placement driver; 0 = of this machine */
+    uint64_t memory_bytes;   /* 0 = of this machine (cgroup limits are respected) */
+    uint64_t disk_bytes;     /* 0 = of data_dir's file system */
+    uint32_t searchers;      /* 0 = one a core: as many as the node has compute lanes */
+    bool search_only;        /* it keeps learners only … */
+    const char *collections; /* … of these, comma separated; NULL or "": of all */
 };
 /* Spawns "log" (unless there), the searchers, the linkers and "keeper". OK does not wait for the
  * placement driver: shards this worker remembers open at once, the keeper registers when it can. */

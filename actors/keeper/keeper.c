@@ -109,6 +109,23 @@ on_registered(void *actor, void *context, const struct outcome *outcome, struct 
     beat(self, turn);
 }
 
+/* Of a comma separated list; what there is no memory for is left out. */
+static char **split_names(const char *list, size_t *n, struct turn *turn) {
+    *n = 0;
+    if (!list || !list[0]) return NULL;
+    size_t most = 1;
+    for (const char *c = list; *c; c++)
+        most += *c == ',';
+    char **names = turn_alloc(turn, most * sizeof *names);
+    while (names && *list) {
+        size_t size = strcspn(list, ",");
+        char *name = size ? turn_printf(turn, "%.*s", (int)size, list) : NULL;
+        if (name) names[(*n)++] = name;
+        list += size + (list[size] == ',');
+    }
+    return names;
+}
+
 static void enroll(struct house *self, struct turn *turn) {
     const struct keeper_options *options = &self->options;
     PdRegister facts = PD_REGISTER__INIT;
@@ -120,6 +137,8 @@ static void enroll(struct house *self, struct turn *turn) {
     facts.cpu_cores = options->cpu_cores;
     facts.memory_bytes = options->memory_bytes;
     facts.disk_bytes = options->disk_bytes;
+    facts.search_only = options->search_only;
+    facts.collections = split_names(options->collections, &facts.n_collections, turn);
     facts.worker = self->ledger->worker;
     facts.cluster = self->ledger->cluster;
     self->connecting = true;

@@ -27,6 +27,8 @@ struct keeper_options {
     uint32_t cpu_cores;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
+    bool search_only;                 /* it keeps learners only … */
+    const char *collections;          /* … of these, comma separated; NULL or "": of all */
     struct watermark (*memory)(void); /* shard.h */
     uint32_t tail_max;                /* of the shards' indexes; 0 = the index's own */
 };

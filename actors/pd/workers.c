@@ -284,6 +284,18 @@ static enum status sum_up(const struct driver *self,
     return out->waits ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+/* It leads a shard that is no group. */
+static bool
+is_fixed(const struct driver *self, const struct catalog_worker *worker, const struct turn *turn) {
+    for (uint32_t c = 0; c < self->catalog.n_collections; c++)
+        for (uint32_t i = 0; i < self->catalog.collections[c]->n_shards; i++) {
+            const struct catalog_shard *shard = &self->catalog.collections[c]->shards[i];
+            const struct catalog_replica *leader = catalog_leader(shard, turn_now_us(turn));
+            if (leader && leader->worker == worker && shard->term == 0) return true;
+        }
+    return false;
+}
+
 /* Where nobody can take over, a drain does not end: that is to be seen. */
 static void say_why_it_waits(const struct driver *self,
                              const struct catalog_worker *worker,
@@ -292,10 +304,12 @@ static void say_why_it_waits(const struct driver *self,
     uint32_t others = 0;
     for (uint32_t i = 0; i < self->catalog.n_workers; i++) {
         const struct catalog_worker *other = self->catalog.workers[i];
-        others += other->state == WORKER_READY && !other->facts->search_only &&
+        others += other != worker && other->state == WORKER_READY && !other->facts->search_only &&
                   catalog_heard(other, turn_now_us(turn));
     }
     if (worker->state != WORKER_DRAINING || worker->n_shards == 0 || out->waits[0]) return;
+    if (is_fixed(self, worker, turn))
+        out->waits = (char *)(uintptr_t) "its shards are not replicated: their data cannot move";
     if (others == 0) out->waits = (char *)(uintptr_t) "no other worker is ready";
     if (!catalog_heard(worker, turn_now_us(turn)))
         out->waits = (char *)(uintptr_t) "it is not heard of";
