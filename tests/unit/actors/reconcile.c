@@ -723,8 +723,7 @@ static void check_rest(struct truth *truth) {
     for (uint32_t i = 0; i < truth->catalog.n_workers; i++) {
         const struct catalog_worker *worker = truth->catalog.workers[i];
         for (uint64_t id = 1; worker->state == WORKER_DRAINING && id <= truth->n_shards; id++)
-            if (catalog_replica_on(catalog_shard(&truth->catalog, id), worker))
-                describe(truth, id);
+            if (catalog_replica_on(catalog_shard(&truth->catalog, id), worker)) describe(truth, id);
         if (worker->state == WORKER_DRAINING) cr_assert_eq(worker->n_shards, 0);
         if (worker->state != WORKER_READY || worker->facts->search_only) continue;
         if (worker->n_shards < low) low = worker->n_shards;
@@ -745,10 +744,15 @@ static void check_rest(struct truth *truth) {
     }
 }
 
-/* A failure names its seed: the line is written over by the next one. */
+static uint64_t under_way; /* seed of the history, 0: none */
+
+static void name_seed(void) {
+    if (under_way) fprintf(stderr, "VECTRON_SEED=%lu\n", (unsigned long)under_way);
+}
+
 static void history(uint64_t seed) {
     static struct truth truth;
-    fprintf(stderr, "\rVECTRON_SEED=%lu ", (unsigned long)seed);
+    under_way = seed;
     truth_open(&truth, seed);
     uint32_t workers = 1 + (uint32_t)rng_below(&truth.rng, 6);
     for (uint32_t i = 0; i < workers; i++)
@@ -776,9 +780,10 @@ static void history(uint64_t seed) {
     settle(&truth);
     check_rest(&truth);
     catalog_reset(&truth.catalog);
+    under_way = 0;
 }
 
-Test(reconcile, keeps_its_promises_through_any_history) {
+Test(reconcile, keeps_its_promises_through_any_history, .fini = name_seed) {
     const char *one = getenv("VECTRON_SEED");
     if (one) {
         history(strtoull(one, NULL, 10));
