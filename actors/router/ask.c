@@ -256,11 +256,17 @@ static bool may_pass_elsewhere(const struct ask *ask, enum status status) {
     return ask->read && has_others(ask->target) && status == STATUS_QUARANTINED;
 }
 
+/* Nobody else could do better. */
+static bool stays(const struct ask *ask, enum status status) {
+    bool full = status == STATUS_BUSY || status == STATUS_NO_MEMORY;
+    return status == STATUS_STALE_EPOCH || (full && ask->way == WAY_LEADER && !ask->read);
+}
+
 static void
 leg_failed(struct hub *self, struct leg *leg, const struct outcome *outcome, struct turn *turn) {
     struct ask *ask = leg->ask;
     seat_failed(leg->seat, outcome->status, outcome->text, turn_now_us(turn));
-    ask->failed = outcome->status == STATUS_STALE_EPOCH ? NULL : leg->seat;
+    ask->failed = stays(ask, outcome->status) ? NULL : leg->seat;
     leg_free(self, leg);
     if (count_legs(ask) == 0) on_failed(self, ask, outcome, turn); /* else the other one counts */
 }

@@ -59,8 +59,12 @@ static enum status take(struct actor *self,
                         const ProtobufCMessageDescriptor *type,
                         uint64_t epoch,
                         struct turn *turn) {
-    const struct part *part = &stage.parts[self->n];
+    struct part *part = &stage.parts[self->n];
     struct pending *pending = self->pending;
+    if (part->refusals > 0) {
+        part->refusals--;
+        return turn_fail(turn, STATUS_BUSY, "later");
+    }
     if (part->epoch && part->epoch != epoch)
         return turn_fail(turn, STATUS_STALE_EPOCH, "at epoch %lu", (unsigned long)part->epoch);
     while (pending->used)

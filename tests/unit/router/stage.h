@@ -22,6 +22,7 @@ enum {
 struct part {
     enum status status; /* of its answers; OK: it answers */
     char words[64];     /* of a refusal */
+    uint32_t refusals;  /* so often it is BUSY first */
     uint64_t delay_us;
     uint64_t epoch;                  /* other ones are stale; 0: any will do */
     uint32_t searches, gets, writes; /* asked for */

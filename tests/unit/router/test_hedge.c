@@ -32,7 +32,7 @@ Test(hedge, a_late_replica_is_overtaken_by_another) {
     cr_expect_gt(stage_asked(), asked + 8, "some were asked of two");
     sim_run(stage.sim, 5 * SECOND);
     cr_expect_geq(cancelled(), stage.parts[1].searches - slow, "the losers were told: %u of %u",
-                 cancelled(), stage.parts[1].searches - slow);
+                  cancelled(), stage.parts[1].searches - slow);
     stage_close();
 }
 

@@ -130,3 +130,15 @@ Test(replicas, a_slow_replica_is_asked_less) {
     cr_expect_gt(stage.parts[2].searches, before + 150);
     stage_close();
 }
+
+/* It may be full: the others do not lead all the same. */
+Test(replicas, a_busy_leader_is_asked_again) {
+    stage_open(1, &plain);
+    stage_leads(0);
+    cr_expect_eq(stage_put("a"), STATUS_OK);
+    stage.parts[0].refusals = 3;
+    cr_expect_eq(stage_put("a"), STATUS_OK);
+    cr_expect_eq(stage.parts[0].writes, 5);
+    cr_expect_eq(stage.parts[1].writes + stage.parts[2].writes, 0);
+    stage_close();
+}
