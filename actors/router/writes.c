@@ -15,7 +15,6 @@
 #include "actors/router/session.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
-#include "schemas/runtime.pb-c.h"
 
 #include "runtime/poison.h"
 
@@ -35,7 +34,7 @@ struct write {
     uint32_t n_lots;
     uint32_t n_open;
     uint32_t n_operations;
-    bool deletes; /* answered Done */
+    bool deletes; /* answered RouterDeleted */
 };
 
 /* The operations of one request on one shard, or as many as fit one chunk. In the request's arena.
@@ -130,8 +129,9 @@ static void answer(struct hub *self, struct write *write, struct turn *turn) {
     if (failed) {
         reject(write, failed, turn);
     } else if (write->deletes) {
-        Done done = DONE__INIT;
-        turn_resolve(turn, &write->base.promise, &done.base);
+        RouterDeleted deleted = ROUTER_DELETED__INIT;
+        deleted.session = (char *)(uintptr_t)token(self, write, turn);
+        turn_resolve(turn, &write->base.promise, &deleted.base);
     } else {
         RouterUpserted upserted = ROUTER_UPSERTED__INIT;
         upserted.points = write->n_operations;

@@ -220,10 +220,12 @@ static void get(void *self, struct edge_call *call, struct turn *turn) {
 
 static void
 on_deleted(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    if (!outcome_as(outcome, Done, done)) {
+    const RouterDeleted *deleted = outcome_as(outcome, RouterDeleted, router_deleted);
+    if (!deleted) {
         question_fail(question->call, outcome, turn);
         return;
     }
+    service_session(question->call, deleted->session);
     Vectron__V1__DeleteResponse response = VECTRON__V1__DELETE_RESPONSE__INIT;
     edge_reply(question->call, &response.base, turn);
 }

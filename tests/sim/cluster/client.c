@@ -154,11 +154,13 @@ static void note_read(struct client *self, const struct outcome *outcome, uint64
 
 static void note_write(struct client *self, const struct outcome *outcome, uint64_t now) {
     const RouterUpserted *upserted = outcome_as(outcome, RouterUpserted, router_upserted);
+    const RouterDeleted *deleted = outcome_as(outcome, RouterDeleted, router_deleted);
     for (uint32_t i = 0; i < self->n_points; i++)
         note(self, self->keys[i], self->values[i], outcome->status == STATUS_OK ? now : NEVER);
     if (upserted && upserted->points != self->n_points)
         trial_broken("%u points acknowledged, of %u", upserted->points, self->n_points);
     if (upserted) keep_session(self, upserted->session, now);
+    if (deleted) keep_session(self, deleted->session, now);
     trial.n_acknowledged += outcome->status == STATUS_OK ? self->n_points : 0;
 }
 

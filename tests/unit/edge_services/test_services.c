@@ -145,8 +145,11 @@ Test(services, gets_and_deletes_points) {
          {0},
          "",
          "fail INVALID point ID of 1170 bytes is above the limit of 1024 bytes\n"},
-        {"Delete", "{\"collection\":\"docs\",\"id\":\"a\"}", ANSWER(done, ""),
+        {"Delete", "{\"collection\":\"docs\",\"id\":\"a\"}", ANSWER(router_deleted, "{}"),
          "RouterDelete collection=docs id=a\n", "reply {}\n"},
+        {"Delete", "{\"collection\":\"docs\",\"id\":\"a\"}",
+         ANSWER(router_deleted, "{\"session\":\"1.2:3\"}"),
+         "RouterDelete collection=docs id=a\n", "header vectron-session=1.2:3\nreply {}\n"},
         {"Delete", "{\"collection\":\"docs\"}", {0}, "", "fail INVALID point ID cannot be empty\n"},
         {"Delete", "{\"id\":\"a\"}", {0}, "", "fail INVALID collection name cannot be empty\n"},
     };
