@@ -18,7 +18,7 @@ enum {
     ALARMS_MAX = 256,
     ALARM_NAME_MAX = 32,
     ALARM_SUBJECT_MAX = 192,
-    ALARM_TEXT_MAX = 256,
+    ALARM_TEXT_MAX = 512,
     ALARM_SHOWN_MS = 60 * 1000, /* after it ended */
 };
 

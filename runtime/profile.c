@@ -4,10 +4,9 @@
  *     stalls      the watchdog sends SIGPROF to a thread that holds its lane
  *     allocation  each thread, every PROFILE_ALLOCATED bytes, where it asks for memory
  *
- * The signal handler calls nothing but process_vm_readv: the kernel reads the frames, so a frame
- * pointer that is none is an error and not a crash. Samples go to places of an array that was made
- * before; the profile itself is found by one atomic pointer, and freed only after the handler can
- * not be running any more. */
+ * The signal handler calls nothing but what runtime/stack.c does there. Samples go to places of an
+ * array that was made before; the profile itself is found by one atomic pointer, and freed only
+ * after the handler can not be running any more. */
 #include "runtime/profile_state.h"
 
 #include <errno.h>
@@ -15,18 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
+#include "runtime/assert.h"
 #include "runtime/clock.h"
 #include "runtime/listing.h"
 #include "runtime/memory.h"
+#include "runtime/stack.h"
 
 enum {
     STALL_NS = 25 * 1000 * 1000, /* between two looks of the watchdog */
-    FRAME_SPAN_MAX = 1 << 20,    /* bytes of one frame */
     QUIET_NS = 1000 * 1000,
 };
 
@@ -39,35 +37,21 @@ struct thread_timer {
     timer_t timer;
 };
 
-/* --- stacks
- * --------------------------------------------------------------------------------------- */
+/* --- samples
+ * -------------------------------------------------------------------------------------- */
 
-/* Frame pointer and return address lie side by side where the frame pointer points. */
-static uint32_t walk(uintptr_t pc, uintptr_t fp, uintptr_t frames[PROFILE_FRAMES]) {
-    static int32_t self; /* the same for all threads */
-    uint32_t n = 0;
-    if (!self) self = getpid();
-    if (pc) frames[n++] = pc;
-    while (n < PROFILE_FRAMES && fp && fp % sizeof(uintptr_t) == 0) {
-        uintptr_t words[2];
-        struct iovec here = {words, sizeof words}, there = {(void *)fp, sizeof words};
-        if (process_vm_readv(self, &here, 1, &there, 1, 0) != (ssize_t)sizeof words) break;
-        if (words[1] < 4096) break;
-        frames[n++] = words[1] - 1; /* within the call, not behind it */
-        if (words[0] <= fp || words[0] - fp > FRAME_SPAN_MAX) break;
-        fp = words[0];
-    }
-    return n;
-}
+static_assert((int)PROFILE_FRAMES == (int)STACK_FRAMES, "a sample has room for a stack");
 
 static void take(struct profile *profile, int64_t value, uintptr_t pc, uintptr_t fp) {
+    struct stack stack;
     uint32_t place = atomic_fetch_add(&profile->count, 1);
     if (place >= PROFILE_SAMPLES_MAX) return;
     struct sample *sample = &profile->samples[place];
     sample->value = value;
     sample->thread = (int32_t)syscall(SYS_gettid);
-    uint32_t n = walk(pc, fp, sample->frames);
-    atomic_store_explicit(&sample->n, n, memory_order_release);
+    stack_walk(pc, fp, &stack);
+    memcpy(sample->frames, stack.frames, stack.n * sizeof *stack.frames);
+    atomic_store_explicit(&sample->n, stack.n, memory_order_release);
 }
 
 static struct profile *enter(enum profile_kind kind) {
@@ -85,22 +69,13 @@ static void leave(void) {
 static void on_signal(int number, siginfo_t *info, void *context) {
     (void)number, (void)info;
     int saved = errno;
-    const ucontext_t *machine = context;
-#if defined(__x86_64__)
-    uintptr_t pc = (uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
-    uintptr_t fp = (uintptr_t)machine->uc_mcontext.gregs[REG_RBP];
-#elif defined(__aarch64__)
-    uintptr_t pc = machine->uc_mcontext.pc, fp = machine->uc_mcontext.regs[29];
-#else
-    uintptr_t pc = 0, fp = 0;
-    (void)machine;
-#endif
+    struct stack_top top = stack_top(context);
     struct profile *profile = enter(PROFILE_CPU);
     if (profile) {
-        take(profile, 1000000000 / profile->hz, pc, fp);
+        take(profile, 1000000000 / profile->hz, top.pc, top.fp);
         leave();
     } else if ((profile = enter(PROFILE_STALLS))) {
-        take(profile, STALL_NS, pc, fp);
+        take(profile, STALL_NS, top.pc, top.fp);
         leave();
     }
     errno = saved;

@@ -10,15 +10,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "runtime/codec.h"
 #include "runtime/host.h"
 #include "runtime/log.h"
 #include "runtime/profile.h"
+#include "runtime/stack.h"
 #include "runtime/watermark.h"
 
 enum { ALARM_CALM_US = 10 * 1000 * 1000 }; /* without a stall end the alarm */
+enum { WHERE_MAX = 400 };                  /* of a stack in words */
 enum { LOOK_MS = 25, LOOK_MAX_US = 4 * LOOK_MS * 1000 };
 
 /* What is known of a lane. */
@@ -56,13 +59,26 @@ static void lane_text(const struct lane *lane, char text[16]) {
     snprintf(text, 16, "lane/%" PRIu32, lane->index + 1);
 }
 
-static void
-raise_alarm(struct node *node, const struct lane *lane, struct watched *watched, const char *what) {
+/* ", at memcpy < on_search < …"; "" where the thread does not tell. */
+static void find_where(pthread_t thread, char where[WHERE_MAX]) {
+    static const char begin[] = ", at ";
+    struct stack stack;
+    where[0] = '\0';
+    if (!stack_ask(thread, &stack)) return;
+    memcpy(where, begin, sizeof begin);
+    stack_words(&stack, where + sizeof begin - 1, WHERE_MAX - sizeof begin);
+}
+
+static void raise_alarm(struct node *node,
+                        const struct lane *lane,
+                        struct watched *watched,
+                        const char *what,
+                        const char *where) {
     char subject[16];
     lane_text(lane, subject);
     watched->alarmed = true;
-    alarm_raise_told(&node->core, "stalled_lane", subject, "one turn in %s for more than %d ms",
-                     what, LANE_STALL_US / 1000);
+    alarm_raise_told(&node->core, "stalled_lane", subject, "one turn in %s for more than %d ms%s",
+                     what, LANE_STALL_US / 1000, where);
 }
 
 static void end_alarm(struct node *node, const struct lane *lane, struct watched *watched) {
@@ -100,10 +116,12 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     watched->told = turn;
     watched->told_us = now;
     const ProtobufCMessageDescriptor *type = codec_find(op);
-    log_error("%s/%u#%u holds lane %u since %" PRIu64 " ms in %s", kind, handle_slot(actor),
+    char where[WHERE_MAX];
+    find_where(node->workers[lane->index].thread, where);
+    log_error("%s/%u#%u holds lane %u since %" PRIu64 " ms in %s%s", kind, handle_slot(actor),
               handle_incarnation(actor), lane->index + 1, (now - since) / 1000,
-              type ? type->name : "a turn without a message");
-    raise_alarm(node, lane, watched, type ? type->name : kind);
+              type ? type->name : "a turn without a message", where);
+    raise_alarm(node, lane, watched, type ? type->name : kind, where);
 }
 
 static void *run(void *context) {

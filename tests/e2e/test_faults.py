@@ -136,7 +136,7 @@ class Faults(unittest.TestCase):
         stuck = self.load(4, 'stuck')
         self.assertEqual(server.wait(timeout=10), -signal.SIGABRT)
         words = server.stderr.read()
-        self.assertRegex(words, r'server/\d+#\d+ holds lane \d+ since \d+ ms in RouterGet')
+        self.assertRegex(words, r'server/\d+#\d+ holds lane \d+ since \d+ ms in RouterGet, at .*on_get.* < ')
         self.assertRegex(words, r'lane \d+ made no progress for 1500 ms: the process ends')
         self.only(self.outcomes(stuck), 'CANCELLED', 'EXPIRED', 'LOST_PEER')
 
@@ -159,15 +159,13 @@ class Faults(unittest.TestCase):
                 self.assertGreater(counts['OK'], 100)
 
     def test_full_ways_at_every_send(self):
-        """EAGAIN by chance at all places that send, here and there, between processes and between lanes."""
+        """EAGAIN by chance at all places that send, here and there. Ways between lanes are no sockets; they are full in tests/sim."""
         faults = {'FAULT_EAGAIN_PPM': 200000}
         self.serve(faults=faults)
-        for local in (False, True):
-            with self.subTest(local=local):
-                counts = self.outcomes(self.load(faults=faults, local=local))
-                self.only(counts, 'OK', 'CANCELLED', 'EXPIRED', 'BUSY', 'LOST_PEER')
-                self.assertGreater(counts['OK'], 100)
-                self.assertRegex(self.words, r'[1-9]\d* forced')
+        counts = self.outcomes(self.load(faults=faults))
+        self.only(counts, 'OK', 'CANCELLED', 'EXPIRED', 'BUSY', 'LOST_PEER')
+        self.assertGreater(counts['OK'], 100)
+        self.assertRegex(self.words, r'[1-9]\d* forced')
 
     def test_full_ways_place_by_place(self):
         """The same at one place after the other, and nearly always."""
@@ -177,8 +175,6 @@ class Faults(unittest.TestCase):
                 self.serve(address=f'ipc://{self.folder.name}/{site}.sock', faults=faults)
                 counts = self.outcomes(self.load(2, faults=faults))
                 self.only(counts, 'OK', 'CANCELLED', 'EXPIRED', 'BUSY', 'LOST_PEER')
-                counts = self.outcomes(self.load(2, faults=faults, local=True))
-                self.only(counts, 'OK', 'CANCELLED', 'EXPIRED', 'BUSY')
 
     def test_few_descriptors(self):
         """A process that cannot have its sockets says so and ends; with a few more it serves."""
