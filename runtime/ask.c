@@ -74,8 +74,7 @@ static void ask_on_behalf(struct turn *turn, struct wait *wait, const struct pro
     if (promise->caller == 0) return;
     struct wait *served = wait_find(&turn->lane->waits, turn->cell, promise->record);
     assert(served && served->kind == WAIT_SERVE);
-    served->asks = true;
-    wait->behalf = promise->record;
+    wait_ask(served, wait);
 }
 
 uint64_t turn_call(struct turn *turn, const struct call *call) {

@@ -229,6 +229,10 @@ static void set_waits(struct passage *passage) {
         if (wait->kind == WAIT_CALL && !wait->as) wait->as = passage->from;
         if (was->timer.place) timers_add(&lane->timers, &wait->timer, was->timer.at_us);
     }
+    for (struct wait *wait = cell->waits; wait; wait = wait->next) {
+        struct wait *served = wait->behalf ? wait_find(&lane->waits, cell, wait->behalf) : NULL;
+        if (served) wait_ask(served, wait);
+    }
 }
 
 static void say(const struct cell *cell,

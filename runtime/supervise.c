@@ -178,10 +178,8 @@ void cell_cancel_call(struct cell *cell, struct wait *call) {
 void cell_cancelled(struct cell *cell, struct wait *served) {
     if (served->cancelled) return;
     served->cancelled = true;
-    if (!served->asks) return;
-    for (struct wait *wait = cell->waits; wait; wait = wait->next)
-        if (wait->kind == WAIT_CALL && wait->behalf == wait_name(served))
-            cell_cancel_call(cell, wait);
+    for (struct wait *call = served->asked; call; call = call->next_asked)
+        cell_cancel_call(cell, call);
 }
 
 /* --- stopping

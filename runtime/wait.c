@@ -64,7 +64,27 @@ static size_t bucket_of(actor_handle caller, uint64_t correlation) {
     return rng_mix(caller ^ rng_mix(correlation)) % WAIT_SERVED_BUCKETS;
 }
 
+void wait_ask(struct wait *served, struct wait *call) {
+    call->behalf = wait_name(served);
+    call->next_asked = served->asked;
+    call->at_asked = &served->asked;
+    if (served->asked) served->asked->at_asked = &call->next_asked;
+    served->asked = call;
+}
+
+static void unask(struct wait *call) {
+    *call->at_asked = call->next_asked;
+    if (call->next_asked) call->next_asked->at_asked = call->at_asked;
+}
+
+/* The request is over; calls that were made for it go on. */
+static void forget_asked(struct wait *served) {
+    for (struct wait *call = served->asked; call; call = call->next_asked)
+        call->at_asked = NULL;
+}
+
 static void unserve(struct waits *waits, struct wait *wait) {
+    forget_asked(wait);
     struct wait **at = &waits->served[bucket_of(wait->peer, wait->correlation)];
     while (*at != wait)
         at = &(*at)->next_served;
@@ -96,6 +116,8 @@ struct wait *wait_adopt(struct waits *waits, struct cell *cell, const struct wai
     wait->next = made.next;
     wait->previous = made.previous;
     wait->alias = wait_name(was);
+    wait->asked = wait->next_asked = NULL; /* of the other lane */
+    wait->at_asked = NULL;
     struct wait **bucket = alias_bucket(waits, wait->alias);
     wait->next_alias = *bucket;
     *bucket = wait;
@@ -115,6 +137,7 @@ void wait_free(struct waits *waits, struct wait *wait) {
     assert(wait->kind != WAIT_FREE && wait->timer.place == 0);
     if (wait->kind == WAIT_SERVE) unserve(waits, wait);
     if (wait->alias) forget_alias(waits, wait);
+    if (wait->at_asked) unask(wait);
     if (wait->previous)
         wait->previous->next = wait->next;
     else

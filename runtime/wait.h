@@ -42,9 +42,11 @@ struct wait {
     const ProtobufCMessageDescriptor *reply; /* of a call */
     actor_handle peer;                       /* called, monitored; caller of a served request */
     uint64_t correlation;                    /* of a served request */
-    actor_handle as; /* who asked, of a call made before its actor moved; 0: as it is now */
-    uint64_t behalf; /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
-    bool asks;       /* of a served request: calls are made on its behalf */
+    actor_handle as;         /* who asked, of a call made before its actor moved; 0: as it is now */
+    uint64_t behalf;         /* of a call: the WAIT_SERVE whose cancel cancels it too, or 0 */
+    struct wait *asked;      /* of a served request: the first of the calls on its behalf */
+    struct wait *next_asked; /* of such a call */
+    struct wait **at_asked;  /* … what points at it; NULL: it is none, or the request is over */
     struct wait *next_served;
     struct wait *next_alias;
     int fd;
@@ -88,7 +90,9 @@ void waits_free(struct waits *waits);
 struct wait *wait_new(struct waits *waits, struct cell *cell, enum wait_kind kind);
 /* The record of an actor that came from another lane, as it was there but for its timer. */
 struct wait *wait_adopt(struct waits *waits, struct cell *cell, const struct wait *was);
-/* Also leaves the cell's list; its timer must be out. */
+/* The call is made on behalf of the served request: wait->behalf, and in its list. */
+void wait_ask(struct wait *served, struct wait *call);
+/* Also leaves the cell's list, and that of a request; its timer must be out. */
 void wait_free(struct waits *waits, struct wait *wait);
 /* The cell's record of this id; NULL: over, another's, or never was. */
 struct wait *wait_find(const struct waits *waits, const struct cell *cell, uint64_t id);
