@@ -459,10 +459,12 @@ static void child_failed(struct cell *cell, const struct parcel *parcel) {
     struct arena arena;
     arena_init(&arena, 0);
     ProtobufCMessage *message = NULL;
+    Down unread = DOWN__INIT;
     enum status s =
         codec_decode(&down__descriptor, parcel->body, parcel->size, &arena, &message, NULL);
-    assert(s == STATUS_OK);
-    const Down *down = (const Down *)message;
+    unread.status = (uint32_t)s; /* without memory for its words it failed all the same */
+    unread.text = (char *)(uintptr_t)status_text(s);
+    const Down *down = s == STATUS_OK ? (const Down *)message : &unread;
     if (parcel->envelope.kind == PARCEL_FELL) {
         group_tell(cell, &(struct group_event){.news = GROUP_FELL,
                                                .child = parcel->envelope.correlation,

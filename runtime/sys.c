@@ -331,24 +331,26 @@ static const struct actor_type sys_type = {
     .lane = LANE_IO,
 };
 
-void sys_spawn(struct core *core, struct turn *turn) {
+/* At the start: without memory for it the process ends. */
+static void spawn_one(struct turn *turn, const struct spawn *spawn) {
     actor_handle handle = 0;
+    bool spawned = turn_spawn(turn, spawn, &handle) == STATUS_OK;
+    assert(spawned);
+}
+
+void sys_spawn(struct core *core, struct turn *turn) {
     for (uint32_t i = 0; i < core->n_lanes; i++) {
         bool compute = i >= core->n_io;
-        struct spawn spawn = {
-            .type = &sys_reporter_types[compute],
-            .name = sys_reporter_name(turn, i),
-            .lane = (int)(compute ? i - core->n_io : i) + 1,
-        };
-        enum status s = turn_spawn(turn, &spawn, &handle);
-        assert(s == STATUS_OK);
+        spawn_one(turn, &(struct spawn){
+                            .type = &sys_reporter_types[compute],
+                            .name = sys_reporter_name(turn, i),
+                            .lane = (int)(compute ? i - core->n_io : i) + 1,
+                        });
     }
-    struct spawn spawn = {.type = &sys_type, .name = "sys", .lane = 1, .intensity = 10};
-    enum status s = turn_spawn(turn, &spawn, &handle);
-    assert(s == STATUS_OK);
+    spawn_one(turn, &(struct spawn){.type = &sys_type, .name = "sys", .lane = 1, .intensity = 10});
     if (core->collecting.period_min == 0 || core->ring_records == 0) return;
-    spawn = (struct spawn){
-        .type = &collector_type, .name = "traces", .options = &core->collecting, .lane = 1};
-    s = turn_spawn(turn, &spawn, &handle);
-    assert(s == STATUS_OK);
+    spawn_one(turn, &(struct spawn){.type = &collector_type,
+                                    .name = "traces",
+                                    .options = &core->collecting,
+                                    .lane = 1});
 }

@@ -332,7 +332,8 @@ struct sim *sim_open(const struct sim_options *options) {
                                                    .driver = &sim_driver,
                                                    .host = node,
                                                });
-        assert(s == STATUS_OK);
+        bool opened = s == STATUS_OK; /* else there is no memory */
+        assert(opened);
         trunks_make(node);
         node->core.credits.go = network_go;
     }
