@@ -133,6 +133,11 @@ static void repeat(void *self, void *context, struct turn *turn) {
     send_batch(context, turn);
 }
 
+/* Done, or given up: a later cut takes the same entries. */
+static void cut_over(struct journal *journal) {
+    if (journal->truncate_before == journal->cutting) journal->truncate_before = 0;
+}
+
 static void
 on_appended(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
     struct journal *journal = context;
@@ -149,11 +154,13 @@ on_appended(void *self, void *context, const struct outcome *outcome, struct tur
         return;
     default:
         journal->busy = false;
+        cut_over(journal);
         journal->stopped = true;
         journal->options.failed(journal->options.owner, outcome->status, outcome->text, turn);
         return;
     }
     journal->busy = false;
+    cut_over(journal);
     struct proposals done = {0};
     proposals_move(&done, &journal->writing);
     if (done.count > 0) journal->options.durable(journal->options.owner, &done, turn);
@@ -184,7 +191,7 @@ static void send_batch(struct journal *journal, struct turn *turn) {
     append->n_entries = n;
     append->entries = entries;
     append->truncate_before = journal->truncate_before;
-    journal->truncate_before = 0;
+    journal->cutting = journal->truncate_before;
     turn_call(turn, &(struct call){.to = journal->log,
                                    .message = &append->base,
                                    .done = on_appended,

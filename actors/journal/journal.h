@@ -78,6 +78,7 @@ struct journal {
     struct proposals writing;
     uint64_t next;            /* index of the next proposal that is logged */
     uint64_t truncate_before; /* goes with the next append; 0 = nothing to forget */
+    uint64_t cutting;         /* … with the one under way */
     bool busy;                /* an append is under way or will be repeated by a timer */
     bool stopped;             /* failed, until resume */
 };
