@@ -206,7 +206,7 @@ static void choose_keys(struct client *self, uint32_t n) {
             uint32_t fresh = 0;
             for (uint32_t j = 0; j < ACTIVE_KEYS; j++)
                 if (trial.active[j] >= fresh) fresh = trial.active[j] + 1;
-            if (fresh < KEYS_MAX) *active = fresh;
+            if (fresh < KEYS_MAX - STORMS) *active = fresh;
         }
         self->keys[i] = *active;
     }

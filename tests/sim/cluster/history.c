@@ -10,8 +10,9 @@ struct deed *history_add(struct history *history, uint32_t key, const struct dee
     assert(key < KEYS_MAX);
     struct key *row = &history->keys[key];
     if (row->n == DEEDS_MAX) return NULL;
-    if (key >= history->n_keys) history->n_keys = key + 1;
-    if (deed->act == ACT_DELETE && deed->return_us == NEVER) row->n_unsure++;
+    if (key >= history->n_keys && !row->plain) history->n_keys = key + 1;
+    bool known = row->plain ? deed->act == ACT_READ : deed->act != ACT_DELETE;
+    if (deed->return_us == NEVER && !known) row->n_unsure++;
     history->n_deeds++;
     row->deeds[row->n] = *deed;
     return &row->deeds[row->n++];

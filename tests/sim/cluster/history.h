@@ -40,6 +40,7 @@ struct deed {
 struct key {
     uint32_t n;
     uint32_t n_unsure; /* deletes */
+    bool plain;        /* a value is written more than once */
     struct deed deeds[DEEDS_MAX];
 };
 

@@ -67,7 +67,7 @@ static void choose(struct search *search, const struct key *key) {
     for (uint32_t i = 0; i < key->n; i++) {
         struct deed deed = key->deeds[i];
         if (deed.act == ACT_READ && deed.level != LEVEL_LINEARIZABLE) continue;
-        if (deed.act == ACT_PUT && deed.return_us == NEVER) {
+        if (deed.act == ACT_PUT && deed.return_us == NEVER && !key->plain) {
             deed.return_us = first_seen(key, deed.value);
             if (deed.return_us == NEVER) continue;
         }
@@ -255,7 +255,7 @@ const char *judge_levels(const struct key *key) {
     static char words[256];
     for (uint32_t i = 0; i < key->n; i++) {
         const struct deed *read = &key->deeds[i];
-        if (read->act != ACT_READ) continue;
+        if (read->act != ACT_READ || key->plain) continue;
         const struct deed *writer = read->value ? writer_of(key, read->value) : NULL;
         if (read->value && (!writer || writer->invoke_us > read->return_us)) {
             snprintf(words, sizeof words, "client %u read %u, which nobody had written",

@@ -13,7 +13,6 @@ enum {
     CLOG_US = 2 * SECOND,
     STALL_US = 3 * SECOND,
     SKEW_MS = 60 * 60 * 1000, /* either way */
-    STORMS = 4,               /* names of collections that come and go */
 };
 
 /* When each fault ends; 0: there is none. */
@@ -269,31 +268,6 @@ static void skew(void) {
     sim_skew(trial.world.sim, node, (int64_t)rng_below(&trial.rng, 2 * SKEW_MS) - SKEW_MS);
 }
 
-/* Collections come and go through a gateway, in its own process. */
-static void storm_now(void *self, void *context, struct turn *turn) {
-    (void)self, (void)context;
-    char name[16];
-    snprintf(name, sizeof name, "storm%u", (unsigned)rng_below(&trial.rng, STORMS));
-    actor_handle router = turn_find(turn, "router");
-    const ProtobufCMessage *message =
-        rng_below(&trial.rng, 2)
-            ? MESSAGE(RouterCreateCollection, router_create_collection, .name = name,
-                      .dimension = 2, .distance = "dot", .shards = 2,
-                      .replicas = trial.profile->replicas)
-            : MESSAGE(RouterDeleteCollection, router_delete_collection, .name = name);
-    turn_call(turn, &(struct call){.to = router,
-                                   .message = message,
-                                   .done = nobody_cares,
-                                   .deadline_us = turn_now_us(turn) + 10 * SECOND});
-}
-
-static void storm(void) {
-    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_gateways);
-    if (!trial.world.gateways[n].up) return;
-    sim_order_on(trial.world.sim, trial.world.gateways[n].node, storm_now, NULL);
-    trial.n_faults++;
-}
-
 /* --- what people order --- */
 
 static void ask_driver(void *self, void *context, struct turn *turn) {
@@ -326,6 +300,7 @@ static void repair_drains(void) {
 void nemesis_begin(void) {
     memset(&until, 0, sizeof until);
     memset(paused, 0, sizeof paused);
+    storm_begin();
     for (uint32_t node = 1; node <= n_nodes(); node++)
         sim_twin(trial.world.sim, node, trial.profile->twin);
 }
@@ -342,7 +317,7 @@ void nemesis_step(void) {
     break_disks(profile);
     break_actors(profile);
     if (rolls(profile->skew)) skew();
-    if (rolls(profile->storm)) storm();
+    if (rolls(profile->storm)) storm_blow();
     if (rolls(profile->even)) order(MESSAGE(PdRebalance, pd_rebalance));
     drain(profile);
 }

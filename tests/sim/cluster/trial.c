@@ -89,7 +89,7 @@ static void run(uint32_t seconds) {
 }
 
 static void judge(void) {
-    for (uint32_t key = 0; key < trial.history.n_keys; key++) {
+    for (uint32_t key = 0; key < KEYS_MAX; key++) {
         const struct key *row = &trial.history.keys[key];
         const char *words = judge_levels(row);
         if (words) trial_broken("k%u: %s", key, words);

@@ -17,6 +17,7 @@ enum {
     CLIENTS_MAX = 8,
     ACTIVE_KEYS = 10,
     COLLECTION_SHARDS = 4,
+    STORMS = 4, /* collections that come and go; their keys are the last ones */
     VIOLATIONS_SHOWN = 10,
 };
 
@@ -81,6 +82,10 @@ enum { STEP_MS = 20 };
 void nemesis_begin(void);
 void nemesis_step(void);
 void nemesis_heal(void);
+
+/* --- storm.c: one more creation, deletion or list of collections. --- */
+void storm_begin(void);
+void storm_blow(void);
 
 /* --- client.c --- */
 struct client_options {
