@@ -122,7 +122,7 @@ static void choose_actor(uint32_t node, char name[32]) {
                  n == 4   ? "shard/%u"
                  : n == 3 ? "linker/%u"
                           : "searcher/%u",
-                 (unsigned)rng_below(&trial.rng, n == 4 ? 2 * COLLECTION_SHARDS : WORLD_SEARCHERS) +
+                 (unsigned)rng_below(&trial.rng, n == 4 ? 2 * trial.shards : WORLD_SEARCHERS) +
                      (n == 4));
 }
 

@@ -30,7 +30,7 @@ static void open_world(bool trace) {
     world_open(&trial.world,
                &(struct world_options){
                    .seed = trial.seed,
-                   .workers = profile->workers,
+                   .workers = profile->workers + (uint32_t)rng_below(&trial.rng, WORKERS_MORE),
                    .gateways = profile->gateways,
                    .others = 1,
                    .factor = profile->replicas,
@@ -52,8 +52,8 @@ static bool create(void) {
         enum status s =
             sim_call_on(trial.world.sim, trial.world.gateways[0].node, "router",
                         MESSAGE(RouterCreateCollection, router_create_collection, .name = "docs",
-                                .dimension = 2, .distance = "euclidean",
-                                .shards = COLLECTION_SHARDS, .replicas = trial.profile->replicas),
+                                .dimension = 2, .distance = "euclidean", .shards = trial.shards,
+                                .replicas = trial.profile->replicas),
                         30 * SECOND, &reply);
         if (s == STATUS_OK || s == STATUS_EXISTS) return true;
         sim_run(trial.world.sim, SECOND);
@@ -112,6 +112,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
     rng_init(&trial.rng, seed * UINT64_C(0x9e3779b97f4a7c15));
     for (uint32_t i = 0; i < ACTIVE_KEYS; i++)
         trial.active[i] = i;
+    trial.shards = 1 + (uint32_t)rng_below(&trial.rng, SHARDS_MAX);
     open_world(trace);
     if (create()) {
         start_clients(clients);

@@ -16,8 +16,9 @@ enum {
     MS = 1000,
     CLIENTS_MAX = 8,
     ACTIVE_KEYS = 10,
-    COLLECTION_SHARDS = 4,
-    STORMS = 4, /* collections that come and go; their keys are the last ones */
+    SHARDS_MAX = 6,   /* of "docs" */
+    WORKERS_MORE = 3, /* than the profile says, at most */
+    STORMS = 4,       /* collections that come and go; their keys are the last ones */
     VIOLATIONS_SHOWN = 10,
 };
 
@@ -60,7 +61,8 @@ const struct profile *profile_nth(uint32_t n);
 struct trial {
     uint64_t seed;
     const struct profile *profile;
-    struct rng rng; /* of the faults */
+    uint32_t shards; /* of "docs" */
+    struct rng rng;  /* of the faults */
     struct world world;
     struct history history;
     uint32_t active[ACTIVE_KEYS];
