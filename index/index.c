@@ -101,7 +101,9 @@ static enum status
 write_point(struct index *index, const struct index_point *point, struct cell **out) {
     struct points *points = &index->view->points;
     uint32_t slot = take_slot(index);
+    struct columns_payload payload = {point->payload, point->payload_size, true};
     enum status s = points_write(points, slot, point);
+    if (s == STATUS_OK) s = columns_write(&index->view->columns, slot, &payload);
     if (s != STATUS_OK) {
         give_back_slot(index, slot);
         return s;
@@ -113,16 +115,37 @@ write_point(struct index *index, const struct index_point *point, struct cell **
     return STATUS_OK;
 }
 
-enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
-    struct points *points = &index->view->points;
+/* The payload of a point that is there. */
+static enum status
+write_payload(struct index *index, uint32_t slot, const void *data, size_t size) {
+    struct columns_payload payload = {data, size, false};
+    return columns_write(&index->view->columns, slot, &payload);
+}
+
+/* Points that are not there yet; of the others the payload is taken. */
+static enum status
+count_new(struct index *index, const struct index_point *given, size_t n_given, size_t *out) {
+    const struct points *points = &index->view->points;
     size_t n_new = 0;
     for (size_t i = 0; i < n_given; i++) {
         if (given[i].id_size < 1 || given[i].id_size > INDEX_ID_MAX) return STATUS_INVALID;
-        n_new += numbers_find(&index->numbers, points, given[i].number) == SLOT_NONE;
+        uint32_t slot = numbers_find(&index->numbers, points, given[i].number);
+        n_new += slot == SLOT_NONE;
+        if (slot == SLOT_NONE) continue;
+        enum status s = write_payload(index, slot, given[i].payload, given[i].payload_size);
+        if (s != STATUS_OK) return s;
     }
-    if (n_new == 0) return STATUS_OK;
+    *out = n_new;
+    return STATUS_OK;
+}
+
+enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
+    struct points *points = &index->view->points;
+    size_t n_new;
+    enum status s = count_new(index, given, n_given, &n_new);
+    if (s != STATUS_OK || n_new == 0) return s;
     if (n_new > index_tail_room(index)) return STATUS_BUSY;
-    enum status s = reserve(index, n_new);
+    s = reserve(index, n_new);
     size_t n = 0;
     for (size_t i = 0; s == STATUS_OK && i < n_given; i++) {
         if (numbers_find(&index->numbers, points, given[i].number) != SLOT_NONE) continue;
@@ -154,6 +177,35 @@ enum status index_remove(struct index *index, uint64_t number) {
     return STATUS_OK;
 }
 
+enum status index_column_begin(struct index *index, const struct index_column *column) {
+    struct index_view *view = index->view;
+    uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
+    return columns_add(&view->columns, &column->key, column->type, n_slots, n_slots == 0);
+}
+
+enum status
+index_column_fill(struct index *index, uint64_t number, const void *payload, size_t payload_size) {
+    uint32_t slot = numbers_find(&index->numbers, &index->view->points, number);
+    if (slot == SLOT_NONE) return STATUS_NOT_FOUND;
+    return write_payload(index, slot, payload, payload_size);
+}
+
+void index_columns_complete(struct index *index) {
+    columns_complete(&index->view->columns);
+}
+
+enum { MOVES_PER_DISTANCE = 8 };
+
 enum status index_link_step(struct index *index, size_t budget, bool *idle) {
-    return linker_step(&index->linker, budget, idle);
+    struct index_view *view = index->view;
+    uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
+    bool sort = columns_have_work(&view->columns, &view->epoch, n_slots);
+    enum status s = STATUS_OK;
+    if (sort) {
+        budget = budget / 2 + 1; /* half for each */
+        s = columns_step(&view->columns, &view->epoch, n_slots, budget * MOVES_PER_DISTANCE);
+    }
+    if (s == STATUS_OK) s = linker_step(&index->linker, budget, idle);
+    if (s == STATUS_OK && sort) *idle = false;
+    return s;
 }

@@ -24,9 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "index/filter.h"
 #include "runtime/status.h"
 
 enum {
+    INDEX_COLUMNS_MAX = 64, /* payload indexes */
     INDEX_DIMENSION_MAX = 65535,
     INDEX_ID_MAX = 1024,    /* bytes of an external id */
     INDEX_TAIL_MAX = 20000, /* points scanned exactly; less for long vectors (about a 5 ms scan) */
@@ -46,6 +48,12 @@ enum index_storage {
     INDEX_SQ8,
 };
 
+/* A payload index: what filters ask about a key, read as a type, is answered from it. */
+struct index_column {
+    struct filter_text key;
+    enum filter_type type;
+};
+
 struct index_options {
     uint32_t dimension; /* 1..INDEX_DIMENSION_MAX */
     enum index_metric metric;
@@ -57,6 +65,8 @@ struct index_options {
     uint32_t train_min;  /* linked points from which codes are made; 0 = 4,096 */
     uint32_t tail_extra; /* more room in the tail, for points put back at start without a file:
                             searches scan them until they are linked */
+    const struct index_column *columns; /* there from the beginning; distinct */
+    uint32_t n_columns;                 /* at most INDEX_COLUMNS_MAX */
 };
 
 struct index;
@@ -74,13 +84,16 @@ MUST_USE enum status index_open(const struct index_options *options,
 void index_close(struct index *index);
 
 struct index_point {
-    uint64_t number;    /* never that of another point, even a removed one */
-    const void *vector; /* dimension little-endian float32, any alignment, finite; copied */
-    const char *id;     /* external id, copied; not terminated */
-    uint32_t id_size;   /* 1..INDEX_ID_MAX */
+    uint64_t number;     /* never that of another point, even a removed one */
+    const void *vector;  /* dimension little-endian float32, any alignment, finite; copied */
+    const char *id;      /* external id, copied; not terminated */
+    uint32_t id_size;    /* 1..INDEX_ID_MAX */
+    const void *payload; /* a msgpack map of strings, for the columns; read here and not kept */
+    size_t payload_size; /* 0: none */
 };
 /* Searchable when this returns. All or nothing. Numbers that are present are skipped, so a log may
- * be repeated. BUSY: the tail is full, link first. INVALID: an id is empty or too long. NO_MEMORY.
+ * be repeated; but their payload is taken, as an index file holds none. BUSY: the tail is full,
+ * link first. INVALID: an id is empty or too long. NO_MEMORY.
  */
 MUST_USE enum status
 index_append(struct index *index, const struct index_point *points, size_t n_points);
@@ -90,15 +103,23 @@ MUST_USE enum status index_remove(struct index *index, uint64_t number);
  * many, 0 at the end. Appender's thread, which may remove between two calls. What a replica
  * compares with its points after a restart. */
 size_t index_numbers(const struct index_view *view, uint32_t *slot, uint64_t *numbers, size_t n);
+/* Begins a column on an index that has points: filters may use it once index_column_fill was given
+ * the payload of every point and index_columns_complete told so. EXISTS; QUOTA: INDEX_COLUMNS_MAX
+ * are there; NO_MEMORY. Appender's thread, as the next two. */
+MUST_USE enum status index_column_begin(struct index *index, const struct index_column *column);
+/* NOT_FOUND: no such point, it went meanwhile. NO_MEMORY. */
+MUST_USE enum status
+index_column_fill(struct index *index, uint64_t number, const void *payload, size_t payload_size);
+void index_columns_complete(struct index *index);
 /* Points the tail can still take. Appender's thread. */
 size_t index_tail_room(const struct index *index);
 
-/* One step of background work: links tail points into the graph and, once enough points were
- * removed, repairs around them and frees their slots. Spends about `budget` distance computations,
- * at least one point's worth. *idle becomes true when there is nothing to do now: removed points
- * below a sixteenth of the graph wait for more, slots that a reader may still know wait for its
- * end. The graph depends on the order of calls only; which slots are reused when also on how long
- * readers stay. NO_MEMORY: nothing is lost, try again. */
+/* One step of background work: links tail points into the graph, once enough points were
+ * removed repairs around them and frees their slots, and sorts columns that were written. Spends
+ * about `budget` distance computations, at least one point's worth. *idle becomes true when there
+ * is nothing to do now: removed points below a sixteenth of the graph wait for more, slots that a
+ * reader may still know wait for its end. The graph depends on the order of calls only; which slots
+ * are reused when also on how long readers stay. NO_MEMORY: nothing is lost, try again. */
 MUST_USE enum status index_link_step(struct index *index, size_t budget, bool *idle);
 
 /* --- reading --- */
@@ -109,6 +130,14 @@ const struct index_view *index_view_hold(struct index *index);
 const struct index_view *index_view_again(const struct index_view *view);
 void index_view_drop(const struct index_view *view);
 
+/* The conditions of a filter that no complete column answers, as the columns they need: at most n;
+ * returns how many. EXISTS needs any of its key: a bool one does. The filter is sound
+ * (filter_check). */
+size_t index_columns_missing(const struct index_view *view,
+                             const struct filter *filter,
+                             struct index_column *out,
+                             size_t n);
+
 /* Scratch of one reading thread (visited set, heaps), usable with any index, one search at a time.
  */
 struct index_reader;
@@ -116,10 +145,11 @@ MUST_USE enum status index_reader_open(struct index_reader **out);
 void index_reader_close(struct index_reader *reader);
 
 struct index_query {
-    const void *vector;     /* dimension little-endian float32, any alignment, finite */
-    uint32_t k;             /* 1..INDEX_K_MAX */
-    uint32_t ef;            /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
-    bool exact;             /* scan everything; of codes as exactly as they are */
+    const void *vector; /* dimension little-endian float32, any alignment, finite */
+    uint32_t k;         /* 1..INDEX_K_MAX */
+    uint32_t ef;        /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
+    bool exact;         /* scan everything that matches; of codes as exactly as they are */
+    const struct filter *filter; /* NULL, or only what it lets through; read by start alone */
     const uint64_t *bitmap; /* NULL, or one bit per slot (index_hit.slot): only set slots match */
     uint32_t bitmap_slots;  /* slots the bitmap covers; later ones do not match */
     const atomic_bool *cancel; /* NULL, or checked at every step */
@@ -137,7 +167,9 @@ struct index_hit {
  *
  *     index_search_start → index_search_step … (done) → index_search_hits → index_search_end
  *
- * The query's vector is copied at start. One search per reader at a time. Ends also release the
+ * The query's vector is copied at start. With a filter there are k hits, or all that match; start
+ * finds those: NOT_READY when a column is missing (index_columns_missing), INVALID for no sound
+ * filter, or beside a bitmap. One search per reader at a time. Ends also release the
  * epoch the search holds: do not keep one open longer than its deadline. */
 MUST_USE enum status index_search_start(struct index_reader *reader,
                                         const struct index_view *view,
@@ -148,9 +180,16 @@ MUST_USE enum status index_search_step(struct index_reader *reader, size_t budge
 const struct index_hit *index_search_hits(const struct index_reader *reader, size_t *n_hits);
 void index_search_end(struct index_reader *reader);
 
+enum index_plan { INDEX_PLAN_SCAN, INDEX_PLAN_HOP, INDEX_PLAN_SWEEP, INDEX_PLAN_WALK, INDEX_PLANS };
+const char *index_plan_name(enum index_plan plan);
+
 struct index_search_stats {
-    uint64_t distances; /* computed by the last search */
-    uint64_t hops;      /* graph nodes expanded */
+    uint64_t distances;   /* computed by the last search */
+    uint64_t hops;        /* graph nodes expanded */
+    enum index_plan plan; /* as it began: WALK without a filter, else see plan.h */
+    bool fell_back;       /* the walk found too few: everything that matches was scanned */
+    uint64_t points;      /* live when it began */
+    uint64_t matching;    /* … that the filter let through */
 };
 struct index_search_stats index_search_stats(const struct index_reader *reader);
 
@@ -179,9 +218,13 @@ struct index_stats {
     uint64_t tail;              /* not linked yet, live or not */
     uint64_t removed;           /* removed, slot not free yet */
     uint64_t slots;             /* ever used: live + removed + free */
-    uint64_t memory_bytes;      /* resident estimate: vectors, graph, ids, maps */
+    uint64_t memory_bytes;      /* resident estimate: vectors, graph, ids, maps, columns */
     enum index_storage storage; /* what linked points are kept as now */
     uint32_t max_level;
+    uint32_t columns;      /* payload indexes */
+    uint64_t column_bytes; /* theirs, of memory_bytes */
+    uint64_t unread;       /* values written to them that did not read as their type */
+    bool unsorted;         /* they are behind: index_link_step has work */
 };
 struct index_stats index_stats(const struct index_view *view);
 

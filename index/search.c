@@ -2,7 +2,8 @@
  *
  *     start ──▶ TAIL ──▶ DESCEND ──▶ GRAPH ──▶ RANK ──▶ DONE
  *                 │                                │ too few found: TAIL again, then
- *                 └──── exact, or cheaper ──▶ SCAN ◀┘──▶ DONE
+ *                 ├──── exact, or cheaper ──▶ SCAN ◀┘──▶ DONE
+ *                 └──── few match the filter ─▶ LIST ──▶ DONE
  *
  * A graph of codes is walked on their coarse distances; the best of the pool are then measured on
  * the whole codes (RANK), which is what hits are ordered by.
@@ -12,6 +13,9 @@
 #include <string.h>
 
 #include "index/best.h"
+#include "index/hop.h"
+#include "index/match.h"
+#include "index/plan.h"
 #include "index/view.h"
 #include "index/walk.h"
 #include "runtime/assert.h"
@@ -22,7 +26,7 @@ enum {
     SCAN_BATCH = STORE_BATCH,
     RANK_EXTRA = 8, /* candidates ranked besides k and a half of it */
 };
-enum phase { TAIL, DESCEND, GRAPH, RANK, SCAN, DONE };
+enum phase { TAIL, DESCEND, GRAPH, RANK, SCAN, LIST, DONE };
 
 struct index_reader {
     const struct index_view *view; /* borrowed; NULL between searches */
@@ -36,9 +40,14 @@ struct index_reader {
     struct cell **tail; /* owned; the copy of the tail */
     size_t tail_room, n_tail, tail_at;
     bool scans; /* after the tail, instead of walking */
+    bool lists; /* … the matches' list, instead of everything */
     size_t rank_at, rank_left;
     uint32_t scan_word, scan_words; /* of live bits */
     struct walk walk;
+    struct match match;
+    struct hop hop;
+    uint64_t list_at; /* next of the match's list */
+    struct index_search_stats stats;
     struct best best;
     struct index_hit *hits; /* owned */
     size_t hits_room, n_hits;
@@ -48,6 +57,7 @@ enum status index_reader_open(struct index_reader **out) {
     struct index_reader *reader = mem_zero(1, sizeof *reader);
     if (!reader) return STATUS_NO_MEMORY;
     walk_init(&reader->walk);
+    match_init(&reader->match);
     best_init(&reader->best);
     probe_init(&reader->probe);
     *out = reader;
@@ -58,6 +68,7 @@ void index_reader_close(struct index_reader *reader) {
     if (!reader) return;
     assert(!reader->view);
     walk_reset(&reader->walk);
+    match_reset(&reader->match);
     best_reset(&reader->best);
     probe_reset(&reader->probe);
     mem_free((void *)reader->tail);
@@ -107,6 +118,7 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
     struct visited *visited = &reader->walk.visited;
     reader->n_tail = tail_copy(&view->tail, reader->tail);
     reader->tail_at = 0;
+    reader->lists = false;
     reader->phase = TAIL;
     reader->best.n = 0;
     reader->scans = scans;
@@ -127,6 +139,53 @@ static size_t pool_limit(const struct index_reader *reader, size_t ef) {
     return (size_t)(limit < n_linked + ef ? limit : n_linked + ef);
 }
 
+/* The filter's matches, and the way to go about them. */
+static enum status
+begin_filtered(struct index_reader *reader, const struct index_query *query, uint32_t ef) {
+    const struct index_view *view = reader->view;
+    struct match *match = &reader->match;
+    if (query->bitmap) return STATUS_INVALID;
+    enum status s = match_run(match, &(struct match_source){.columns = &view->columns,
+                                                            .points = &view->points,
+                                                            .filter = query->filter});
+    if (s != STATUS_OK) return s;
+    bool linked = graph_entry(&view->graph).slot != SLOT_NONE;
+    reader->n_matching = match->n;
+    reader->stats.matching = match->n;
+    reader->stats.plan = plan_choose(&(struct plan_facts){
+        .n_live = reader->stats.points,
+        .n_linked = linked ? atomic_load_explicit(&view->graph.n_linked, memory_order_relaxed) : 0,
+        .n_matching = match->n,
+        .ef = ef,
+        .row = graph_row_max(&view->graph, 0),
+        .n_floats = (uint32_t)(view_store(view)->rows.stride / sizeof(float)),
+        .exact = query->exact});
+    return STATUS_OK;
+}
+
+/* Begins with the tail; a list is walked as it is, all else asks the bitmap. */
+static enum status begin_matches(struct index_reader *reader) {
+    struct match *match = &reader->match;
+    bool scan = reader->stats.plan == INDEX_PLAN_SCAN;
+    enum status s = begin_tail(reader, scan);
+    reader->lists = scan && match->listed;
+    reader->list_at = 0;
+    if (s != STATUS_OK || (reader->lists && reader->n_tail == 0)) return s;
+    s = match_fill(match);
+    if (s != STATUS_OK) return s;
+    reader->walk.bitmap = match->words;
+    reader->walk.bitmap_slots = match->n_slots;
+    return s;
+}
+
+static enum status
+begin_unfiltered(struct index_reader *reader, const struct index_query *query, uint32_t ef) {
+    reader->n_matching = count_matching(&reader->view->points, query);
+    bool scans = query->exact || scan_is_cheaper(reader->view, reader->n_matching, ef);
+    if (scans) reader->stats.plan = INDEX_PLAN_SCAN;
+    return begin_tail(reader, scans);
+}
+
 static enum status begin(struct index_reader *reader, const struct index_query *query) {
     const struct index_view *view = reader->view;
     uint32_t ef = query->ef ? query->ef : INDEX_EF_DEFAULT;
@@ -143,8 +202,14 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     reader->k = query->k;
     reader->cancel = query->cancel;
     reader->n_hits = 0;
-    reader->n_matching = count_matching(&view->points, query);
-    s = begin_tail(reader, query->exact || scan_is_cheaper(view, reader->n_matching, ef));
+    reader->lists = false;
+    reader->stats = (struct index_search_stats){
+        .plan = INDEX_PLAN_WALK,
+        .points = atomic_load_explicit(&view->points.n_live, memory_order_relaxed)};
+    reader->stats.matching = reader->stats.points;
+    if (query->filter) s = begin_filtered(reader, query, ef);
+    if (s == STATUS_OK)
+        s = query->filter ? begin_matches(reader) : begin_unfiltered(reader, query, ef);
     if (s == STATUS_OK && !reader->scans) s = pool_begin(&walk->pool, ef, pool_limit(reader, ef));
     if (s != STATUS_OK) return s;
     reader->store = walk->store = view_store(view);
@@ -187,6 +252,11 @@ static void measure(struct index_reader *reader, const uint32_t *slots, size_t n
     offer_all(reader, distances, slots, n);
 }
 
+static enum phase after_tail(const struct index_reader *reader) {
+    if (!reader->scans) return DESCEND;
+    return reader->lists ? LIST : SCAN;
+}
+
 static void step_tail(struct index_reader *reader) {
     const float *rows[SCAN_BATCH];
     float distances[SCAN_BATCH];
@@ -200,14 +270,18 @@ static void step_tail(struct index_reader *reader) {
     }
     metric_distances(&reader->view->points.metric, reader->probe.floats, rows, n, distances);
     offer_all(reader, distances, slots, n);
-    if (reader->tail_at == reader->n_tail) reader->phase = reader->scans ? SCAN : DESCEND;
+    if (reader->tail_at == reader->n_tail) reader->phase = after_tail(reader);
 }
 
 static void step_descend(struct index_reader *reader) {
     struct graph_entry entry = graph_entry(&reader->view->graph);
     reader->phase = GRAPH;
     if (entry.slot == SLOT_NONE) return;
-    walk_start(&reader->walk, walk_descend(&reader->walk, entry, 0).slot);
+    uint32_t start = walk_descend(&reader->walk, entry, 0).slot;
+    if (reader->stats.plan == INDEX_PLAN_HOP)
+        hop_start(&reader->walk, &reader->hop, start);
+    else
+        walk_start(&reader->walk, start);
 }
 
 /* Copies the results out; those removed meanwhile stay behind. */
@@ -250,7 +324,8 @@ static void take_pool(struct index_reader *reader) {
 }
 
 static void step_graph(struct index_reader *reader) {
-    if (walk_step(&reader->walk, 0)) return;
+    bool hop = reader->stats.plan == INDEX_PLAN_HOP;
+    if (hop ? hop_step(&reader->walk, &reader->hop) : walk_step(&reader->walk, 0)) return;
     reader->phase = RANK;
     reader->rank_at = 0;
     reader->rank_left = reader->k + reader->k / 2 + RANK_EXTRA;
@@ -270,7 +345,9 @@ static enum status step_rank(struct index_reader *reader) {
     reader->rank_left -= n;
     if (n > 0) return STATUS_OK;
     write_hits(reader);
-    return fell_short(reader) ? begin_tail(reader, true) : STATUS_OK;
+    if (!fell_short(reader)) return STATUS_OK;
+    reader->stats.fell_back = true;
+    return begin_tail(reader, true);
 }
 
 static void step_scan(struct index_reader *reader) {
@@ -286,6 +363,25 @@ static void step_scan(struct index_reader *reader) {
     for (; bits; bits &= bits - 1) {
         uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
         if (walk->bitmap && !walk_is_live(walk, slot)) continue;
+        slots[n] = slot;
+        n += visited_add(&reader->walk.visited, slot);
+    }
+    measure(reader, slots, n);
+}
+
+/* What is in the tail was measured there. */
+static void step_list(struct index_reader *reader) {
+    const struct match *match = &reader->match;
+    const struct points *points = &reader->view->points;
+    uint32_t slots[SCAN_BATCH];
+    size_t n = 0;
+    if (reader->list_at == match->n) {
+        write_hits(reader);
+        return;
+    }
+    for (size_t i = 0; i < SCAN_BATCH && reader->list_at < match->n; i++) {
+        uint32_t slot = match->list[reader->list_at++];
+        if (!(points_found_word(points, slot / 64) >> (slot % 64) & 1)) continue;
         slots[n] = slot;
         n += visited_add(&reader->walk.visited, slot);
     }
@@ -315,6 +411,9 @@ enum status index_search_step(struct index_reader *reader, size_t budget, bool *
         case SCAN:
             step_scan(reader);
             break;
+        case LIST:
+            step_list(reader);
+            break;
         case DONE:
             break;
         }
@@ -330,5 +429,20 @@ const struct index_hit *index_search_hits(const struct index_reader *reader, siz
 }
 
 struct index_search_stats index_search_stats(const struct index_reader *reader) {
-    return (struct index_search_stats){reader->walk.distances, reader->walk.hops};
+    struct index_search_stats stats = reader->stats;
+    stats.distances = reader->walk.distances;
+    stats.hops = reader->walk.hops;
+    return stats;
+}
+
+size_t index_columns_missing(const struct index_view *view,
+                             const struct filter *filter,
+                             struct index_column *out,
+                             size_t n) {
+    return match_missing(&view->columns, filter, out, n);
+}
+
+const char *index_plan_name(enum index_plan plan) {
+    static const char *const names[INDEX_PLANS] = {"scan", "hop", "sweep", "walk"};
+    return names[plan];
 }

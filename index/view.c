@@ -29,8 +29,22 @@ enum status view_options(const struct index_options *given, struct index_options
     if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
         options.tail_max = INDEX_TAIL_MAX;
     if (options.tail_max > fits) options.tail_max = fits > TAIL_MIN ? fits : TAIL_MIN;
+    if (options.n_columns > INDEX_COLUMNS_MAX) return STATUS_INVALID;
     *out = options;
     return STATUS_OK;
+}
+
+/* The declared ones; the view has no points yet. */
+static enum status add_columns(struct index_view *view) {
+    enum status s = STATUS_OK;
+    for (uint32_t i = 0; s == STATUS_OK && i < view->options.n_columns; i++) {
+        const struct index_column *column = &view->options.columns[i];
+        s = columns_add(&view->columns, &column->key, column->type, 0, true);
+        if (s == STATUS_EXISTS) s = STATUS_INVALID;
+    }
+    view->options.columns = NULL; /* the caller's */
+    view->options.n_columns = 0;
+    return s;
 }
 
 enum status view_new(const struct index_options *options, struct index_view **out) {
@@ -43,10 +57,12 @@ enum status view_new(const struct index_options *options, struct index_view **ou
     epoch_init(&view->epoch);
     atomic_init(&view->n_free, 0);
     cells_init(&view->cells, view->points.metric.n_floats * sizeof(float));
+    columns_init(&view->columns);
     struct store *store = NULL;
     enum status s = store_new(&view->points.metric, &store);
     atomic_init(&view->store, store);
     if (s == STATUS_OK) s = tail_init(&view->tail, options->tail_max + options->tail_extra);
+    if (s == STATUS_OK) s = add_columns(view);
     if (s != STATUS_OK) {
         index_view_drop(view);
         return s;
@@ -57,7 +73,8 @@ enum status view_new(const struct index_options *options, struct index_view **ou
 
 enum status view_grow(struct index_view *view, uint64_t n) {
     enum status s = points_grow(&view->points, n);
-    return s == STATUS_OK ? graph_grow(&view->graph, n) : s;
+    if (s == STATUS_OK) s = graph_grow(&view->graph, n);
+    return s == STATUS_OK ? columns_grow(&view->columns, n) : s;
 }
 
 /* Counting is the only thing done to a view through const. */
@@ -86,6 +103,7 @@ void index_view_drop(const struct index_view *held) {
     points_reset(&view->points);
     graph_reset(&view->graph);
     tail_reset(&view->tail);
+    columns_reset(&view->columns);
     mem_free(view);
 }
 
@@ -98,6 +116,7 @@ static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots, si
     uint64_t waiting = tail_size(&view->tail) * sizeof(struct cell *);
     return n_slots * slot + n_slots / 4 + upper * graph->upper.stride + waiting +
            atomic_load_explicit(&points->ids.bytes, memory_order_relaxed) +
+           columns_bytes(&view->columns, n_slots) +
            atomic_load_explicit(&view->cells.bytes, memory_order_relaxed) + sizeof *view;
 }
 
@@ -119,5 +138,9 @@ struct index_stats index_stats(const struct index_view *view) {
         .memory_bytes = memory_bytes(view, slots, vector),
         .storage = coded ? INDEX_SQ8 : INDEX_F32,
         .max_level = graph_entry(&view->graph).level,
+        .columns = atomic_load_explicit(&view->columns.n, memory_order_acquire),
+        .column_bytes = columns_bytes(&view->columns, slots),
+        .unread = columns_unread(&view->columns),
+        .unsorted = columns_behind(&view->columns, slots),
     };
 }

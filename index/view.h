@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "index/columns.h"
 #include "index/epoch.h"
 #include "index/graph.h"
 #include "index/index.h"
@@ -21,6 +22,7 @@ struct index_view {
     _Atomic(struct store *) store; /* owned; the current one */
     struct cells cells;
     struct tail tail;
+    struct columns columns;
     struct epoch epoch;
     _Atomic uint32_t n_free; /* slots that wait for a new point */
 };

@@ -71,6 +71,10 @@ static inline void offer(struct walk *walk, float distance, uint32_t slot, bool 
     pool_insert(&walk->pool, entry);
 }
 
+void walk_offer(struct walk *walk, float distance, uint32_t slot) {
+    offer(walk, distance, slot, true);
+}
+
 void walk_start(struct walk *walk, uint32_t slot) {
     float distance = measure_one(walk, slot);
     /* A start met before, in the tail, is a result already and only a way to others now. */

@@ -34,6 +34,8 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
 void walk_start(struct walk *walk, uint32_t slot);
 /* Expands the best candidate; false when none is left. */
 bool walk_step(struct walk *walk, unsigned level);
+/* Keeps a slot that was not met before, if it is good enough. */
+void walk_offer(struct walk *walk, float distance, uint32_t slot);
 /* May this slot be a result? */
 bool walk_is_live(const struct walk *walk, uint32_t slot);
 
