@@ -115,7 +115,10 @@ static void build_ours(struct bench *bench, struct curve *curve) {
         if (i == set->n) break;
         char id[17];
         int size = snprintf(id, sizeof id, "%zu", i);
-        struct index_point point = {i + 1, set->base + i * set->dimension, id, (uint32_t)size};
+        struct index_point point = {.number = i + 1,
+                                    .vector = set->base + i * set->dimension,
+                                    .id = id,
+                                    .id_size = (uint32_t)size};
         need(index_append(bench->index, &point, 1));
     }
     curve->build_seconds = cpu_seconds() - start;

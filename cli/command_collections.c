@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/payload_text.h"
 #include "cli/table.h"
 #include "schemas/apigateway.pb-c.h"
 
@@ -9,6 +10,7 @@ static const struct args_flag flags[] = {
     {"dimension", "N", "components of a vector, 1 to 65535 (create)"},
     {"distance", "NAME", "cosine (default), euclidean or dot (create)"},
     {"shards", "N", "parts of the collection, 1 to 1024; default: the server's (create)"},
+    {"index", "KEY:TYPE,...", PAYLOAD_TEXT_HELP " (create)"},
     {"json", NULL, "print the server's reply as JSON"},
     {0},
 };
@@ -31,25 +33,41 @@ static int list(struct command_session *session, bool json) {
     return EXIT_OK;
 }
 
-static int create(struct command_session *session, const struct args *args, const char *name) {
+struct creation {
     int64_t dimension, shards;
+    struct payload_text indexes;
+};
+
+/* What the flags say; the indexes lie in the arena. */
+static int read_creation(const struct args *args, struct arena *arena, struct creation *out) {
     struct buffer why;
     buffer_init(&why);
-    bool wrong =
-        args_number(args, "dimension", (struct args_bounds){0, 1, 65535}, &dimension, &why) !=
-            STATUS_OK ||
-        args_number(args, "shards", (struct args_bounds){0, 1, 1024}, &shards, &why) != STATUS_OK;
-    if (!wrong && dimension == 0) buffer_printf(&why, "create needs --dimension N");
+    bool wrong = args_number(args, "dimension", (struct args_bounds){0, 1, 65535}, &out->dimension,
+                             &why) != STATUS_OK ||
+                 args_number(args, "shards", (struct args_bounds){0, 1, 1024}, &out->shards,
+                             &why) != STATUS_OK;
+    if (!wrong && out->dimension == 0) buffer_printf(&why, "create needs --dimension N");
+    if (!why.size &&
+        payload_text_read(args_text(args, "index"), arena, &out->indexes, &why) == STATUS_NO_MEMORY)
+        buffer_printf(&why, "out of memory");
     int code = why.size ? command_misuse("collections", "%s", (char *)why.data) : EXIT_OK;
     buffer_free(&why);
-    if (code != EXIT_OK) return code;
+    return code;
+}
 
+static int create_as(struct command_session *session,
+                     const struct args *args,
+                     const char *name,
+                     const struct creation *creation) {
+    int code;
     const char *distance = args_text(args, "distance");
     Vectron__V1__CreateCollectionRequest request = VECTRON__V1__CREATE_COLLECTION_REQUEST__INIT;
     request.name = (char *)name;
-    request.dimension = (int32_t)dimension;
+    request.dimension = (int32_t)creation->dimension;
     request.distance = (char *)(distance ? distance : "cosine");
-    request.shards = (uint32_t)shards;
+    request.shards = (uint32_t)creation->shards;
+    request.n_payload_indexes = creation->indexes.n;
+    request.payload_indexes = creation->indexes.indexes;
     struct client_call call = {"CreateCollection", &request.base,
                                &vectron__v1__create_collection_response__descriptor};
     ProtobufCMessage *reply = command_call(session, &call, &code);
@@ -57,9 +75,19 @@ static int create(struct command_session *session, const struct args *args, cons
     if (args_on(args, "json"))
         command_print_json(reply);
     else
-        printf("created %s: %lld dimensions, %s\n", name, (long long)dimension, request.distance);
+        printf("created %s: %d dimensions, %s\n", name, request.dimension, request.distance);
     client_reply_free(reply);
     return EXIT_OK;
+}
+
+static int create(struct command_session *session, const struct args *args, const char *name) {
+    struct creation creation;
+    struct arena arena;
+    arena_init(&arena, 0);
+    int code = read_creation(args, &arena, &creation);
+    if (code == EXIT_OK) code = create_as(session, args, name, &creation);
+    arena_free(&arena);
+    return code;
 }
 
 static int delete (struct command_session *session, bool json, const char *name) {
@@ -142,6 +170,7 @@ const struct command command_collections = {
     .summary = "list, create, delete collections; show their shards",
     .help = "  vectron collections\n"
             "  vectron collections create docs --dimension 768 --distance cosine --shards 4\n"
+            "  vectron collections create shop --dimension 768 --index price:number,color\n"
             "  vectron collections status docs\n"
             "  vectron collections delete docs\n",
     .flags = flags,

@@ -9,6 +9,7 @@ static const struct args_flag flags[] = {
     {"create", NULL, "make the collection, with the file's dimension, when it is not there"},
     {"distance", "NAME", "cosine, euclidean or dot, with --create (default cosine)"},
     {"shards", "N", "parts of the collection, with --create (default: the server's)"},
+    {"index", "KEY:TYPE,...", PAYLOAD_TEXT_HELP ", with --create"},
     {"format", "NAME",
      "npy, vecs, idx, hdf5, jsonl or csv (default: by the file's name, then its first bytes)"},
     {"dataset", "NAME", "of an HDF5 file (default train)"},
@@ -90,20 +91,28 @@ static void print_result(const struct import_result *result, bool json) {
     putchar('\n');
 }
 
-static int run(const struct args *args) {
-    struct import_options options;
-    struct buffer why;
-    buffer_init(&why);
-    bool ok = read_options(args, &options, &why);
-    int code = ok ? EXIT_OK : command_misuse("import", "%s", (char *)why.data);
-    buffer_free(&why);
-    if (!ok) return code;
+static int import(const struct args *args, const struct import_options *options) {
     struct command_session session;
     if (!command_session_open(args, &session)) return EXIT_USAGE;
     struct import_result result;
-    code = import_run(&session, &options, &result);
+    int code = import_run(&session, options, &result);
     if (code == EXIT_OK || result.sent > 0) print_result(&result, args_on(args, "json"));
     command_session_close(&session);
+    return code;
+}
+
+static int run(const struct args *args) {
+    struct import_options options;
+    struct buffer why;
+    struct arena arena; /* of the payload indexes */
+    buffer_init(&why);
+    arena_init(&arena, 0);
+    bool ok = read_options(args, &options, &why) &&
+              payload_text_read(args_text(args, "index"), &arena, &options.collection.indexes,
+                                &why) == STATUS_OK;
+    int code = ok ? import(args, &options) : command_misuse("import", "%s", (char *)why.data);
+    buffer_free(&why);
+    arena_free(&arena);
     return code;
 }
 

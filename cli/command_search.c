@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/corpus.h"
+#include "cli/filter_text.h"
 #include "cli/table.h"
 #include "cli/vector_text.h"
 #include "runtime/memory.h"
@@ -17,6 +18,8 @@ static const struct args_flag flags[] = {
     {"ef", "N",
      "width of the search in the graph: higher finds more, slower (default: the server's)"},
     {"exact", NULL, "compare with every point instead of walking the graph"},
+    {"filter", "TEXT", "only points whose payload meets this: 'price < 10 and color in (\"red\")'"},
+    {"explain", NULL, "say how it was done"},
     {"with-vectors", NULL, "show the vectors too"},
     {"partial", NULL, "take what the reachable shards answer"},
     {"json", NULL, "print the server's reply as JSON"},
@@ -139,14 +142,46 @@ static void print_results(const Vectron__V1__SearchResponse *reply, bool vectors
     table_reset(&table);
 }
 
-static int search(struct command_session *session, const struct args *args, int64_t k, int64_t ef) {
+/* What the shards did, below the results. */
+static void print_explain(const Vectron__V1__Explain *explain) {
+    static const char *const heads[] = {">SHARD",     "PLAN",   ">POINTS", ">MATCHING", ">VISITED",
+                                        ">DISTANCES", ">MATCH", ">SEARCH", ">FILL",     NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < explain->n_shards; i++) {
+        const Vectron__V1__ShardExplain *shard = explain->shards[i];
+        table_row(&table);
+        table_cell(&table, 0, "%u", shard->shard_id);
+        table_cell(&table, 1, "%s%s", shard->plan, shard->fell_back ? ", scan" : "");
+        table_cell(&table, 2, "%llu", (unsigned long long)shard->points);
+        table_cell(&table, 3, "%llu", (unsigned long long)shard->matching);
+        table_cell(&table, 4, "%llu", (unsigned long long)shard->visited);
+        table_cell(&table, 5, "%llu", (unsigned long long)shard->distances);
+        table_cell(&table, 6, "%.3f ms", (double)shard->match_ns / 1e6);
+        table_cell(&table, 7, "%.3f ms", (double)shard->search_ns / 1e6);
+        table_cell(&table, 8, "%.3f ms", (double)shard->fill_ns / 1e6);
+    }
+    putchar('\n');
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+struct wanted {
+    int64_t k, ef;
+    Vectron__V1__Filter *filter; /* NULL: none */
+};
+
+static int
+search(struct command_session *session, const struct args *args, const struct wanted *wanted) {
     Vectron__V1__SearchRequest request = VECTRON__V1__SEARCH_REQUEST__INIT;
     int code = query_vector(session, args, &request.vector, &request.n_vector);
     if (code != EXIT_OK) return code;
     request.collection = (char *)args->words[0];
-    request.top_k = (uint32_t)k;
-    request.ef = (uint32_t)ef;
+    request.top_k = (uint32_t)wanted->k;
+    request.ef = (uint32_t)wanted->ef;
     request.exact = args_on(args, "exact");
+    request.filter = wanted->filter;
+    request.explain = args_on(args, "explain");
     request.include_metadata = true;
     request.include_vectors = args_on(args, "with-vectors");
     request.allow_partial = args_on(args, "partial");
@@ -159,11 +194,42 @@ static int search(struct command_session *session, const struct args *args, int6
         command_print_json(message);
     else
         print_results(reply, request.include_vectors);
+    if (!args_on(args, "json") && reply->explain) print_explain(reply->explain);
     if (reply->partial)
         fprintf(stderr, "vectron: %zu shards did not answer: the results are partial\n",
                 reply->n_failed_shards);
     client_reply_free(message);
     return EXIT_OK;
+}
+
+/* The filter of the command line, in the arena. */
+static int read_filter(const struct args *args, struct arena *arena, Vectron__V1__Filter **out) {
+    const char *text = args_text(args, "filter");
+    struct buffer why;
+    *out = NULL;
+    if (!text) return EXIT_OK;
+    buffer_init(&why);
+    enum status s = filter_text_read(text, arena, out, &why);
+    int code = s == STATUS_OK        ? EXIT_OK
+               : s == STATUS_INVALID ? command_misuse("search", "--filter %s", (char *)why.data)
+                                     : command_fail("out of memory");
+    buffer_free(&why);
+    return code;
+}
+
+static int run_search(const struct args *args, struct wanted *wanted) {
+    struct arena arena;
+    struct command_session session;
+    arena_init(&arena, 0);
+    int code = read_filter(args, &arena, &wanted->filter);
+    if (code == EXIT_OK && !command_session_open(args, &session)) {
+        code = EXIT_USAGE;
+    } else if (code == EXIT_OK) {
+        code = search(&session, args, wanted);
+        command_session_close(&session);
+    }
+    arena_free(&arena);
+    return code;
 }
 
 static int run(const struct args *args) {
@@ -173,20 +239,15 @@ static int run(const struct args *args) {
         return command_misuse("search", "give one TEXT (in quotes), --vector or --file");
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
-    int64_t k, ef;
+    struct wanted wanted = {.filter = NULL};
     struct buffer why;
     buffer_init(&why);
     int code = EXIT_OK;
-    if (args_number(args, "k", (struct args_bounds){10, 1, 10000}, &k, &why) != STATUS_OK ||
-        args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &ef, &why) != STATUS_OK)
+    if (args_number(args, "k", (struct args_bounds){10, 1, 10000}, &wanted.k, &why) != STATUS_OK ||
+        args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &wanted.ef, &why) != STATUS_OK)
         code = command_misuse("search", "%s", (char *)why.data);
     buffer_free(&why);
-    struct command_session session;
-    if (code != EXIT_OK) return code;
-    if (!command_session_open(args, &session)) return EXIT_USAGE;
-    code = search(&session, args, k, ef);
-    command_session_close(&session);
-    return code;
+    return code == EXIT_OK ? run_search(args, &wanted) : code;
 }
 
 const struct command command_search = {
@@ -195,7 +256,8 @@ const struct command command_search = {
     .summary = "find the nearest points; scores are distances, lower is nearer",
     .help =
         "  vectron search packages \"play music in a terminal\"\n"
-        "  vectron search docs --vector '[0.1, 0.2, 0.3]' -k 5 --exact\n\n"
+        "  vectron search docs --vector '[0.1, 0.2, 0.3]' -k 5 --exact\n"
+        "  vectron search docs --vector '[0.1, 0.2, 0.3]' --filter 'price < 10 and color = \"red\"'\n\n"
         "A TEXT works on collections that `vectron demo` loaded: it is turned into a vector by the\n"
         "built-in embedder, with the word weights kept in COLLECTION.idf.\n",
     .flags = flags,

@@ -18,6 +18,8 @@ int corpus_create(struct command_session *session, const struct corpus_collectio
     request.dimension = (int32_t)collection->dimension;
     request.distance = (char *)collection->distance;
     request.shards = collection->shards;
+    request.n_payload_indexes = collection->indexes.n;
+    request.payload_indexes = collection->indexes.indexes;
     struct client_call call = {"CreateCollection", &request.base,
                                &vectron__v1__create_collection_response__descriptor};
     struct client_result result;

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/embed.h"
+#include "cli/payload_text.h"
 
 enum { CORPUS_NAME_MAX = 160 };
 
@@ -20,6 +21,7 @@ struct corpus_collection {
     uint32_t dimension;
     const char *distance;
     uint32_t shards; /* 0: the server's default */
+    struct payload_text indexes;
 };
 int corpus_create(struct command_session *session, const struct corpus_collection *collection);
 

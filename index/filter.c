@@ -82,6 +82,19 @@ enum status filter_check(const struct filter *filter) {
     return STATUS_OK;
 }
 
+uint32_t filter_depth(const struct filter *filter) {
+    uint32_t open[FILTER_DEPTH_MAX + 1] = {1}, depth = 0, deepest = 0;
+    for (uint32_t i = 0; i < filter->n_nodes; i++) {
+        while (open[depth] == 0)
+            depth--;
+        open[depth]--;
+        if (!has_children(&filter->nodes[i]) || filter->nodes[i].n == 0) continue;
+        open[++depth] = filter->nodes[i].n;
+        if (depth > deepest) deepest = depth;
+    }
+    return deepest;
+}
+
 uint32_t filter_skip(const struct filter *filter, uint32_t at) {
     for (uint32_t open = 1; open > 0; at++) {
         const struct filter_node *node = &filter->nodes[at];

@@ -17,7 +17,7 @@
 
 enum {
     FILTER_NODES_MAX = 256,
-    FILTER_DEPTH_MAX = 8,
+    FILTER_DEPTH_MAX = 20,
     FILTER_VALUES_MAX = 4096,     /* of all IN together */
     FILTER_BYTES_MAX = 64 * 1024, /* of keys and texts together */
     FILTER_KEY_MAX = 1024,        /* bytes */
@@ -67,6 +67,8 @@ struct filter {
 MUST_USE enum status filter_check(const struct filter *filter);
 /* < 0, 0, > 0: byte by byte, the order of texts. */
 int filter_text_compare(const struct filter_text *a, const struct filter_text *b);
+/* Levels below the root. The filter is sound. */
+uint32_t filter_depth(const struct filter *filter);
 /* The node behind a node and all below it. */
 uint32_t filter_skip(const struct filter *filter, uint32_t at);
 
@@ -77,7 +79,7 @@ const char *filter_type_name(enum filter_type type);
 /* A payload value as a number whose order is that of the type; keywords have none. False: the text
  * does not read as this type. */
 bool filter_read(enum filter_type type, const char *text, size_t size, uint64_t *out);
-/* The same of what is no text. Values outside the type's range are cut to its ends. */
+/* The same of what is no text; of an integer that is too low, something below all that are not. */
 uint64_t filter_integer(int64_t value);
 uint64_t filter_number(double value);
 uint64_t filter_bool(bool value);

@@ -18,7 +18,7 @@ enum {
 
 uint64_t filter_integer(int64_t value) {
     uint64_t key = (uint64_t)value ^ SIGN;
-    return key < FILTER_LOWEST ? FILTER_LOWEST : key;
+    return key < FILTER_LOWEST ? FILTER_UNREAD : key;
 }
 
 uint64_t filter_number(double value) {

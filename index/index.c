@@ -194,7 +194,7 @@ void index_columns_complete(struct index *index) {
     columns_complete(&index->view->columns);
 }
 
-enum { MOVES_PER_DISTANCE = 8 };
+enum { MOVES_PER_DISTANCE = 4 };
 
 enum status index_link_step(struct index *index, size_t budget, bool *idle) {
     struct index_view *view = index->view;

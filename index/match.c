@@ -13,7 +13,6 @@ enum {
     LIST_SHARE = 256, /* a list that must be checked is at most one in so many slots … */
     LEAF_SHARE = 24,  /* … one that need not */
     LIST_MIN = 1024,
-    LEVELS = FILTER_DEPTH_MAX + 2, /* bitmaps in use at a time */
 };
 
 void match_init(struct match *match) {
@@ -276,7 +275,7 @@ static uint32_t evaluate(struct match *match, uint32_t at, unsigned level) {
 }
 
 static enum status fill_bitmap(struct match *match) {
-    enum status s = reserve_words(match, match->filter->n_nodes > 1 ? LEVELS : 2);
+    enum status s = reserve_words(match, filter_depth(match->filter) + 2);
     if (s != STATUS_OK) return s;
     if (match->batch) {
         (void)evaluate(match, 0, 0);

@@ -90,7 +90,10 @@ static enum status spawn(const struct tenant *tenant, struct turn *turn) {
 
 static void open_tenant(struct house *self, const PdAssignment *given, struct turn *turn) {
     enum index_metric metric;
+    struct payload_columns columns;
     enum status s = index_metric_parse(given->distance, &metric);
+    if (s == STATUS_OK)
+        s = payload_columns_read(given->payload_indexes.data, given->payload_indexes.len, &columns);
     struct tenant *tenant = s == STATUS_OK ? mem_zero(1, sizeof *tenant) : NULL;
     if (!tenant) {
         turn_note(turn, "shard %" PRIu64 " %s", given->shard, status_name(STATUS_NO_MEMORY));
@@ -101,6 +104,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .epoch = given->epoch,
                                              .dimension = given->dimension,
                                              .metric = metric,
+                                             .columns = columns,
                                              .born = given->born,
                                              .log = self->options.log,
                                              .points = self->options.points,

@@ -31,6 +31,7 @@ static void collection_free(struct catalog_collection *collection) {
     mem_free(collection->distance);
     for (uint32_t i = 0; collection->shards && i < collection->n_shards; i++)
         replicas_free(&collection->shards[i]);
+    mem_free(collection->payload_indexes);
     mem_free(collection->shards);
     mem_free(collection);
 }
@@ -140,12 +141,15 @@ static enum status collection_new(struct catalog *catalog,
     collection->distance = mem_string(row->distance);
     collection->dimension = row->dimension;
     collection->factor = row->factor ? row->factor : 1; /* 0: from before there were groups */
+    collection->payload_indexes = mem_copy(row->payload_indexes.data, row->payload_indexes.len);
+    collection->payload_indexes_size = row->payload_indexes.len;
     collection->created_ms = row->created_ms;
     collection->born = row->born;
     collection->n_shards = (uint32_t)row->n_shards;
     collection->shards = mem_zero(row->n_shards, sizeof *collection->shards);
     enum status s = STATUS_NO_MEMORY;
-    if (collection->name && collection->distance && collection->shards)
+    if (collection->name && collection->distance && collection->payload_indexes &&
+        collection->shards)
         s = collection_shards(catalog, row, collection);
     if (s != STATUS_OK) {
         if (collection->shards) collection_leave(collection);

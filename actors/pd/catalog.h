@@ -95,6 +95,8 @@ struct catalog_collection {
     char *distance; /* owned */
     uint32_t dimension;
     uint32_t factor; /* voters its shards shall have */
+    void *payload_indexes; /* owned; bytes that shards read */
+    size_t payload_indexes_size;
     uint64_t created_ms;
     bool born; /* every shard has served once: the collection is there for clients */
     struct catalog_shard *shards; /* owned, n_shards */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "actors/filters.h"
 #include "actors/pd/driver.h"
 #include "actors/pd/placement.h"
 #include "index/index.h"
@@ -49,6 +50,10 @@ static enum status judge_create(struct driver *self,
     if (index_metric_parse(msg->distance, metric) != STATUS_OK)
         return turn_fail(turn, STATUS_INVALID, "distance '%s' is not one of cosine, euclidean, dot",
                          msg->distance);
+    struct payload_columns columns;
+    if (payload_columns_read(msg->payload_indexes.data, msg->payload_indexes.len, &columns) !=
+        STATUS_OK)
+        return turn_fail(turn, STATUS_INVALID, "payload indexes are malformed");
     if (msg->shards > CATALOG_SHARDS_MAX)
         return turn_fail(turn, STATUS_INVALID, "%" PRIu32 " shards are above the limit of %d",
                          msg->shards, CATALOG_SHARDS_MAX);
@@ -174,6 +179,7 @@ enum status driver_create(struct driver *self, const PdCreateCollection *msg, st
     row.name = msg->name;
     row.dimension = msg->dimension;
     row.distance = (char *)(uintptr_t)index_metric_name(metric);
+    row.payload_indexes = msg->payload_indexes;
     row.created_ms = turn_wall_ms(turn);
     row.factor = msg->replicas ? msg->replicas : self->options.factor ? self->options.factor : 1;
     s = place(self, &row, msg->shards ? msg->shards : self->options.default_shards, turn);

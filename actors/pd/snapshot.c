@@ -99,6 +99,8 @@ static enum status put_collection(struct writer *writer,
     row->name = collection->name;
     row->dimension = collection->dimension;
     row->distance = collection->distance;
+    row->payload_indexes.data = collection->payload_indexes;
+    row->payload_indexes.len = collection->payload_indexes_size;
     row->created_ms = collection->created_ms;
     row->born = collection->born;
     row->factor = collection->factor;

@@ -202,6 +202,8 @@ static enum status assign(const struct catalog_shard *shard,
     row->collection = collection->name;
     row->dimension = collection->dimension;
     row->distance = collection->distance;
+    row->payload_indexes.data = collection->payload_indexes;
+    row->payload_indexes.len = collection->payload_indexes_size;
     row->epoch = shard->epoch;
     row->store_id = replica->store_id;
     row->founder = replica->founder;

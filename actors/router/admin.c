@@ -4,6 +4,7 @@
 
 #include "actors/router/hub.h"
 #include "actors/router/session.h"
+#include "runtime/codec.h"
 #include "schemas/runtime.pb-c.h"
 
 #include "runtime/poison.h"
@@ -95,6 +96,22 @@ on_created(struct hub *self, struct ask *ask, const struct outcome *outcome, str
     request_end(self, &errand->base);
 }
 
+/* None are no bytes. */
+static bool
+pack_columns(const RouterCreateCollection *msg, struct arena *arena, ProtobufCBinaryData *out) {
+    PayloadColumns columns = PAYLOAD_COLUMNS__INIT;
+    size_t size;
+    columns.n_columns = msg->n_payload_indexes;
+    columns.columns = msg->payload_indexes;
+    if (columns.n_columns == 0) return true;
+    if (codec_measure(&columns.base, &size) != STATUS_OK) return false;
+    out->data = arena_alloc(arena, size);
+    if (!out->data) return false;
+    codec_write(&columns.base, out->data);
+    out->len = size;
+    return true;
+}
+
 enum status admin_create(struct hub *self, const RouterCreateCollection *msg, struct turn *turn) {
     struct promise promise = turn_defer(turn);
     struct errand *errand = errand_new(self, msg->name, &promise, turn);
@@ -106,7 +123,8 @@ enum status admin_create(struct hub *self, const RouterCreateCollection *msg, st
     create->distance = arena_string(&errand->base.arena, msg->distance);
     create->shards = msg->shards;
     create->replicas = msg->replicas;
-    if (!create->distance) {
+    bool packed = pack_columns(msg, &errand->base.arena, &create->payload_indexes);
+    if (!create->distance || !packed) {
         turn_reject(turn, &promise, STATUS_NO_MEMORY, "create");
         request_end(self, &errand->base);
         return STATUS_OK;

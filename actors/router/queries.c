@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "actors/filters.h"
 #include "actors/router/hub.h"
 #include "actors/router/session.h"
 #include "runtime/assert.h"
@@ -32,6 +33,7 @@ struct part {
     ShardSearch message;
     uint64_t shard;
     uint64_t applied;
+    SearchPlan *plan;   /* in the arena; NULL: it told none */
     enum status status; /* of a failure */
     const char *words;
     bool open; /* no final outcome yet */
@@ -79,6 +81,26 @@ static const char *token(const struct query *query, struct turn *turn) {
     if (copy) memcpy(copy, text.data, text.size);
     buffer_free(&text);
     return copy ? copy : "";
+}
+
+/* What the shards said about how they went about it. */
+static void set_plans(const struct query *query, RouterHits *out, struct turn *turn) {
+    out->plans = turn_alloc(turn, query->n_parts * sizeof *out->plans);
+    for (uint32_t i = 0; out->plans && i < query->n_parts; i++)
+        if (query->parts[i].plan) out->plans[out->n_plans++] = query->parts[i].plan;
+}
+
+static void keep_plan(struct part *part, const ShardHits *hits) {
+    struct arena *arena = &part->query->base.arena;
+    if (!hits->plan) return;
+    size_t size = strlen(hits->plan->plan) + 1;
+    SearchPlan *plan = arena_alloc(arena, sizeof *plan);
+    char *name = arena_alloc(arena, size);
+    if (!plan || !name) return; /* told to people: an answer without it is one */
+    *plan = *hits->plan;
+    plan->plan = memcpy(name, hits->plan->plan, size);
+    plan->shard = part->shard;
+    part->plan = plan;
 }
 
 static void set_failed(const struct query *query, RouterHits *out, struct turn *turn) {
@@ -144,6 +166,7 @@ static void send_final(void *actor, void *context, struct turn *turn) {
         return;
     } else {
         set_failed(query, &hits, turn);
+        set_plans(query, &hits, turn);
         hits.session = (char *)(uintptr_t)token(query, turn);
         turn_resolve(turn, &query->base.promise, &hits.base);
     }
@@ -241,6 +264,7 @@ pass_on(struct hub *self, struct query *query, const ShardHits *from, struct tur
             hits.hits[i] = &rows[i];
         }
         hits.n_hits = from->n_hits;
+        set_plans(query, &hits, turn);
         hits.session = (char *)(uintptr_t)token(query, turn);
         turn_resolve(turn, &query->base.promise, &hits.base);
     }
@@ -272,7 +296,10 @@ part_done(struct hub *self, struct ask *ask, const struct outcome *outcome, stru
     }
     enum status s = outcome->status;
     if (s == STATUS_OK && !hits) s = STATUS_INTERNAL;
-    if (s == STATUS_OK && !outcome->more) part->applied = hits->applied;
+    if (s == STATUS_OK && !outcome->more) {
+        part->applied = hits->applied;
+        keep_plan(part, hits);
+    }
     bool single = query->n_parts == 1 && !outcome->more && query->merge.n == 0;
     if (s == STATUS_OK && single && !hits->page_more && sorted(hits)) {
         pass_on(self, query, hits, turn);
@@ -316,7 +343,8 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
     float *vector = arena_alloc(arena, vector_size);
     char *collection = arena_alloc(arena, name_size);
     query->parts = arena_zero(arena, route->n_shards * sizeof *query->parts);
-    if (!vector || !collection || !query->parts) return STATUS_NO_MEMORY;
+    FilterNode **filter = filters_copy(msg->filter, msg->n_filter, arena);
+    if (!vector || !collection || !query->parts || !filter) return STATUS_NO_MEMORY;
     memcpy((void *)vector, (const void *)msg->vector, vector_size);
     query->collection = memcpy(collection, msg->collection, name_size);
     query->n_parts = route->n_shards;
@@ -334,6 +362,9 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
         part->message.exact = msg->exact;
         part->message.include_vectors = msg->include_vectors;
         part->message.include_payload = msg->include_payload;
+        part->message.n_filter = msg->n_filter;
+        part->message.filter = filter;
+        part->message.explain = msg->explain;
         part->message.consistency = level;
         part->message.session_index = level_index(level, msg->session, target);
         part->message.max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);

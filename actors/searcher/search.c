@@ -23,7 +23,8 @@ enum {
     DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
     FILL_STEP = 64,      /* hits filled from the cache in a step */
     WAITS_MAX = 4000, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
-    HIT_BYTES = 32,   /* of an encoded hit, besides id, payload and vector */
+    NS_PER_US = 1000,
+    HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
@@ -49,8 +50,17 @@ enum status search_new(const ShardSearch *query,
     search->exact = query->exact;
     search->with_vectors = query->include_vectors;
     search->with_payload = query->include_payload;
-    *out = search;
-    return STATUS_OK;
+    search->explain = query->explain;
+    enum status s = STATUS_OK;
+    if (query->n_filter > 0)
+        s = filters_read(query->filter, query->n_filter, &search->arena, &search->filter);
+    if (s == STATUS_OK) {
+        *out = search;
+        return s;
+    }
+    search->holding = NULL; /* the caller's */
+    search_free(search);
+    return s;
 }
 
 void search_free(struct search *search) {
@@ -68,6 +78,7 @@ enum status search_start(struct search *search, struct index_reader *reader) {
     struct index_query query = {.vector = search->vector,
                                 .k = k < INDEX_K_MAX ? (uint32_t)k : INDEX_K_MAX,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
+                                .filter = search->filter.n_nodes ? &search->filter : NULL,
                                 .exact = search->exact};
     /* In this order: what is replaced after `applied` was read stays in the index until we leave.
      */
@@ -186,6 +197,7 @@ static enum search_want step_searching(struct search *search) {
     enum status s = index_search_step(search->reader, budget, &done);
     if (s != STATUS_OK) return fail(search, s);
     if (!done) return SEARCH_MORE;
+    search->stats = index_search_stats(search->reader);
     s = copy_hits(search);
     if (s == STATUS_OK) s = drop_versions(search);
     if (s == STATUS_OK && !search->ids) s = ids_open(search);
@@ -255,7 +267,15 @@ note_successor(struct search *search, const struct search_hit *hit, enum kv_tier
     return STATUS_OK;
 }
 
+/* The payload indexes that the filter needs are being built. */
+static bool lacks_columns(const struct search *search) {
+    struct index_column missing;
+    return search->filter.n_nodes &&
+           index_columns_missing(search->holding->view, &search->filter, &missing, 1) > 0;
+}
+
 bool search_ready(struct search *search) {
+    if (lacks_columns(search)) return false; /* until its caller gives up */
     uint64_t applied = atomic_load_explicit(&search->holding->applied, memory_order_acquire);
     return applied >= search->need || search->waits++ >= WAITS_MAX;
 }
@@ -315,6 +335,7 @@ enum status search_fetch(void *context) {
 /* The index has more than was asked for: what did not count may have kept others out. (Hits that
  * died during the search are not even given, so their number says nothing.) */
 static bool was_crowded_out(const struct search *search) {
+    if (search->filter.n_nodes) return search->asked < search->stats.matching;
     struct index_stats stats = index_stats(search->holding->view);
     return search->asked < stats.points + stats.removed;
 }
@@ -357,12 +378,30 @@ enum search_want search_step(struct search *search) {
     return SEARCH_MORE;
 }
 
-void search_page(const struct search *search, bool last, ShardHits *out) {
+/* How it was done, when that was asked for. */
+static SearchPlan *explain(struct search *search) {
+    SearchPlan *plan = search->explain ? arena_alloc(&search->page_arena, sizeof *plan) : NULL;
+    if (!plan) return NULL;
+    search_plan__init(plan);
+    plan->plan = (char *)(uintptr_t)index_plan_name(search->stats.plan);
+    plan->fell_back = search->stats.fell_back;
+    plan->points = search->stats.points;
+    plan->matching = search->stats.matching;
+    plan->visited = search->stats.hops;
+    plan->distances = search->stats.distances;
+    plan->match_ns = search->times.match_us * NS_PER_US;
+    plan->search_ns = search->times.search_us * NS_PER_US;
+    plan->fill_ns = search->times.fill_us * NS_PER_US;
+    return plan;
+}
+
+void search_page(struct search *search, bool last, ShardHits *out) {
     shard_hits__init(out);
     out->n_hits = search->n_page;
     out->hits = search->page;
     out->page_more = !last;
     out->applied = search->applied;
+    out->plan = last ? explain(search) : NULL;
 }
 
 void search_page_sent(struct search *search) {

@@ -9,6 +9,7 @@
 #ifndef ACTORS_SEARCHER_SEARCH_H
 #define ACTORS_SEARCHER_SEARCH_H
 
+#include "actors/filters.h"
 #include "actors/shelf.h"
 #include "runtime/arena.h"
 #include "runtime/turn.h"
@@ -41,9 +42,18 @@ struct search {
     bool exact;
     bool with_vectors;
     bool with_payload;
-    float *vector;    /* owned copy, dimension floats */
-    uint64_t applied; /* of the shard when the search began */
-    uint32_t phase;   /* of the holding's grace, while there is a reader */
+    bool explain;
+    struct filter filter; /* in the arena; no nodes: none */
+    struct search_times {
+        uint64_t match_us; /* of all attempts, as the rest */
+        uint64_t search_us;
+        uint64_t fill_us;
+        uint64_t fetch_at_us; /* handed to the blocking pool */
+    } times;
+    struct index_search_stats stats; /* of the last attempt */
+    float *vector;                   /* owned copy, dimension floats */
+    uint64_t applied;                /* of the shard when the search began */
+    uint32_t phase;                  /* of the holding's grace, while there is a reader */
 
     struct arena arena; /* hits and ids of all attempts */
     struct search_hit *hits;
@@ -88,7 +98,7 @@ enum search_want search_step(struct search *search);
 /* Fills the page from the disk. Blocks; any thread. */
 enum status search_fetch(void *search);
 /* The hits of the page: to be sent, then given up by search_page_sent. */
-void search_page(const struct search *search, bool last, ShardHits *out);
+void search_page(struct search *search, bool last, ShardHits *out);
 void search_page_sent(struct search *search);
 /* False while a look now would miss what is just being applied; a few times at most. */
 bool search_ready(struct search *search);

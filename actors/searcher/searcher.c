@@ -121,7 +121,15 @@ end_failed(struct searcher *self, struct search *search, enum status status, str
     end(self, search, turn);
 }
 
+/* Its caller has cancelled it, or it is too late. */
+static void end_unwanted(struct searcher *self, struct search *search, struct turn *turn) {
+    bool late = turn_now_us(turn) >= search->promise.deadline_us;
+    end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
+}
+
 static void tick(void *actor, void *context, struct turn *turn);
+
+static void look_again(struct searcher *self, struct search *search, struct turn *turn);
 
 static void wake(struct searcher *self, struct turn *turn) {
     if (self->ticking) return;
@@ -135,6 +143,7 @@ on_fetched(void *actor, void *context, const struct outcome *outcome, struct tur
     struct search *search = context;
     self->fetching--;
     if (outcome->status != STATUS_OK) search->status = outcome->status;
+    search->times.fill_us += turn_now_us(turn) - search->times.fetch_at_us;
     push(&self->active, search);
     wake(self, turn);
 }
@@ -146,6 +155,7 @@ static void abandon(void *context) {
 static void fetch(struct searcher *self, struct search *search, struct turn *turn) {
     give_back(self, search);
     self->fetching++;
+    search->times.fetch_at_us = turn_now_us(turn);
     turn_block(
         turn, &(struct block){
                   .work = search_fetch, .done = on_fetched, .abandon = abandon, .context = search});
@@ -164,6 +174,15 @@ static void send_page(struct searcher *self, struct search *search, bool last, s
     push(&self->active, search);
 }
 
+static enum status
+timed_start(struct search *search, struct index_reader *reader, struct turn *turn) {
+    if (!search->filter.n_nodes) return search_start(search, reader);
+    uint64_t now = turn_now_us(turn);
+    enum status s = search_start(search, reader);
+    search->times.match_us += turn_now_us(turn) - now;
+    return s;
+}
+
 /* Readers that are free start the searches that wait. */
 static void start_waiting(struct searcher *self, struct turn *turn) {
     while (self->waiting.first) {
@@ -171,13 +190,16 @@ static void start_waiting(struct searcher *self, struct turn *turn) {
         if (!reader) return;
         struct search *search = pop(&self->waiting);
         self->waiting_bytes -= bytes_of(search);
-        enum status s = search_start(search, reader);
+        enum status s = timed_start(search, reader, turn);
         if (s == STATUS_OK) {
             push(&self->active, search);
             continue;
         }
         self->readers[self->n_readers++] = reader;
-        end_failed(self, search, s, turn);
+        if (s == STATUS_NOT_READY) /* a payload index is being built */
+            look_again(self, search, turn);
+        else
+            end_failed(self, search, s, turn);
     }
 }
 
@@ -192,7 +214,9 @@ static void settle(void *actor, void *context, struct turn *turn) {
     self->settle_armed = false;
     for (uint32_t n = self->settling.count; n > 0; n--) {
         struct search *search = pop(&self->settling);
-        if (search_ready(search))
+        if (!turn_wanted(turn, &search->promise))
+            end_unwanted(self, search, turn);
+        else if (search_ready(search))
             wait_in_line(self, search);
         else
             push(&self->settling, search);
@@ -209,13 +233,24 @@ static void look_again(struct searcher *self, struct search *search, struct turn
     if (!self->settle_armed) settle(self, NULL, turn);
 }
 
+/* A step, and who gets the time it took. Returns when it was over. */
+static uint64_t
+timed_step(struct search *search, enum search_want *want, uint64_t now, struct turn *turn) {
+    bool searching = search->stage == SEARCH_SEARCHING;
+    *want = search_step(search);
+    uint64_t end = turn_now_us(turn);
+    *(searching ? &search->times.search_us : &search->times.fill_us) += end - now;
+    return end;
+}
+
 /* A turn's steps. */
 static enum search_want advance(struct searcher *self, struct search *search, struct turn *turn) {
-    uint64_t until = turn_now_us(turn) + STEP_US;
-    enum search_want want = search_step(search);
-    for (int i = 1; want == SEARCH_MORE && i < STEPS_MAX && turn_now_us(turn) < until; i++) {
+    uint64_t now = turn_now_us(turn), until = now + STEP_US;
+    enum search_want want;
+    now = timed_step(search, &want, now, turn);
+    for (int i = 1; want == SEARCH_MORE && i < STEPS_MAX && now < until; i++) {
         if (search->stage == SEARCH_WAITING) break;
-        want = search_step(search);
+        now = timed_step(search, &want, now, turn);
     }
     if (search->stage != SEARCH_SEARCHING) give_back(self, search);
     return want;
@@ -248,8 +283,7 @@ static void step(struct searcher *self, struct search *search, struct turn *turn
         go_on(self, search, advance(self, search, turn), turn);
         return;
     }
-    bool late = turn_now_us(turn) >= search->promise.deadline_us;
-    end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
+    end_unwanted(self, search, turn);
 }
 
 static void tick(void *actor, void *context, struct turn *turn) {
@@ -276,8 +310,13 @@ static enum status run_at_once(struct searcher *self,
                                struct search *search,
                                struct index_reader *reader,
                                struct turn *turn) {
-    enum status s = search_start(search, reader);
+    enum status s = timed_start(search, reader, turn);
     if (s != STATUS_OK) self->readers[self->n_readers++] = reader;
+    if (s == STATUS_NOT_READY) { /* a payload index is being built */
+        search->promise = turn_defer(turn);
+        look_again(self, search, turn);
+        return STATUS_OK;
+    }
     enum search_want want = s == STATUS_OK ? advance(self, search, turn) : SEARCH_FAIL;
     if (want == SEARCH_FAIL) {
         s = turn_fail(turn, s == STATUS_OK ? search->status : s, "search on shard %" PRIu64,

@@ -191,7 +191,9 @@ index_entry(struct replica *self, const struct apply_entry *entry, struct turn *
         points[n_points++] = (struct index_point){.number = point_number(entry->index, (uint32_t)i),
                                                   .vector = op->vector,
                                                   .id = op->id,
-                                                  .id_size = (uint32_t)strlen(op->id)};
+                                                  .id_size = (uint32_t)strlen(op->id),
+                                                  .payload = op->payload.data,
+                                                  .payload_size = op->payload.len};
     }
     enum status s = STATUS_OK;
     if (n_points > 0) s = index_append(self->holding->index, points, n_points);

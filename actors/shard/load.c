@@ -155,11 +155,14 @@ static enum status open_index(struct load *load) {
     char path[4096] = "";
     if (options->index_dir && !load->ignore_file)
         shard_index_path(options->index_dir, options->store_id, path, sizeof path);
+    struct index_column columns[PAYLOAD_COLUMNS_MAX];
     struct index_options index = {.dimension = options->dimension,
                                   .metric = options->metric,
                                   .seed = options->store_id,
                                   .tail_max = options->tail_max,
-                                  .tail_extra = load->tail_extra};
+                                  .tail_extra = load->tail_extra,
+                                  .columns = columns,
+                                  .n_columns = payload_columns_give(&options->columns, columns)};
     uint64_t applied;
     index_close(load->index);
     load->index = NULL;
@@ -194,7 +197,9 @@ static enum status fill_point(struct load *load, const struct point *point) {
     struct index_point entry = {.number = point->number,
                                 .vector = point->vector.data,
                                 .id = point->id.data,
-                                .id_size = (uint32_t)point->id.size};
+                                .id_size = (uint32_t)point->id.size,
+                                .payload = point->payload.data,
+                                .payload_size = point->payload.size};
     enum status s = index_append(load->index, &entry, 1);
     return s == STATUS_OK ? note_number(load, point->number) : s;
 }

@@ -1,6 +1,7 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
  * load.c (from the stores to SERVING), apply.c (durable entries to points and index), fetch.c
- * (one point), upkeep.c (flush, cut, save). Nobody else includes it. */
+ * (one point), columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else
+ * includes it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
 
@@ -46,6 +47,8 @@ struct replica {
     bool saving;
     bool stopping;     /* exits when the index is saved */
     bool retire_armed; /* a timer looks whether replaced points may leave the index */
+    bool filling;      /* payloads are read for new columns */
+    bool fill_again;   /* once more: another began meanwhile */
     bool room_armed;   /* a timer looks for room in the tail */
 };
 
@@ -101,6 +104,14 @@ MUST_USE enum status apply_points(struct apply_entry *entry,
 
 /* fetch.c: answers ShardPoint or NOT_FOUND for the request of this turn. */
 MUST_USE enum status replica_get(struct replica *self, const char *id, struct turn *turn);
+
+enum { COLUMNS_DEMAND_MAX = 64 };
+/* columns.c: begins the payload indexes that a filter needs and that are not there. The search may
+ * be forwarded: it waits for them. INVALID: no sound filter, or too many indexes. */
+MUST_USE enum status
+columns_demand(struct replica *self, FilterNode *const *nodes, size_t n_nodes, struct turn *turn);
+/* Reads the payloads of all points for the columns that are not complete. */
+void columns_fill(struct replica *self, struct turn *turn);
 
 /* upkeep.c: something was applied. */
 void upkeep_arm(struct replica *self, struct turn *turn);

@@ -401,7 +401,7 @@ static bool is_small(const struct replica *self, const ShardSearch *msg) {
 static actor_handle
 find_searcher(const struct replica *self, const ShardSearch *msg, struct turn *turn) {
     struct shelf *shelf = self->options.shelf;
-    actor_handle near = turn_alone(turn) && is_small(self, msg)
+    actor_handle near = turn_alone(turn) && msg->n_filter == 0 && is_small(self, msg)
                             ? shelf_take_near(shelf, turn_lane(turn), turn_now_us(turn))
                             : 0;
     return near ? near : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
@@ -419,6 +419,8 @@ static enum status on_search(struct replica *self, const ShardSearch *msg, struc
                          INDEX_K_MAX);
     if (!all_finite(msg->vector, msg->n_vector))
         return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
+    if (msg->n_filter > 0) s = columns_demand(self, msg->filter, msg->n_filter, turn);
+    if (s != STATUS_OK) return s;
     actor_handle to = find_searcher(self, msg, turn);
     if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
     turn_forward(turn, to);
@@ -456,7 +458,7 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
 void replica_link(struct replica *self, struct turn *turn) {
     if (atomic_load_explicit(&self->holding->linking, memory_order_acquire)) return;
     struct index_stats stats = index_stats(self->holding->view);
-    if (stats.tail == 0 && stats.removed == 0) return;
+    if (stats.tail == 0 && stats.removed == 0 && !stats.unsorted) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;

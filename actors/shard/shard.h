@@ -9,6 +9,7 @@
 #ifndef ACTORS_SHARD_SHARD_H
 #define ACTORS_SHARD_SHARD_H
 
+#include "actors/filters.h"
 #include "actors/shelf.h"
 #include "runtime/actor.h"
 #include "runtime/watermark.h"
@@ -37,8 +38,9 @@ struct shard_options {
     uint64_t epoch;
     uint32_t dimension;
     enum index_metric metric;
-    bool born;             /* it served before: an empty log is then a loss */
-    struct log_store *log; /* borrowed, as the rest */
+    struct payload_columns columns; /* declared payload indexes */
+    bool born;                      /* it served before: an empty log is then a loss */
+    struct log_store *log;          /* borrowed, as the rest */
     struct point_store *points;
     struct shelf *shelf;
     const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */

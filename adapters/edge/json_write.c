@@ -271,6 +271,18 @@ static void put_list(struct buffer *out,
     put(out, map ? '}' : ']');
 }
 
+enum { FIRST_OF_OURS = 100 }; /* field numbers below are the original contract's */
+
+/* A member that is not there: of a oneof another is set, or it is a message of ours that is not:
+ * the original contract's clients see nothing of those. */
+static bool is_left_out(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
+    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+        return *(const uint32_t *)member(message, field->quantifier_offset) != field->id;
+    bool ours = field->type == PROTOBUF_C_TYPE_MESSAGE &&
+                field->label != PROTOBUF_C_LABEL_REPEATED && field->id >= FIRST_OF_OURS;
+    return ours && !*(ProtobufCMessage *const *)member(message, field->offset);
+}
+
 static void
 put_message(struct buffer *out, const struct style *style, const ProtobufCMessage *message) {
     const ProtobufCMessageDescriptor *type = message->descriptor;
@@ -278,9 +290,7 @@ put_message(struct buffer *out, const struct style *style, const ProtobufCMessag
     put(out, '{');
     for (unsigned i = 0; i < type->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &type->fields[i];
-        bool oneof = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
-        if (oneof && *(const uint32_t *)member(message, field->quantifier_offset) != field->id)
-            continue;
+        if (is_left_out(message, field)) continue;
         char name[JSON_NAME_MAX];
         size_t size = json_name_camel(field->name, name);
         if (!first) put(out, ',');

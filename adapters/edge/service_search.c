@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "adapters/edge/check.h"
+#include "adapters/edge/filter.h"
 #include "adapters/edge/payload.h"
 #include "adapters/edge/question.h"
 #include "adapters/edge/service_vectron.h"
@@ -58,6 +59,37 @@ static enum status add_hit(struct search *search, const RouterHit *hit) {
     return STATUS_OK;
 }
 
+/* What the shards told of how they went about it. */
+static enum status add_explain(struct search *search, const RouterHits *hits) {
+    if (hits->n_plans == 0) return STATUS_OK;
+    Vectron__V1__Explain *explain = arena_alloc(&search->arena, sizeof *explain);
+    Vectron__V1__ShardExplain **shards =
+        arena_alloc(&search->arena, hits->n_plans * sizeof *shards);
+    if (!explain || !shards) return STATUS_TOO_LARGE;
+    vectron__v1__explain__init(explain);
+    for (size_t i = 0; i < hits->n_plans; i++) {
+        const SearchPlan *plan = hits->plans[i];
+        Vectron__V1__ShardExplain *shard = arena_alloc(&search->arena, sizeof *shard);
+        if (!shard) return STATUS_TOO_LARGE;
+        vectron__v1__shard_explain__init(shard);
+        shard->shard_id = (uint32_t)plan->shard;
+        shard->plan = copy(&search->arena, plan->plan, strlen(plan->plan) + 1);
+        if (!shard->plan) return STATUS_TOO_LARGE;
+        shard->fell_back = plan->fell_back;
+        shard->points = plan->points;
+        shard->matching = plan->matching;
+        shard->visited = plan->visited;
+        shard->distances = plan->distances;
+        shard->match_ns = plan->match_ns;
+        shard->search_ns = plan->search_ns;
+        shard->fill_ns = plan->fill_ns;
+        shards[explain->n_shards++] = shard;
+    }
+    explain->shards = shards;
+    search->response.explain = explain;
+    return STATUS_OK;
+}
+
 /* A fresh, empty list. */
 static enum status open_list(struct search *search) {
     arena_reset(&search->arena);
@@ -76,6 +108,7 @@ static enum status add_page(struct search *search, const RouterHits *hits) {
     if (s == STATUS_OK && hits->n_hits > search->top_k - response->n_results) s = STATUS_INTERNAL;
     for (size_t i = 0; s == STATUS_OK && i < hits->n_hits; i++)
         s = add_hit(search, hits->hits[i]);
+    if (s == STATUS_OK && !hits->page_more) s = add_explain(search, hits);
     if (s != STATUS_OK || hits->page_more) return s;
 
     search->list_open = false;
@@ -161,7 +194,10 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
     const Vectron__V1__SearchRequest *request = (const void *)edge_call_request(call);
     const char *session = edge_call_header(call, SESSION_HEADER);
     struct check check;
+    struct filter_nodes filter;
     enum status s = check_search(&check, request);
+    if (s == STATUS_OK)
+        s = filter_translate(request->filter, edge_call_arena(call), &filter, &check);
     if (s != STATUS_OK) {
         edge_fail(call, s, check.words, turn);
         return;
@@ -173,6 +209,9 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
     query.top_k = request->top_k ? request->top_k : CHECK_TOP_K_DEFAULT;
     query.ef = request->ef;
     query.exact = request->exact;
+    query.n_filter = filter.n;
+    query.filter = filter.nodes;
+    query.explain = request->explain;
     query.include_vectors = request->include_vectors;
     /* Contract 4.4: a stream always carries the payload. */
     query.include_payload = request->include_metadata || stream;

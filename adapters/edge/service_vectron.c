@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "adapters/edge/check.h"
+#include "adapters/edge/filter.h"
 #include "adapters/edge/payload.h"
 #include "adapters/edge/question.h"
 #include "runtime/poison.h"
@@ -52,7 +53,9 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     const char *distance;
     enum status s = check_new_name(&check, request->name);
     if (s == STATUS_OK) s = check_dimension(&check, request->dimension);
+    struct filter_columns columns = {.n = 0};
     if (s == STATUS_OK) s = check_distance(&check, request->distance, &distance);
+    if (s == STATUS_OK) s = filter_columns(request, edge_call_arena(call), &columns, &check);
     if (s != STATUS_OK) {
         edge_fail(call, s, check.words, turn);
         return;
@@ -63,6 +66,8 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     create.distance = (char *)distance;
     create.shards = request->shards;
     create.replicas = request->replicas;
+    create.n_payload_indexes = columns.n;
+    create.payload_indexes = columns.columns;
     ask(call, &create.base, on_created, turn);
 }
 

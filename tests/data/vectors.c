@@ -210,7 +210,10 @@ uint64_t *vectors_truth(const struct vectors *vectors, size_t k) {
     bool fine = truth && index_open(&options, NULL, &index, &applied) == STATUS_OK &&
                 index_reader_open(&reader) == STATUS_OK;
     for (size_t i = 0; fine && i < vectors->n; i++) {
-        struct index_point point = {i + 1, vectors->base + i * vectors->dimension, "x", 1};
+        struct index_point point = {.number = i + 1,
+                                    .vector = vectors->base + i * vectors->dimension,
+                                    .id = "x",
+                                    .id_size = 1};
         bool idle = false;
         while (fine && index_tail_room(index) == 0 && !idle)
             fine = index_link_step(index, 100000, &idle) == STATUS_OK;

@@ -49,7 +49,7 @@ static void use(struct index *index) {
     need(index_validate(view, NULL, 0) == STATUS_OK);
     need(index_reader_open(&reader) == STATUS_OK);
     for (uint64_t number = 1; number < 12; number++) {
-        struct index_point point = {number, vector, "id", 2};
+        struct index_point point = {.number = number, .vector = vector, .id = "id", .id_size = 2};
         vector[0] += (float)number;
         need(index_append(index, &point, 1) == STATUS_OK);
     }

@@ -55,7 +55,8 @@ static void append_batch(uint64_t first) {
     for (uint64_t i = 0; i < BATCH; i++) {
         vector_of(first + i, vectors[i]);
         int size = snprintf(ids[i], sizeof ids[i], "%" PRIu64, first + i);
-        points[i] = (struct index_point){first + i, vectors[i], ids[i], (uint32_t)size};
+        points[i] = (struct index_point){
+            .number = first + i, .vector = vectors[i], .id = ids[i], .id_size = (uint32_t)size};
     }
     enum status s;
     while ((s = index_append(shared, points, BATCH)) == STATUS_BUSY && !atomic_load(&stop))

@@ -279,7 +279,7 @@ Test(descriptors, finds_files_and_symbols) {
     }
     struct descriptor_file file, all[8];
     cr_assert(descriptors_by_name(&set, "apigateway.proto", 16, &file));
-    cr_assert(descriptors_with_imports(&set, &file, all, 8) == 2);
+    cr_assert(descriptors_with_imports(&set, &file, all, 8) == 3);
     cr_assert(!descriptors_by_name(&set, "nothing.proto", 13, &file));
 }
 

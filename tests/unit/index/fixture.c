@@ -35,7 +35,8 @@ uint64_t fixture_append(struct fixture *fixture, const float *vector) {
     uint64_t number = fixture->next_number++;
     char id[32];
     int size = snprintf(id, sizeof id, "p%" PRIu64, number);
-    struct index_point point = {number, vector, id, (uint32_t)size};
+    struct index_point point = {
+        .number = number, .vector = vector, .id = id, .id_size = (uint32_t)size};
     if (index_tail_room(fixture->index) == 0) fixture_settle(fixture);
     cr_assert_eq(index_append(fixture->index, &point, 1), STATUS_OK);
     if (fixture->n == fixture->room) {

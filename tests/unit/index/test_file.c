@@ -160,7 +160,7 @@ Test(index_file, a_tail_beyond_the_limit_comes_back) {
     fixture_open(&f, &options, 1);
     float vector[1] = {1};
     for (uint64_t number = 1; number <= INDEX_TAIL_MAX + 50; number++) {
-        struct index_point point = {number, vector, "a", 1};
+        struct index_point point = {.number = number, .vector = vector, .id = "a", .id_size = 1};
         cr_assert_eq(index_append(f.index, &point, 1), STATUS_OK);
     }
     save(&f, 3);

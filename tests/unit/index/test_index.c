@@ -180,7 +180,9 @@ Test(index, takes_points_it_already_has_as_done) {
     struct fixture f;
     float vector[2] = {1, 1};
     fixture_open(&f, &(struct index_options){.dimension = 2}, 1);
-    struct index_point points[] = {{7, vector, "a", 1}, {8, vector, "b", 1}, {8, vector, "b", 1}};
+    struct index_point points[] = {{.number = 7, .vector = vector, .id = "a", .id_size = 1},
+                                   {.number = 8, .vector = vector, .id = "b", .id_size = 1},
+                                   {.number = 8, .vector = vector, .id = "b", .id_size = 1}};
     cr_expect_eq(index_append(f.index, points, 3), STATUS_OK);
     cr_expect_eq(stats_of(&f).points, 2);
     cr_expect_eq(index_append(f.index, points, 3), STATUS_OK);
@@ -200,7 +202,8 @@ Test(index, refuses_ids_out_of_range) {
     char id[INDEX_ID_MAX + 1];
     memset(id, 'x', sizeof id);
     fixture_open(&f, &(struct index_options){.dimension = 2}, 1);
-    struct index_point points[] = {{1, vector, id, 1}, {2, vector, id, 0}};
+    struct index_point points[] = {{.number = 1, .vector = vector, .id = id, .id_size = 1},
+                                   {.number = 2, .vector = vector, .id = id, .id_size = 0}};
     cr_expect_eq(index_append(f.index, points, 2), STATUS_INVALID);
     points[1].id_size = INDEX_ID_MAX + 1;
     cr_expect_eq(index_append(f.index, points, 2), STATUS_INVALID);
@@ -218,7 +221,8 @@ Test(index, a_full_tail_says_busy_and_changes_nothing) {
     float vector[2] = {0, 1};
     struct index_point points[3];
     for (uint64_t i = 0; i < 3; i++)
-        points[i] = (struct index_point){100 + i, vector, "x", 1};
+        points[i] =
+            (struct index_point){.number = 100 + i, .vector = vector, .id = "x", .id_size = 1};
     cr_expect_eq(index_append(f.index, points, 3), STATUS_BUSY);
     cr_expect_eq(stats_of(&f).points, 8);
     cr_expect_eq(index_append(f.index, points, 2), STATUS_OK);
@@ -247,7 +251,8 @@ Test(index, equal_distances_are_ordered_by_id) {
     static const char *const expected[] = {"a", "b", "ba", "c"};
     fixture_open(&f, &(struct index_options){.dimension = 4}, 1);
     for (uint64_t i = 0; i < 5; i++) {
-        struct index_point point = {i + 1, vector, ids[i], (uint32_t)strlen(ids[i])};
+        struct index_point point = {
+            .number = i + 1, .vector = vector, .id = ids[i], .id_size = (uint32_t)strlen(ids[i])};
         cr_assert_eq(index_append(f.index, &point, 1), STATUS_OK);
     }
     for (int round = 0; round < 2; round++) {
@@ -346,7 +351,7 @@ Test(index, vectors_may_lie_at_any_address) {
     float vector[3] = {1, 2, 3};
     memcpy(bytes + 1, vector, sizeof vector);
     fixture_open(&f, &(struct index_options){.dimension = 3, .metric = INDEX_EUCLIDEAN}, 1);
-    struct index_point point = {1, bytes + 1, "a", 1};
+    struct index_point point = {.number = 1, .vector = bytes + 1, .id = "a", .id_size = 1};
     cr_assert_eq(index_append(f.index, &point, 1), STATUS_OK);
     cr_assert_eq(find(&f, (const float *)(const void *)(bytes + 1), 1, &hit), 1);
     cr_expect_eq(hit.distance, 0);
@@ -788,7 +793,8 @@ Test(index, running_out_of_memory_is_an_error_and_no_more) {
         }
         for (uint64_t number = 1; number <= 200 && s == STATUS_OK; number++) {
             vector[number] = (float)number;
-            struct index_point point = {number, vector, "a", 1};
+            struct index_point point = {
+                .number = number, .vector = vector, .id = "a", .id_size = 1};
             s = index_append(index, &point, 1);
             n += s == STATUS_OK;
         }

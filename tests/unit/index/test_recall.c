@@ -28,7 +28,10 @@ static void settle(struct built *built) {
 static uint64_t add(struct built *built, uint64_t row) {
     uint64_t number = built->next++;
     built->rows[number] = row;
-    struct index_point point = {number, built->set->base + row * built->set->dimension, "x", 1};
+    struct index_point point = {.number = number,
+                                .vector = built->set->base + row * built->set->dimension,
+                                .id = "x",
+                                .id_size = 1};
     if (index_tail_room(built->index) == 0) settle(built);
     cr_assert_eq(index_append(built->index, &point, 1), STATUS_OK);
     return number;

@@ -1,0 +1,36 @@
+/* filters: filters and payload indexes between messages and the index. */
+#ifndef ACTORS_FILTERS_H
+#define ACTORS_FILTERS_H
+
+#include "index/index.h"
+#include "runtime/arena.h"
+#include "schemas/router.pb-c.h"
+
+enum {
+    PAYLOAD_COLUMNS_MAX = 32, /* declared ones; the index has room for as many on demand */
+    PAYLOAD_KEY_MAX = 128,    /* bytes of a declared key */
+};
+
+/* Declared payload indexes, by value: they live as long as a shard's options. */
+struct payload_columns {
+    uint32_t n;
+    struct {
+        uint8_t type; /* enum filter_type */
+        uint8_t size;
+        char key[PAYLOAD_KEY_MAX];
+    } of[PAYLOAD_COLUMNS_MAX];
+};
+
+/* A copy in the arena that is sound. INVALID: it is none. NO_MEMORY. */
+MUST_USE enum status
+filters_read(FilterNode *const *nodes, size_t n, struct arena *arena, struct filter *out);
+/* A deep copy of the message in the arena; NULL without memory. */
+FilterNode **filters_copy(FilterNode *const *nodes, size_t n, struct arena *arena);
+
+/* The bytes of a PayloadColumns; none: no columns. CORRUPT, NO_MEMORY. */
+MUST_USE enum status
+payload_columns_read(const void *data, size_t size, struct payload_columns *out);
+/* As the index takes them: `room` for PAYLOAD_COLUMNS_MAX, borrowing from `columns`. */
+uint32_t payload_columns_give(const struct payload_columns *columns, struct index_column *room);
+
+#endif
