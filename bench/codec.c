@@ -116,11 +116,10 @@ static void hits_encode_peer(void) {
     msgpack_pack_array(&packer, HITS);
     for (size_t i = 0; i < HITS; i++) {
         const ShardHit *hit = hits.hits[i];
-        msgpack_pack_map(&packer, 3);
+        msgpack_pack_map(&packer, 2);
         msgpack_pack_uint64(&packer, 1);
         msgpack_pack_str(&packer, strlen(hit->id));
         msgpack_pack_str_body(&packer, hit->id, strlen(hit->id));
-        pack_key(&packer, 2, hit->number);
         msgpack_pack_uint64(&packer, 3);
         msgpack_pack_float(&packer, hit->distance);
     }
@@ -168,7 +167,6 @@ static void fill(void) {
         shard_hit__init(&rows[i]);
         snprintf(ids[i], sizeof ids[i], "document-%zu", i * 7919);
         rows[i].id = ids[i];
-        rows[i].number = i << 20;
         rows[i].distance = (float)i;
         pointers[i] = &rows[i];
     }

@@ -77,6 +77,7 @@ static bool read_real(struct decode *d, double *out) {
 
 static bool read_float(struct decode *d, float *out) {
     double real;
+    if (pack_read_float(&d->cursor, out)) return true;
     if (!read_real(d, &real)) return false;
     if (isfinite(real) && fabs(real) > (double)FLT_MAX) return fault(d, "float out of range");
     *out = (float)real;
@@ -93,7 +94,7 @@ static bool read_bool(struct decode *d, protobuf_c_boolean *out) {
 
 static bool read_string(struct decode *d, char **out) {
     struct pack_value value;
-    if (!pack_read(&d->cursor, &value)) return fault(d, NOT_MSGPACK);
+    if (!pack_read_string(&d->cursor, &value)) return fault(d, NOT_MSGPACK);
     if (value.type != PACK_STRING) return fault(d, "wants a string");
     if (!text_valid(value.bytes, value.number)) return fault(d, "string is not UTF-8 without NUL");
     char *text = take(d, value.number + 1);

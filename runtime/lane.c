@@ -52,7 +52,8 @@ uint64_t lane_ask_time(struct lane *lane) {
 }
 
 struct lane_type *lane_type(struct lane *lane, const ProtobufCMessageDescriptor *type) {
-    struct lane_type *at = &lane->types[((uintptr_t)type >> 5) % LANE_TYPES];
+    uint64_t hash = (uint64_t)(uintptr_t)type * UINT64_C(0x9e3779b97f4a7c15);
+    struct lane_type *at = &lane->types[(hash >> 32) % LANE_TYPES];
     if (at->type != type) *at = (struct lane_type){.type = type, .op = codec_op(type)};
     return at;
 }

@@ -25,7 +25,7 @@ struct turn;
 enum {
     LANE_BATCH = 64,               /* messages an actor may handle before the next one's turn */
     LANE_BATCH_US = 200,           /* and time */
-    LANE_TYPES = 64,               /* message types something is remembered of */
+    LANE_TYPES = 256,              /* message types something is remembered of */
     LANE_SLOW_US = 10000,          /* a longer turn is an alarm (runtime/lint.h) */
     LANE_STALL_US = 50000,         /* a longer turn is reported … */
     LANE_STALL_EVERY_US = 1000000, /* … but not more often a lane */

@@ -66,13 +66,36 @@ static inline bool pack_read_uint(struct pack_cursor *cursor, uint64_t *number) 
     *number = value.number;
     return true;
 }
-/* pack_read where a map is looked for, or bytes: the usual short forms are read in line. */
+/* pack_read where a map is looked for, a string or bytes: the usual short forms are read in line.
+ */
 static inline bool pack_read_map(struct pack_cursor *cursor, struct pack_value *value) {
     size_t left = (size_t)(cursor->end - cursor->at);
     if (left == 0 || *cursor->at >> 4 != 8) return pack_read(cursor, value);
     value->type = PACK_MAP;
     value->number = *cursor->at++ & 0x0f;
     return 2 * value->number < left; /* each item has at least a byte */
+}
+
+static inline bool pack_read_string(struct pack_cursor *cursor, struct pack_value *value) {
+    size_t left = (size_t)(cursor->end - cursor->at);
+    if (left == 0 || *cursor->at >> 5 != 5) return pack_read(cursor, value);
+    value->type = PACK_STRING;
+    value->number = *cursor->at & 0x1f;
+    value->bytes = cursor->at + 1;
+    if (value->number > left - 1) return false;
+    cursor->at += 1 + value->number;
+    return true;
+}
+
+/* A float32 where one is next. */
+static inline bool pack_read_float(struct pack_cursor *cursor, float *real) {
+    uint32_t bits;
+    if (cursor->end - cursor->at < 5 || *cursor->at != 0xca) return false;
+    memcpy(&bits, cursor->at + 1, sizeof bits);
+    bits = be32toh(bits);
+    memcpy(real, &bits, sizeof bits);
+    cursor->at += 5;
+    return true;
 }
 
 static inline bool pack_read_bin(struct pack_cursor *cursor, struct pack_value *value) {

@@ -123,12 +123,12 @@ static uint32_t hash(const char *words) {
 uint32_t span_name(const char *words) {
     uint32_t op = hash(words);
     for (size_t i = 0; i < SPAN_NAMES_MAX; i++) {
-        const char *there = NULL;
-        if (atomic_compare_exchange_strong(&names[i].words, &there, words)) {
+        const char *there = atomic_load_explicit(&names[i].words, memory_order_acquire);
+        if (!there && atomic_compare_exchange_strong(&names[i].words, &there, words)) {
             atomic_store(&names[i].op, op);
             return op;
         }
-        if (strcmp(there, words) == 0) return op;
+        if (there == words || strcmp(there, words) == 0) return op;
     }
     return 0;
 }

@@ -23,16 +23,27 @@ size_t text_character(const void *text, size_t size) {
     return size >= 4 && continues(at[3]) ? 4 : 0;
 }
 
+/* Up to eight bytes, filled up with ones; by halves, since a copy of any size is a call. */
+static uint64_t load_word(const unsigned char *at, size_t size) {
+    uint64_t word = ONES;
+    if (size >= 8) {
+        memcpy(&word, at, 8);
+        return word;
+    }
+    unsigned char *to = (unsigned char *)&word;
+    if (size & 4) memcpy(to, at, 4), to += 4, at += 4;
+    if (size & 2) memcpy(to, at, 2), to += 2, at += 2;
+    if (size & 1) *to = *at;
+    return word;
+}
+
 bool text_valid(const void *text, size_t size) {
     const unsigned char *at = text, *end = at + size;
     while (at < end) {
-        uint64_t word;
-        if (end - at >= 8) {
-            memcpy(&word, at, sizeof word);
-            if (((word | (word - ONES)) & HIGHS) == 0) { /* ASCII, and none of it NUL */
-                at += 8;
-                continue;
-            }
+        uint64_t word = load_word(at, (size_t)(end - at));
+        if (((word | (word - ONES)) & HIGHS) == 0) { /* ASCII, and none of it NUL */
+            at += end - at < 8 ? end - at : 8;
+            continue;
         }
         size_t n = *at ? text_character(at, (size_t)(end - at)) : 0;
         if (n == 0) return false;

@@ -232,7 +232,6 @@ page_add(struct search *search, const struct search_hit *hit, const struct point
     if (!search->page || !row) return STATUS_NO_MEMORY;
     shard_hit__init(row);
     row->id = (char *)(uintptr_t)hit->id;
-    row->number = hit->number;
     row->distance = hit->distance;
     search->page_bytes += strlen(hit->id) + HIT_BYTES;
     if (point && search->with_payload && point->payload.size > 0) {

@@ -29,6 +29,7 @@ enum {
     NOISE_A_SECOND = 10,
     NOISE_CONTROL = 10, /* PING, SETTINGS */
     NOISE_SMALL = 1,    /* PRIORITY, empty DATA, frames nobody knows */
+    INDEXED_MAX = 24,   /* bytes of a value that the table of headers is to remember */
 };
 
 struct h2_session {
@@ -43,18 +44,26 @@ struct h2_session {
 };
 
 /* --- a call's answer ---------------------------------------------------------------------- */
+/* Names and values stay in the call's arena: nghttp2 reads them when it makes the frame, and of a
+ * stream that is closed it makes none. Long values are hardly said twice (traceresponse, sessions):
+ * kept out of the table of headers they push nothing else out of it. */
+static nghttp2_nv to_pair(const struct header *header) {
+    uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+    if (header->value_size > INDEXED_MAX) flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+    return (nghttp2_nv){(uint8_t *)header->name, (uint8_t *)header->value, header->name_size,
+                        header->value_size, flags};
+}
+
 static nghttp2_nv *
 to_nv(struct arena *arena, const struct headers *headers, const char *status, size_t *out_n) {
     size_t n = 0;
     nghttp2_nv *list = arena_alloc(arena, (headers->n + 1) * sizeof *list);
     if (!list) return NULL;
     if (status)
-        list[n++] = (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status, 7, strlen(status), 0};
-    for (size_t i = 0; i < headers->n; i++) {
-        const struct header *header = &headers->items[i];
-        list[n++] = (nghttp2_nv){(uint8_t *)header->name, (uint8_t *)header->value,
-                                 header->name_size, header->value_size, NGHTTP2_NV_FLAG_NONE};
-    }
+        list[n++] = (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status, 7, strlen(status),
+                                 NGHTTP2_NV_FLAG_NO_COPY_NAME};
+    for (size_t i = 0; i < headers->n; i++)
+        list[n++] = to_pair(&headers->items[i]);
     *out_n = n;
     return list;
 }
