@@ -175,12 +175,21 @@ static enum status start_worker(struct process *process) {
         .zone = config_text(config, "VECTRON_ZONE"),
         .rack = config_text(config, "VECTRON_RACK"),
         .searchers = (uint32_t)config_number(config, "VECTRON_SEARCHERS"),
+        .grpc_address = process_edge_address(process->edge),
     };
     return role_worker_start(process->node, &options);
 }
 
+static const struct process_edge_kind *edge_kind(const struct process *process) {
+    if (process->role == ROLE_UP) return &process_edge_up;
+    if (process->role == ROLE_PD) return &process_edge_pd;
+    return process->role == ROLE_WORKER ? &process_edge_worker : &process_edge_gateway;
+}
+
 static int start_roles(struct process *process) {
     enum status status = STATUS_OK;
+    int code = process_edge_new(process->config, edge_kind(process), &process->edge);
+    if (code != EXIT_OK) return code;
     if (process->role & (ROLE_UP | ROLE_PD)) {
         struct role_pd_options options = {
             .storage = process->storage,
@@ -188,6 +197,7 @@ static int start_roles(struct process *process) {
             .grace_ms = (uint32_t)config_number(process->config, "VECTRON_WORKER_GRACE"),
             .still = !config_on(process->config, "VECTRON_BALANCE"),
             .link = process->role == ROLE_PD ? node_link(process->node) : "",
+            .grpc_address = process_edge_address(process->edge),
         };
         status = role_pd_start(process->node, &options);
     }
@@ -204,8 +214,9 @@ static int start_roles(struct process *process) {
         status = role_gateway_start(process->node, &options);
     }
     if (status != STATUS_OK) return command_fail("%s", role_error());
-    if (!(process->role & (ROLE_UP | ROLE_GATEWAY))) return EXIT_OK;
-    return process_edge_start(process->node, process->config, process->storage, &process->edge);
+    /* A placement driver has no shards to wait for. */
+    const struct role_storage *waits = process->role == ROLE_PD ? NULL : process->storage;
+    return process->edge ? process_edge_start(process->edge, process->node, waits) : EXIT_OK;
 }
 
 /* Who of several processes of one role it is: its link, which no other has on this machine. */

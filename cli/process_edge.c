@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "adapters/edge/edge.h"
+#include "adapters/edge/listener.h"
 #include "adapters/edge/openapi.h"
+#include "adapters/edge/service_placement.h"
+#include "adapters/edge/service_vectron.h"
+#include "adapters/edge/service_worker.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "runtime/log.h"
@@ -16,7 +20,37 @@
 
 enum { EDGES_MAX = 64, LISTENERS = 2, NAME_MAX_SIZE = 32, ASK_MS = 5000 };
 
+static const struct edge_service *const all_services[] = {&vectron_service, &placement_service,
+                                                          &worker_service, NULL};
+
+const struct process_edge_kind process_edge_up = {
+    .addresses = {"GRPC_ADDR", "HTTP_ADDR"},
+    .services = all_services,
+    .routes = edge_gateway_routes,
+    .asks = "router",
+};
+const struct process_edge_kind process_edge_gateway = {
+    .addresses = {"GRPC_ADDR", "HTTP_ADDR"},
+    .services = edge_gateway_services,
+    .routes = edge_gateway_routes,
+    .asks = "router",
+};
+const struct process_edge_kind process_edge_pd = {
+    .addresses = {"VECTRON_PD_GRPC_ADDR"},
+    .services = edge_pd_services,
+    .asks = "pd",
+    .optional = true,
+};
+const struct process_edge_kind process_edge_worker = {
+    .addresses = {"VECTRON_WORKER_GRPC_ADDR"},
+    .services = edge_worker_services,
+    .asks = "keeper",
+    .optional = true,
+};
+
 struct process_edge {
+    const struct config *config;
+    const struct process_edge_kind *kind;
     struct edge_listener_options listeners[LISTENERS];
     char addresses[LISTENERS][ADDRESS_MAX];
     struct edge_options options;
@@ -24,21 +58,47 @@ struct process_edge {
     char names[EDGES_MAX][NAME_MAX_SIZE];
 };
 
-struct listener_names {
-    const char *address, *enabled, *certificate, *key;
+struct tls_names {
+    const char *enabled, *certificate, *key;
 };
-static const struct listener_names listener_names[LISTENERS] = {
-    {"GRPC_ADDR", "GRPC_TLS_ENABLED", "GRPC_TLS_CERT_FILE", "GRPC_TLS_KEY_FILE"},
-    {"HTTP_ADDR", "HTTP_TLS_ENABLED", "HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"},
+static const struct tls_names tls_names[LISTENERS] = {
+    {"GRPC_TLS_ENABLED", "GRPC_TLS_CERT_FILE", "GRPC_TLS_KEY_FILE"},
+    {"HTTP_TLS_ENABLED", "HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"},
 };
 
-static int add_listener(struct process_edge *edge,
-                        const struct config *config,
-                        const struct listener_names *names) {
-    const char *text = config_text(config, names->address);
+/* Nobody asked for it by name. */
+static bool is_default(const struct config *config, const char *name) {
+    for (size_t i = 0; i < config_rows(config); i++) {
+        struct config_row row = config_row(config, i);
+        if (strcmp(row.setting->name, name) == 0) return strcmp(row.from, "default") == 0;
+    }
+    return false;
+}
+
+/* Another process listens there: found out before anybody depends on it. */
+static bool is_taken(const char *address) {
+    struct edge_listener_options options = {.address = address};
+    struct listener listener;
+    char why[256];
+    if (listener_open(&listener, &options, why, sizeof why) != STATUS_OK) return true;
+    listener_close(&listener);
+    return false;
+}
+
+static int add_listener(struct process_edge *edge, size_t nth) {
+    const struct config *config = edge->config;
+    const char *name = edge->kind->addresses[nth], *text = config_text(config, name);
+    const struct tls_names *names = &tls_names[nth];
     size_t i = edge->options.n_listeners;
     if (!*text) return EXIT_OK;
     address_listen(text, config_on(config, "VECTRON_INSECURE"), edge->addresses[i]);
+    if (edge->kind->optional && is_default(config, name) && is_taken(edge->addresses[i])) {
+        fprintf(stderr,
+                "vectron: warning: another process listens on %s: no gRPC here; --grpc-addr names "
+                "another address\n",
+                edge->addresses[i]);
+        return EXIT_OK;
+    }
     /* Both protocols work on both ports: one address given twice is one listener. */
     if (i > 0 && strcmp(edge->addresses[i], edge->addresses[0]) == 0) return EXIT_OK;
     struct edge_listener_options *listener = &edge->listeners[i];
@@ -77,26 +137,43 @@ static bool storage_ready(const void *storage) {
     return role_storage_ready(storage);
 }
 
-int process_edge_start(struct node *node,
-                       const struct config *config,
-                       const struct role_storage *storage,
-                       struct process_edge **out) {
+int process_edge_new(const struct config *config,
+                     const struct process_edge_kind *kind,
+                     struct process_edge **out) {
     struct process_edge *edge = mem_zero(1, sizeof *edge);
+    *out = NULL;
     if (!edge) return command_fail("out of memory");
-    *out = edge;
-    for (size_t i = 0; i < LISTENERS; i++) {
-        int code = add_listener(edge, config, &listener_names[i]);
-        if (code != EXIT_OK) return code;
-    }
+    edge->config = config;
+    edge->kind = kind;
+    int code = EXIT_OK;
+    for (size_t i = 0; i < LISTENERS && code == EXIT_OK && kind->addresses[i]; i++)
+        code = add_listener(edge, i);
+    if (code == EXIT_OK && edge->options.n_listeners > 0)
+        *out = edge;
+    else
+        mem_free(edge);
+    return code;
+}
+
+const char *process_edge_address(const struct process_edge *edge) {
+    return edge ? edge->addresses[0] : "";
+}
+
+int process_edge_start(struct process_edge *edge,
+                       struct node *node,
+                       const struct role_storage *storage) {
+    const struct config *config = edge->config;
     edge->options.listeners = edge->listeners;
-    edge->options.services = edge_gateway_services;
-    edge->options.routes = edge_gateway_routes;
-    edge->options.openapi = edge_openapi();
-    edge->options.router = "router";
+    edge->options.services = edge->kind->services;
+    edge->options.routes = edge->kind->routes;
+    edge->options.openapi = edge->kind->routes ? edge_openapi() : NULL;
+    edge->options.router = edge->kind->asks;
     edge->options.ready = storage ? storage_ready : NULL;
     edge->options.ready_context = storage;
-    edge->options.cors_origins = config_text(config, "CORS_ALLOWED_ORIGINS");
-    if (!*edge->options.cors_origins) edge->options.cors_origins = NULL;
+    if (edge->kind->routes)
+        edge->options.cors_origins = config_text(config, "CORS_ALLOWED_ORIGINS");
+    if (edge->options.cors_origins && !*edge->options.cors_origins)
+        edge->options.cors_origins = NULL;
     edge->options.limits = limits_of(config);
     size_t n = edges_of(config);
     for (size_t i = 0; i < n; i++) {

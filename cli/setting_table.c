@@ -5,6 +5,7 @@
 
 #define SERVERS (ROLE_UP | ROLE_PD | ROLE_WORKER | ROLE_GATEWAY)
 #define EDGES   (ROLE_UP | ROLE_GATEWAY)
+#define GRPC    (SERVERS) /* every server listens for gRPC */
 #define STORES  (ROLE_UP | ROLE_WORKER)
 #define LOGS    (ROLE_UP | ROLE_WORKER | ROLE_PD)
 #define ANYONE  (SERVERS | ROLE_AUTH | ROLE_RERANKER)
@@ -30,9 +31,6 @@
 #define LATER_CACHE    "there is no search cache in this version: every search reads the index"
 #define LATER_FEEDBACK "feedback comes in a later version; SubmitFeedback answers UNIMPLEMENTED"
 #define LATER_REPLICAS "one replica per shard in this version; replication comes later"
-#define LATER_PD_GRPC \
-    "the placement driver is spoken to over its link; its gRPC service comes later"
-#define LATER_WORKER_GRPC "workers are spoken to over their link; their gRPC service comes later"
 #define NO_LOGDB \
     "Raft logs live in one RocksDB per process, synced in groups; nothing to size by hand"
 #define NO_SEGMENTS "there are no segments: new points are scanned exactly until the graph has them"
@@ -76,7 +74,7 @@ const struct setting setting_table[] = {
     {.name = "VECTRON_LOG_JSON", .type = SETTING_BOOL, .fallback = "0", .roles = SERVERS, .group = "Process",
      .effect = "Log lines are JSON objects with the same fields."},
     {.name = "VECTRON_DRAIN_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 100, .high = 600e3,
-     .roles = EDGES, .group = "Process", .effect = "After SIGTERM calls under way may finish for this long; then they are cut."},
+     .roles = GRPC, .group = "Process", .effect = "After SIGTERM calls under way may finish for this long; then they are cut."},
 
     {.name = "VECTRON_STALL_LIMIT", .type = SETTING_DURATION, .unit = "ms", .fallback = "60000", .low = 1000, .high = 3600e3,
      .roles = SERVERS, .group = "Process",
@@ -137,31 +135,31 @@ const struct setting setting_table[] = {
      .effect = "Listener for gRPC (HTTP and JSON work on it too). A port alone means loopback unless VECTRON_INSECURE=1."},
     {.name = "HTTP_ADDR", .flag = "http-addr", .type = SETTING_LISTEN, .fallback = ":8080", .roles = EDGES, .group = "Listeners",
      .effect = "Listener for HTTP (gRPC works on it too). Empty = none."},
-    {.name = "GRPC_TLS_ENABLED", .type = SETTING_BOOL, .fallback = "false", .roles = EDGES, .group = "Listeners",
+    {.name = "GRPC_TLS_ENABLED", .type = SETTING_BOOL, .fallback = "false", .roles = GRPC, .group = "Listeners",
      .effect = "TLS on GRPC_ADDR. Without certificate and key the start fails (the original went on in plain text)."},
-    {.name = "GRPC_TLS_CERT_FILE", .type = SETTING_STRING, .fallback = "", .roles = EDGES, .group = "Listeners",
+    {.name = "GRPC_TLS_CERT_FILE", .type = SETTING_STRING, .fallback = "", .roles = GRPC, .group = "Listeners",
      .effect = "PEM certificate chain; read again on SIGHUP."},
-    {.name = "GRPC_TLS_KEY_FILE", .type = SETTING_STRING, .fallback = "", .roles = EDGES, .group = "Listeners", .effect = "PEM private key; read again on SIGHUP."},
+    {.name = "GRPC_TLS_KEY_FILE", .type = SETTING_STRING, .fallback = "", .roles = GRPC, .group = "Listeners", .effect = "PEM private key; read again on SIGHUP."},
     {.name = "HTTP_TLS_ENABLED", .type = SETTING_BOOL, .fallback = "false", .roles = EDGES, .group = "Listeners", .effect = "TLS on HTTP_ADDR, as above."},
     {.name = "HTTP_TLS_CERT_FILE", .type = SETTING_STRING, .fallback = "", .roles = EDGES, .group = "Listeners",
      .effect = "PEM certificate chain; read again on SIGHUP."},
     {.name = "HTTP_TLS_KEY_FILE", .type = SETTING_STRING, .fallback = "", .roles = EDGES, .group = "Listeners", .effect = "PEM private key; read again on SIGHUP."},
     {.name = "CORS_ALLOWED_ORIGINS", .type = SETTING_LIST, .fallback = "", .roles = EDGES, .group = "Listeners",
      .effect = "Origins that browsers may call from, matched and echoed. Empty or * = all."},
-    {.name = "VECTRON_EDGES", .type = SETTING_INT, .fallback = "0", .low = 0, .high = 64, .roles = EDGES, .group = "Listeners",
+    {.name = "VECTRON_EDGES", .type = SETTING_INT, .fallback = "0", .low = 0, .high = 64, .roles = GRPC, .group = "Listeners",
      .effect = "Event loops that share the listeners. 0 = one per I/O lane."},
 
-    {.name = "GRPC_MAX_STREAMS", .type = SETTING_INT, .fallback = "4096", .low = 1, .high = 1e6, .roles = EDGES, .group = "Limits",
+    {.name = "GRPC_MAX_STREAMS", .type = SETTING_INT, .fallback = "4096", .low = 1, .high = 1e6, .roles = GRPC, .group = "Limits",
      .effect = "Concurrent calls of one HTTP/2 connection."},
-    {.name = "VECTRON_MAX_CONNECTIONS", .type = SETTING_INT, .fallback = "10000", .low = 1, .high = 1e6, .roles = EDGES, .group = "Limits",
+    {.name = "VECTRON_MAX_CONNECTIONS", .type = SETTING_INT, .fallback = "10000", .low = 1, .high = 1e6, .roles = GRPC, .group = "Limits",
      .effect = "Connections of one event loop; beyond it clients wait in the kernel's queue."},
-    {.name = "VECTRON_MAX_CALLS", .type = SETTING_INT, .fallback = "65536", .low = 1, .high = 1e7, .roles = EDGES, .group = "Limits",
+    {.name = "VECTRON_MAX_CALLS", .type = SETTING_INT, .fallback = "65536", .low = 1, .high = 1e7, .roles = GRPC, .group = "Limits",
      .effect = "Calls under way in one event loop; beyond it they are refused (RESOURCE_EXHAUSTED, 429)."},
-    {.name = "VECTRON_BODY_BUDGET_MB", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 1024 * GIGA, .roles = EDGES, .group = "Limits",
+    {.name = "VECTRON_BODY_BUDGET_MB", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 1024 * GIGA, .roles = GRPC, .group = "Limits",
      .effect = "Memory for request bodies and replies of the process; what does not fit is refused at its length prefix. 0 = min(1 GiB, memory / 4)."},
-    {.name = "VECTRON_IDLE_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "120000", .low = 1000, .high = 86400e3, .roles = EDGES, .group = "Limits",
+    {.name = "VECTRON_IDLE_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "120000", .low = 1000, .high = 86400e3, .roles = GRPC, .group = "Limits",
      .effect = "An HTTP/1.1 connection may say nothing for this long between two requests."},
-    {.name = "VECTRON_BODY_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 1000, .high = 86400e3, .roles = EDGES, .group = "Limits",
+    {.name = "VECTRON_BODY_MS", .type = SETTING_DURATION, .unit = "ms", .fallback = "30000", .low = 1000, .high = 86400e3, .roles = GRPC, .group = "Limits",
      .effect = "A request body may take this long, and a second more for every 8 KiB."},
 
     {.name = "VECTRON_DEFAULT_SHARDS", .type = SETTING_INT, .fallback = "1", .low = 1, .high = 1024, .roles = ROLE_UP, .group = "Collections",
@@ -275,8 +273,8 @@ const struct setting setting_table[] = {
     NONE("CORS_ALLOWED_ORIGINS", SETTING_LIST, "http://localhost:10011,http://127.0.0.1:10011", ROLE_AUTH, "Authentication", LATER_AUTH),
 
     /* --- placement driver (11.5, flags 14) --- */
-    {.name = "VECTRON_PD_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_ADDRESS, .fallback = "localhost:6001", .roles = ROLE_PD, .kind = SETTING_ACCEPTED,
-     .group = "Placement driver", .effect = LATER_PD_GRPC},
+    {.name = "VECTRON_PD_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_LISTEN, .fallback = "127.0.0.1:6001", .roles = ROLE_PD,
+     .group = "Placement driver", .effect = "Listener of vectron.placementdriver.v1.PlacementService. Empty = none; the default is left out when it is taken."},
     {.name = "VECTRON_NODE_ID", .flag = "node-id", .type = SETTING_INT, .fallback = "1", .low = 1, .high = 1e15, .roles = ROLE_PD | ROLE_WORKER, .kind = SETTING_ACCEPTED,
      .group = "Placement driver", .effect = "a process is known by the identity kept in its data folder"},
     {.name = "VECTRON_CLUSTER_ID", .flag = "cluster-id", .type = SETTING_INT, .fallback = "1", .low = 0, .high = 1e15, .roles = ROLE_PD, .kind = SETTING_ACCEPTED,
@@ -296,8 +294,8 @@ const struct setting setting_table[] = {
     NONE("VECTRON_LOGDB_RECYCLE_LOGS", SETTING_INT, "", LOGS, "Raft log", NO_LOGDB),
 
     /* --- worker (11.6, flags 14) --- */
-    {.name = "VECTRON_WORKER_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_ADDRESS, .fallback = "localhost:9090", .roles = ROLE_WORKER, .kind = SETTING_ACCEPTED,
-     .group = "Worker", .effect = LATER_WORKER_GRPC},
+    {.name = "VECTRON_WORKER_GRPC_ADDR", .flag = "grpc-addr", .type = SETTING_LISTEN, .fallback = "127.0.0.1:9090", .roles = ROLE_WORKER,
+     .group = "Worker", .effect = "Listener of vectron.worker.v1.WorkerService, told to clients by the placement driver. Empty = none; the default is left out when it is taken."},
     NONE("VECTRON_SEARCH_ONLY", SETTING_BOOL, "0", STORES, "Worker", LATER_REPLICAS),
     NONE("VECTRON_SEARCH_ONLY_COLLECTIONS", SETTING_LIST, "", STORES, "Worker", LATER_REPLICAS),
     NONE("VECTRON_SEGMENT_INDEX_ENABLED", SETTING_BOOL, "true", STORES, "Worker: index", NO_SEGMENTS),
@@ -360,9 +358,8 @@ const struct setting setting_table[] = {
     NONE("VECTRON_RAFT_PROPOSE_BACKOFF_MS", SETTING_INT, "25", STORES, "Worker: replication", NO_RAFT_RETRY),
     NONE("VECTRON_RAFT_PROPOSE_TIMEOUT_MS", SETTING_INT, "15000", STORES, "Worker: replication", NO_RAFT_RETRY),
     NONE("VECTRON_PD_WORKER_CACHE_MS", SETTING_INT, "5000", STORES, "Worker", NO_ROUTES),
-    NONE("GRPC_MAX_RECV_MB", SETTING_INT, "256", ROLE_WORKER, "Worker", LATER_WORKER_GRPC),
-    NONE("GRPC_MAX_SEND_MB", SETTING_INT, "256", ROLE_WORKER, "Worker", LATER_WORKER_GRPC),
-    NONE("GRPC_MAX_STREAMS", SETTING_INT, "20448", ROLE_WORKER, "Worker", LATER_WORKER_GRPC),
+    NONE("GRPC_MAX_RECV_MB", SETTING_INT, "256", ROLE_WORKER, "Worker", "a message is bounded by its method: 64 MiB for a batch, within VECTRON_BODY_BUDGET_MB"),
+    NONE("GRPC_MAX_SEND_MB", SETTING_INT, "256", ROLE_WORKER, "Worker", "a message is bounded by its method: 64 MiB for a batch, within VECTRON_BODY_BUDGET_MB"),
     NONE("STORAGE_DEBUG_LOGS", SETTING_BOOL, "0", STORES, "Logs", NO_LOGS),
     NONE("STORAGE_LOG_SAMPLE_EVERY", SETTING_INT, "100", STORES, "Logs", NO_LOGS),
     NONE("VECTRON_DEBUG_LOGS", SETTING_BOOL, "0", SERVERS, "Logs", NO_LOGS),

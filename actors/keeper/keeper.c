@@ -32,7 +32,8 @@ enum {
 
 #define KEEPER_ACCEPTS(X) \
     X(struct house, KeeperWake, keeper_wake, on_wake) \
-    X(struct house, KeeperShard, keeper_shard, on_shard)
+    X(struct house, KeeperShard, keeper_shard, on_shard) \
+    X(struct house, KeeperAsk, keeper_ask, on_ask)
 ACTOR_HANDLERS(keeper_handlers, KEEPER_ACCEPTS);
 
 static enum status on_wake(struct house *self, const KeeperWake *msg, struct turn *turn) {
@@ -47,6 +48,22 @@ static enum status on_shard(struct house *self, const KeeperShard *msg, struct t
     tenant_heard(tenant, msg, turn);
     tenants_look(self);
     house_beat_soon(self, turn);
+    return STATUS_OK;
+}
+
+static enum status on_ask(struct house *self, const KeeperAsk *msg, struct turn *turn) {
+    size_t n = self->ledger ? self->ledger->n_assignments : 0;
+    KeeperHas answer = KEEPER_HAS__INIT;
+    answer.shards = turn_alloc(turn, (n + 1) * sizeof *answer.shards);
+    answer.epochs = turn_alloc(turn, (n + 1) * sizeof *answer.epochs);
+    if (!answer.shards || !answer.epochs) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        const PdAssignment *given = self->by_shard[i];
+        if (strcmp(given->collection, msg->collection) != 0) continue;
+        answer.shards[answer.n_shards++] = given->shard;
+        answer.epochs[answer.n_epochs++] = given->epoch;
+    }
+    turn_reply(turn, &answer.base);
     return STATUS_OK;
 }
 

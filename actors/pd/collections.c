@@ -11,6 +11,7 @@
 #include "actors/filters.h"
 #include "actors/pd/driver.h"
 #include "actors/pd/placement.h"
+#include "actors/router/hash.h"
 #include "index/index.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
@@ -413,6 +414,12 @@ static PdShard *route_shard(const struct catalog_shard *shard, struct turn *turn
     return out;
 }
 
+static bool has_id(const struct catalog_shard *shard, const char *id) {
+    uint64_t start, end, hash = hash_id(id, strlen(id));
+    catalog_range(shard->nth, shard->collection->n_shards, &start, &end);
+    return start <= hash && hash <= end;
+}
+
 enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *turn) {
     const struct catalog_collection *collection = catalog_find(&self->catalog, msg->collection);
     if (!collection || !collection->born)
@@ -421,10 +428,11 @@ enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *t
     answer.shards = turn_alloc(turn, collection->n_shards * sizeof *answer.shards);
     if (!answer.shards) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < collection->n_shards; i++) {
-        answer.shards[i] = route_shard(&collection->shards[i], turn);
-        if (!answer.shards[i]) return STATUS_NO_MEMORY;
+        if (msg->id[0] && !has_id(&collection->shards[i], msg->id)) continue;
+        PdShard *row = route_shard(&collection->shards[i], turn);
+        if (!row) return STATUS_NO_MEMORY;
+        answer.shards[answer.n_shards++] = row;
     }
-    answer.n_shards = collection->n_shards;
     answer.collection = collection->name;
     answer.dimension = collection->dimension;
     answer.distance = collection->distance;

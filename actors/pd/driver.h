@@ -40,6 +40,10 @@ struct driver {
     uint64_t leaderless_us; /* since when some shards have no leader; 0: all have one */
     bool rebalance;         /* asked for: until nothing is left to even out */
     struct reconcile_output seen;
+    /* rerankers.c */
+    struct reranker *rerankers; /* owned */
+    uint32_t n_rerankers;
+    uint32_t next_reranker; /* whose turn it is */
 };
 
 /* pd.c: OK once the log was replayed, else NOT_READY with words. */
@@ -130,5 +134,16 @@ MUST_USE enum status
 driver_rebalance(struct driver *self, const PdRebalance *msg, struct turn *turn);
 MUST_USE enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct turn *turn);
 MUST_USE enum status driver_shards(struct driver *self, const PdListShards *msg, struct turn *turn);
+
+/* rerankers.c: who reranks: found by clients through the placement driver. */
+MUST_USE enum status
+driver_register_reranker(struct driver *self, const PdRegisterReranker *msg, struct turn *turn);
+MUST_USE enum status
+driver_beat_reranker(struct driver *self, const PdRerankerBeat *msg, struct turn *turn);
+MUST_USE enum status
+driver_list_rerankers(struct driver *self, const PdListRerankers *msg, struct turn *turn);
+MUST_USE enum status
+driver_pick_reranker(struct driver *self, const PdPickReranker *msg, struct turn *turn);
+void rerankers_free(struct driver *self);
 
 #endif

@@ -35,7 +35,11 @@ enum { RETRY_LOAD_US = 1000 * 1000 };
     X(struct driver, PdRemove, pd_remove, on_remove) \
     X(struct driver, PdMove, pd_move, on_move) \
     X(struct driver, PdRebalance, pd_rebalance, on_rebalance) \
-    X(struct driver, PdAskLeader, pd_ask_leader, on_leader)
+    X(struct driver, PdAskLeader, pd_ask_leader, on_leader) \
+    X(struct driver, PdRegisterReranker, pd_register_reranker, on_register_reranker) \
+    X(struct driver, PdRerankerBeat, pd_reranker_beat, on_beat_reranker) \
+    X(struct driver, PdListRerankers, pd_list_rerankers, on_list_rerankers) \
+    X(struct driver, PdPickReranker, pd_pick_reranker, on_pick_reranker)
 ACTOR_HANDLERS(pd_handlers, PD_ACCEPTS);
 
 enum status driver_judge(const struct driver *self, struct turn *turn) {
@@ -110,6 +114,30 @@ static enum status on_rebalance(struct driver *self, const PdRebalance *msg, str
 static enum status on_leader(struct driver *self, const PdAskLeader *msg, struct turn *turn) {
     enum status s = driver_judge(self, turn);
     return s == STATUS_OK ? driver_leader(self, msg, turn) : s;
+}
+
+static enum status
+on_register_reranker(struct driver *self, const PdRegisterReranker *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_register_reranker(self, msg, turn) : s;
+}
+
+static enum status
+on_beat_reranker(struct driver *self, const PdRerankerBeat *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_beat_reranker(self, msg, turn) : s;
+}
+
+static enum status
+on_list_rerankers(struct driver *self, const PdListRerankers *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_list_rerankers(self, msg, turn) : s;
+}
+
+static enum status
+on_pick_reranker(struct driver *self, const PdPickReranker *msg, struct turn *turn) {
+    enum status s = driver_judge(self, turn);
+    return s == STATUS_OK ? driver_pick_reranker(self, msg, turn) : s;
 }
 
 /* --- the log
@@ -356,6 +384,7 @@ static void pd_close(void *actor) {
     struct driver *self = actor;
     journal_free(&self->journal);
     collections_free(self);
+    rerankers_free(self);
     catalog_reset(&self->catalog);
 }
 

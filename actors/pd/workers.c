@@ -98,8 +98,8 @@ static void registered(const struct driver *self, uint64_t worker, PdRegistered 
     out->cluster = self->catalog.cluster;
 }
 
-static void hear(struct catalog_worker *worker, struct turn *turn) {
-    worker->keeper = turn_sender(turn);
+static void hear(struct catalog_worker *worker, bool foreign, struct turn *turn) {
+    worker->keeper = foreign ? 0 : turn_sender(turn);
     worker->heard_us = turn_now_us(turn);
 }
 
@@ -113,7 +113,7 @@ enum status driver_register(struct driver *self, const PdRegister *msg, struct t
     enum status s = judge_register(self, msg, turn);
     if (s != STATUS_OK) return s;
     struct catalog_worker *worker = known(self, msg);
-    if (worker) hear(worker, turn);
+    if (worker) hear(worker, msg->foreign, turn);
     if (worker && same_facts(worker->facts, msg)) {
         PdRegistered answer;
         registered(self, worker->id, &answer);
@@ -131,6 +131,7 @@ enum status driver_register(struct driver *self, const PdRegister *msg, struct t
     PdRegister facts = *msg;
     facts.worker = 0;
     facts.cluster = 0;
+    facts.foreign = false;
     row.worker = worker ? worker->id : self->next_worker++;
     row.facts = &facts;
     row.registered_ms = turn_wall_ms(turn);
@@ -192,6 +193,25 @@ founders(const struct catalog_shard *shard, PdAssignment *row, struct turn *turn
     return STATUS_OK;
 }
 
+/* What a worker of the original is told (contract 6.6). */
+static enum status
+tell_all(const struct catalog_shard *shard, PdAssignment *row, struct turn *turn) {
+    RaftMember *members = turn_alloc(turn, shard->n_replicas * sizeof *members);
+    row->replicas = turn_alloc(turn, shard->n_replicas * sizeof *row->replicas);
+    if (!members || !row->replicas) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < shard->n_replicas; i++) {
+        raft_member__init(&members[i]);
+        members[i].id = shard->replicas[i].worker->id;
+        members[i].address = shard->replicas[i].worker->facts->link;
+        members[i].voter = !shard->replicas[i].learner;
+        row->replicas[row->n_replicas++] = &members[i];
+    }
+    const struct catalog_replica *leader = catalog_leader(shard, turn_now_us(turn));
+    row->leader = leader ? leader->worker->id : 0;
+    catalog_range(shard->nth, shard->collection->n_shards, &row->range_start, &row->range_end);
+    return STATUS_OK;
+}
+
 static enum status assign(const struct catalog_shard *shard,
                           const struct catalog_replica *replica,
                           PdAssignment *row,
@@ -213,6 +233,7 @@ static enum status assign(const struct catalog_shard *shard,
 
 static enum status assignments(const struct driver *self,
                                const struct catalog_worker *worker,
+                               bool foreign,
                                PdAssignments *out,
                                struct turn *turn) {
     size_t room = (size_t)worker->n_shards + 1;
@@ -227,7 +248,9 @@ static enum status assignments(const struct driver *self,
             if (!replica) continue;
             assert(out->n_assignments < worker->n_shards);
             PdAssignment *row = &rows[out->n_assignments];
-            if (assign(shard, replica, row, turn) != STATUS_OK) return STATUS_NO_MEMORY;
+            enum status s = assign(shard, replica, row, turn);
+            if (s == STATUS_OK && foreign) s = tell_all(shard, row, turn);
+            if (s != STATUS_OK) return s;
             out->assignments[out->n_assignments++] = row;
         }
     }
@@ -239,7 +262,7 @@ enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *tur
     if (!worker)
         return turn_fail(turn, STATUS_NOT_FOUND, "worker %" PRIu64 " is not registered",
                          msg->worker);
-    hear(worker, turn);
+    hear(worker, msg->foreign, turn);
     worker->beat_ms = turn_wall_ms(turn);
     hear_shards(self, worker, msg, turn);
     steward_soon(self, turn);
@@ -247,7 +270,7 @@ enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *tur
     answer.epoch = self->catalog.epoch;
     answer.same = msg->epoch == self->catalog.epoch;
     if (!answer.same) {
-        enum status s = assignments(self, worker, &answer, turn);
+        enum status s = assignments(self, worker, msg->foreign, &answer, turn);
         if (s != STATUS_OK) return s;
     }
     turn_reply(turn, &answer.base);

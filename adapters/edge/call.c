@@ -68,6 +68,14 @@ void *edge_call_state(const struct edge_call *call) {
     return call->entry.state;
 }
 
+void edge_call_keep(struct edge_call *call, void *kept) {
+    call->kept = kept;
+}
+
+void *edge_call_kept(const struct edge_call *call) {
+    return call->kept;
+}
+
 const char *edge_call_router(const struct edge_call *call) {
     return call->hub->options->router;
 }

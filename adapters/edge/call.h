@@ -79,6 +79,10 @@ uint64_t edge_call_deadline_us(const struct edge_call *call);
 struct arena *edge_call_arena(struct edge_call *call);
 /* The service's state in this edge (edge_service.state_size bytes). */
 void *edge_call_state(const struct edge_call *call);
+/* What the service keeps with this call, of methods whose run is called more than once. NULL until
+ * it is set. */
+void edge_call_keep(struct edge_call *call, void *kept);
+void *edge_call_kept(const struct edge_call *call);
 /* Name of the actor this edge's services ask: edge_options.router. */
 const char *edge_call_router(const struct edge_call *call);
 /* False when the client is gone, cancelled or past its deadline: stop early (the call must still be

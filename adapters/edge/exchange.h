@@ -83,6 +83,7 @@ struct edge_call {
     void *cancel_context;
     void (*on_free)(void *context);
     void *free_context;
+    void *kept; /* the service's */
 
     struct answer answer;
     struct headers metadata; /* of edge_call_set_header */

@@ -14,7 +14,8 @@ on_outcome(void *self, void *context, const struct outcome *outcome, struct turn
 bool question_send(struct question *question, const ProtobufCMessage *message, struct turn *turn) {
     uint64_t deadline_us = question->deadline_us;
     if (!deadline_us) deadline_us = edge_call_deadline_us(question->call);
-    actor_handle router = turn_find(turn, edge_call_router(question->call));
+    const char *to = question->to ? question->to : edge_call_router(question->call);
+    actor_handle router = turn_find(turn, to);
     if (!router) return false;
     question->under_way = turn_call(turn, &(struct call){
                                               .to = router,

@@ -9,6 +9,7 @@ struct question {
     struct edge_call *call;
     uint64_t under_way;   /* turn_call's id, 0 = none */
     uint64_t deadline_us; /* of the question; 0 = the call's */
+    const char *to;       /* name of the actor that is asked; NULL: the router */
     /* Gets every outcome; outcome->more tells of parts. */
     void (*done)(struct question *question, const struct outcome *outcome, struct turn *turn);
 };
