@@ -51,6 +51,10 @@ const struct process_edge_kind process_edge_worker = {
 struct process_edge {
     const struct config *config;
     const struct process_edge_kind *kind;
+    /* The default address, held until the edges have it: nobody else can take it meanwhile. */
+    struct edge_listener_options held_options;
+    struct listener held;
+    bool holds;
     struct edge_listener_options listeners[LISTENERS];
     char addresses[LISTENERS][ADDRESS_MAX];
     struct edge_options options;
@@ -75,14 +79,17 @@ static bool is_default(const struct config *config, const char *name) {
     return false;
 }
 
-/* Another process listens there: found out before anybody depends on it. */
-static bool is_taken(const char *address) {
-    struct edge_listener_options options = {.address = address};
-    struct listener listener;
+/* False: another process listens there. */
+static bool hold(struct process_edge *edge, const char *address) {
     char why[256];
-    if (listener_open(&listener, &options, why, sizeof why) != STATUS_OK) return true;
-    listener_close(&listener);
-    return false;
+    edge->held_options = (struct edge_listener_options){.address = address};
+    edge->holds = listener_open(&edge->held, &edge->held_options, why, sizeof why) == STATUS_OK;
+    return edge->holds;
+}
+
+static void let_go(struct process_edge *edge) {
+    if (edge->holds) listener_close(&edge->held);
+    edge->holds = false;
 }
 
 static int add_listener(struct process_edge *edge, size_t nth) {
@@ -92,7 +99,7 @@ static int add_listener(struct process_edge *edge, size_t nth) {
     size_t i = edge->options.n_listeners;
     if (!*text) return EXIT_OK;
     address_listen(text, config_on(config, "VECTRON_INSECURE"), edge->addresses[i]);
-    if (edge->kind->optional && is_default(config, name) && is_taken(edge->addresses[i])) {
+    if (edge->kind->optional && is_default(config, name) && !hold(edge, edge->addresses[i])) {
         fprintf(stderr,
                 "vectron: warning: another process listens on %s: no gRPC here; --grpc-addr names "
                 "another address\n",
@@ -195,15 +202,18 @@ int process_edge_start(struct process_edge *edge,
 }
 
 void process_edge_free(struct process_edge *edge) {
+    if (edge) let_go(edge);
     mem_free(edge);
 }
 
-void process_edge_print(const struct process_edge *edge, struct node *node) {
+void process_edge_print(struct process_edge *edge, struct node *node) {
     EdgeAskStats question = EDGE_ASK_STATS__INIT;
     struct node_call call = {
         .name = edge->names[0], .message = &question.base, .timeout_ms = ASK_MS};
     ProtobufCMessage *message;
-    if (node_call(node, &call, &message) != STATUS_OK) return;
+    enum status status = node_call(node, &call, &message);
+    let_go(edge); /* by now the edges have it, or never will */
+    if (status != STATUS_OK) return;
     const EdgeStats *stats = (void *)message;
     for (size_t i = 0; i < stats->n_addresses; i++) {
         bool tls = i < edge->options.n_listeners && edge->listeners[i].certificate;

@@ -35,7 +35,7 @@ const char *process_edge_address(const struct process_edge *edge);
 /* After node_close: the actors borrow their options. NULL is fine. */
 void process_edge_free(struct process_edge *edge);
 /* Lines of the banner: what is listened on, with ports that were picked. */
-void process_edge_print(const struct process_edge *edge, struct node *node);
+void process_edge_print(struct process_edge *edge, struct node *node);
 /* Refuses new connections, finishes the calls under way, waits for the end or hard_ms. */
 void process_edge_drain(struct process_edge *edge, struct node *node, uint32_t hard_ms);
 /* Reads certificates and keys again. */
