@@ -46,7 +46,7 @@ struct actor_stats {
 struct lane_type {
     const ProtobufCMessageDescriptor *type;
     uint32_t op;
-    bool paged; /* the last one was larger than a parcel's room */
+    bool paged; /* the last one was written into a page, and not much too small for it */
 };
 
 /* What the lane is doing, for watchers on other threads: static words and numbers only. */

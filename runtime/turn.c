@@ -20,7 +20,8 @@
 
 enum {
     NOTE_MAX = 1024,
-    FAILED_TEXT_MAX = 4096, /* words of a failure, cut beyond */
+    FAILED_TEXT_MAX = 4096,        /* words of a failure, cut beyond */
+    PAGED_MIN = PARCEL_INLINE / 2, /* well below what may just not fit into the room */
 };
 
 /* --- begin and end
@@ -252,7 +253,7 @@ encode(struct lane *lane, const ProtobufCMessage *message, enum status *status) 
     struct parcel *parcel = type->paged ? NULL : write_within(message, PARCEL_INLINE);
     if (parcel) return parcel;
     parcel = write_within(message, PARCEL_PAGE);
-    type->paged = parcel && parcel->size > PARCEL_INLINE;
+    type->paged = parcel && parcel->size > PAGED_MIN;
     if (parcel) return parcel;
     size_t size = 0;
     *status = codec_measure(message, &size);
