@@ -2,12 +2,18 @@
  * to zero passes it on: the linker to its own list, the appender through `sealed`. */
 #include "index/cells.h"
 
+#include <sys/mman.h>
+
 #include "index/kernel.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
-enum { BLOCK_BYTES = 64 << 10, BLOCK_CELLS_MAX = 64 };
+enum {
+    BLOCK_MIN = 64 << 10, /* bytes of the first block, then twice as many each time */
+    BLOCK_MAX = 256 << 10,
+    HEAP_MAX = 64 << 10, /* larger ones are mapped, so that they go back to the system when done */
+};
 
 struct cells_block {
     struct cells_block *next;
@@ -19,7 +25,7 @@ struct cells_block {
 };
 
 void cells_init(struct cells *cells, size_t stride) {
-    *cells = (struct cells){.stride = stride};
+    *cells = (struct cells){.stride = stride, .block_bytes = BLOCK_MIN};
     atomic_init(&cells->sealed, NULL);
     atomic_init(&cells->bytes, 0);
 }
@@ -28,7 +34,10 @@ static void free_list(struct cells *cells, struct cells_block *block) {
     while (block) {
         struct cells_block *next = block->next;
         cells->bytes -= block->bytes;
-        mem_free(block);
+        if (block->bytes <= HEAP_MAX)
+            mem_free(block);
+        else
+            munmap(block, block->bytes);
         block = next;
     }
 }
@@ -43,11 +52,17 @@ void cells_reset(struct cells *cells) {
     cells_init(cells, cells->stride);
 }
 
+static void *block_memory(size_t bytes) {
+    if (bytes <= HEAP_MAX) return mem_aligned(KERNEL_ALIGN, bytes);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 static struct cells_block *block_new(struct cells *cells, size_t n) {
     size_t head = sizeof(struct cells_block) + n * sizeof(struct cell);
     head = (head + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
     size_t bytes = head + n * cells->stride;
-    struct cells_block *block = mem_aligned(KERNEL_ALIGN, bytes);
+    struct cells_block *block = block_memory(bytes);
     if (!block) return NULL;
     block->next = NULL;
     block->bytes = bytes;
@@ -75,12 +90,13 @@ static void seal(struct cells *cells) {
 enum status cells_reserve(struct cells *cells, size_t n) {
     assert(cells->taken == cells->committed);
     if (cells->open && cells->open->n - cells->taken >= n) return STATUS_OK;
-    size_t fits = BLOCK_BYTES / cells->stride;
-    if (fits > BLOCK_CELLS_MAX) fits = BLOCK_CELLS_MAX;
+    size_t fits = (cells->block_bytes - sizeof(struct cells_block) - KERNEL_ALIGN) /
+                  (cells->stride + sizeof(struct cell));
     struct cells_block *block = block_new(cells, n > fits ? n : fits);
     if (!block) return STATUS_NO_MEMORY;
     if (cells->open) seal(cells);
     cells->open = block;
+    if (cells->block_bytes < BLOCK_MAX) cells->block_bytes *= 2;
     return STATUS_OK;
 }
 

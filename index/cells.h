@@ -1,5 +1,5 @@
 /* cells: the vectors of points that wait to be linked, float32, so that the tail is measured
- * exactly whatever the graph keeps. Carved in order from blocks; a block goes back to the heap once
+ * exactly whatever the graph keeps. Carved in order from blocks; a block is given back once
  * all its points were linked and no reader that copied the tail before can look.
  *
  * The appender takes cells, the linker is done with them in the same order. */
@@ -21,7 +21,8 @@ struct cell {
 };
 
 struct cells {
-    size_t stride; /* bytes of a vector */
+    size_t stride;      /* bytes of a vector */
+    size_t block_bytes; /* of the next block, at least; the appender's */
     /* the appender's */
     struct cells_block *open; /* NULL, or has cells left */
     uint32_t taken;           /* of the open one, committed or not */

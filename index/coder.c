@@ -53,16 +53,22 @@ bool coder_set_bound(struct coder *coder, float bound) {
     return true;
 }
 
-/* In units of the code, not cut off; gives the farthest from the middle, 1 at the bound. */
-static float to_units(const struct coder *coder, const float *vector, float *units) {
-    float scale = 1 / coder->step, middle = CODER_LEVELS / 2.0f, farthest = 0;
+/* In units of the code, not cut off. */
+static void to_units(const struct coder *coder, const float *vector, float *units) {
+    float scale = 1 / coder->step, middle = CODER_LEVELS / 2.0f;
     turn(coder, vector, units);
-    for (uint32_t i = 0; i < coder->dimension; i++) {
-        float unit = units[i] * scale, size = fabsf(unit);
-        farthest = size <= farthest ? farthest : size; /* takes a NaN and keeps no other */
-        units[i] = unit + middle;
-    }
+    for (uint32_t i = 0; i < coder->dimension; i++)
+        units[i] = units[i] * scale + middle;
     memset(units + coder->dimension, 0, (coder->n - coder->dimension) * sizeof *units);
+}
+
+/* How far from the middle the farthest is, 1 at the bound. */
+static float farthest_of(const struct coder *coder, const float *units) {
+    float middle = CODER_LEVELS / 2.0f, farthest = 0;
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        float size = fabsf(units[i] - middle);
+        farthest = size <= farthest ? farthest : size; /* takes a NaN, and then no other */
+    }
     return farthest <= FLT_MAX ? farthest / middle : INFINITY;
 }
 
@@ -78,7 +84,7 @@ float coder_encode(const struct coder *coder,
                    float *scratch,
                    uint8_t *coarse,
                    uint8_t *fine) {
-    float farthest = to_units(coder, vector, scratch);
+    to_units(coder, vector, scratch);
     for (uint32_t block = 0; block < coder->n; block += KERNEL_CODES) {
         uint8_t last[KERNEL_CODES];
         for (uint32_t i = 0; i < KERNEL_CODES; i++) {
@@ -89,11 +95,11 @@ float coder_encode(const struct coder *coder,
         for (uint32_t i = 0; i < KERNEL_CODES / 2; i++)
             fine[block / 2 + i] = (uint8_t)(last[i] | last[i + KERNEL_CODES / 2] << 4);
     }
-    return farthest;
+    return farthest_of(coder, scratch);
 }
 
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse) {
-    (void)to_units(coder, vector, units);
+    to_units(coder, vector, units);
     for (uint32_t i = 0; coarse && i < coder->n; i++)
         coarse[i] = (uint8_t)(level_of(units[i]) >> CODER_COARSE_SHIFT);
 }

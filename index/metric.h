@@ -20,6 +20,8 @@ void metric_init(struct metric *metric, enum index_metric kind, uint32_t dimensi
 /* Copies a vector of any alignment into a row (n_floats, aligned), padded; cosine: of length one, a
  * zero vector stays zero. */
 void metric_prepare(const struct metric *metric, const void *vector, float *row);
+/* Its squared length, at most the largest float. */
+float metric_square(const struct metric *metric, const float *row);
 /* out[i] = distance of query and rows[i]. */
 void metric_distances(const struct metric *metric,
                       const float *query,

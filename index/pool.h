@@ -8,6 +8,7 @@
 #ifndef INDEX_POOL_H
 #define INDEX_POOL_H
 
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,12 @@ static inline size_t pool_next(struct pool *pool) {
     while (pool->next < pool->size && pool->entries[pool->next] & POOL_EXPANDED)
         pool->next++;
     return pool->next;
+}
+
+/* The distance from which on nothing is wanted; the largest float as long as everything is. */
+static inline float pool_worst(const struct pool *pool) {
+    bool full = pool->n_live >= pool->ef || pool->size >= pool->limit;
+    return full ? pool_distance(pool->entries[pool->size - 1]) : FLT_MAX;
 }
 
 /* False: worse than everything, when there is no more room for worse. */

@@ -13,7 +13,7 @@
 enum {
     HEAP_MAX = 256 << 10, /* bytes; below it lazily mapped pages save nothing */
     HUGE_PAGE = 2 << 20,
-    HUGE_MIN = 16 << 20, /* bytes of a segment from which rounding to huge pages is small change */
+    HUGE_MIN = 4 << 20, /* bytes of a segment from which rounding to huge pages is small change */
     ALIGN = 64,
 };
 

@@ -85,6 +85,14 @@ static inline const void *store_row(const struct store *store, uint32_t slot) {
 /* Rows in the order of kernel functions; a query is a row, or the `near` of a probe. */
 void store_near(
     const struct store *store, const void *query, const void *const *rows, size_t n, float *out);
+/* The same for who wants no distance above `limit`: what is surely above may come out as FLT_MAX,
+ * seen from a part of its code. */
+void store_near_below(const struct store *store,
+                      const void *query,
+                      const void *const *rows,
+                      size_t n,
+                      float limit,
+                      float *out);
 /* Completes the probe for this store. */
 void store_probe(const struct store *store, struct probe *probe);
 /* At most STORE_BATCH. */

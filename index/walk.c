@@ -18,12 +18,6 @@ void walk_reset(struct walk *walk) {
     pool_reset(&walk->pool);
 }
 
-bool walk_is_live(const struct walk *walk, uint32_t slot) {
-    if (!points_live(walk->points, slot)) return false;
-    if (!walk->bitmap) return true;
-    return slot < walk->bitmap_slots && (walk->bitmap[slot / 64] >> (slot % 64) & 1);
-}
-
 static inline void prefetch(const struct walk *walk, const void *row) {
     for (size_t at = 0; at < walk->store->rows.stride && at < PREFETCH_LINES * LINE; at += LINE)
         __builtin_prefetch((const char *)row + at);
@@ -63,22 +57,35 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
     return from;
 }
 
+/* The edges of who will be expanded next: asked for as soon as it is known, because nothing can be
+ * done before they are there. */
+static inline void prefetch_row(const struct walk *walk, uint64_t entry, unsigned level) {
+    const char *row = (const char *)graph_row(walk->graph, pool_slot(entry), level);
+    size_t bytes = graph_row_max(walk->graph, level) * sizeof(graph_edge);
+    for (size_t at = 0; at < bytes; at += LINE)
+        __builtin_prefetch(row + at);
+}
+
 /* `fresh`: not among the results already. */
-static inline void offer(struct walk *walk, float distance, uint32_t slot, bool fresh) {
+static inline void
+offer(struct walk *walk, float distance, uint32_t slot, unsigned level, bool fresh) {
+    struct pool *pool = &walk->pool;
     uint64_t entry = pool_entry(distance, slot);
-    if (!pool_wants(&walk->pool, entry)) return;
+    if (!pool_wants(pool, entry)) return;
     if (!fresh || !walk_is_live(walk, slot)) entry |= POOL_DEAD;
-    pool_insert(&walk->pool, entry);
+    pool_insert(pool, entry);
+    if (pool->next < pool->size && pool->entries[pool->next] == entry)
+        prefetch_row(walk, entry, level);
 }
 
 void walk_offer(struct walk *walk, float distance, uint32_t slot) {
-    offer(walk, distance, slot, true);
+    offer(walk, distance, slot, 0, true);
 }
 
 void walk_start(struct walk *walk, uint32_t slot) {
     float distance = measure_one(walk, slot);
     /* A start met before, in the tail, is a result already and only a way to others now. */
-    offer(walk, distance, slot, visited_add(&walk->visited, slot));
+    offer(walk, distance, slot, 0, visited_add(&walk->visited, slot));
 }
 
 bool walk_step(struct walk *walk, unsigned level) {
@@ -101,15 +108,12 @@ bool walk_step(struct walk *walk, unsigned level) {
         rows[i] = store_row(walk->store, slots[i]);
         prefetch(walk, rows[i]);
     }
-    store_near(walk->store, walk->query, rows, n, distances);
+    size_t ahead = pool_next(pool);
+    if (ahead < pool->size) prefetch_row(walk, pool->entries[ahead], level);
+    store_near_below(walk->store, walk->query, rows, n, pool_worst(pool), distances);
     walk->distances += n;
     walk->hops++;
     for (unsigned i = 0; i < n; i++)
-        offer(walk, distances[i], slots[i], true);
-    size_t ahead = pool_next(pool);
-    if (ahead == pool->size) return false;
-    row = graph_row(walk->graph, pool_slot(pool->entries[ahead]), level);
-    __builtin_prefetch(row);
-    __builtin_prefetch((const char *)row + LINE);
-    return true;
+        offer(walk, distances[i], slots[i], level, true);
+    return pool_next(pool) < pool->size;
 }

@@ -37,6 +37,10 @@ bool walk_step(struct walk *walk, unsigned level);
 /* Keeps a slot that was not met before, if it is good enough. */
 void walk_offer(struct walk *walk, float distance, uint32_t slot);
 /* May this slot be a result? */
-bool walk_is_live(const struct walk *walk, uint32_t slot);
+static inline bool walk_is_live(const struct walk *walk, uint32_t slot) {
+    if (!points_live(walk->points, slot)) return false;
+    if (!walk->bitmap) return true;
+    return slot < walk->bitmap_slots && (walk->bitmap[slot / 64] >> (slot % 64) & 1);
+}
 
 #endif

@@ -162,7 +162,7 @@ Test(cells, blocks_go_when_their_points_and_readers_have) {
         cr_expect_eq(cells.bytes, before, "a reader is inside");
         epoch_leave(&epoch, reader);
         cells_free(&cells, &epoch);
-        cr_expect_leq(cells.bytes, 64 << 10, "the open block stays");
+        cr_expect_leq(cells.bytes, 256 << 10, "the open block stays");
     }
     cells_reset(&cells);
 }
