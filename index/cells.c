@@ -19,6 +19,7 @@ struct cells_block {
     struct cells_block *next;
     uint64_t epoch; /* when it was left */
     size_t bytes;
+    size_t touched; /* bytes of it that were written to */
     uint32_t n;
     _Atomic uint32_t uses;
     struct cell cells[];
@@ -33,7 +34,7 @@ void cells_init(struct cells *cells, size_t stride) {
 static void free_list(struct cells *cells, struct cells_block *block) {
     while (block) {
         struct cells_block *next = block->next;
-        cells->bytes -= block->bytes;
+        cells->bytes -= block->touched;
         if (block->bytes <= HEAP_MAX)
             mem_free(block);
         else
@@ -66,13 +67,14 @@ static struct cells_block *block_new(struct cells *cells, size_t n) {
     if (!block) return NULL;
     block->next = NULL;
     block->bytes = bytes;
+    block->touched = head;
     block->n = (uint32_t)n;
     atomic_init(&block->uses, 1);
     for (size_t i = 0; i < n; i++) {
         void *vector = (char *)block + head + i * cells->stride;
         block->cells[i] = (struct cell){.vector = vector, .block = block};
     }
-    cells->bytes += bytes;
+    cells->bytes += head;
     return block;
 }
 
@@ -109,6 +111,8 @@ void cells_commit(struct cells *cells) {
     uint32_t n = cells->taken - cells->committed;
     if (n == 0) return;
     atomic_fetch_add_explicit(&cells->open->uses, n, memory_order_relaxed);
+    cells->open->touched += n * cells->stride;
+    cells->bytes += n * cells->stride;
     cells->committed = cells->taken;
     if (cells->taken == cells->open->n) seal(cells);
 }

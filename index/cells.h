@@ -31,7 +31,7 @@ struct cells {
     _Atomic(struct cells_block *) sealed; /* blocks the appender was the last to leave */
     /* the linker's */
     struct cells_block *leaving, *leaving_last; /* wait for readers, the oldest first */
-    _Atomic size_t bytes;                       /* of all blocks */
+    _Atomic size_t bytes;                       /* of all blocks, as far as they are used */
 };
 
 void cells_init(struct cells *cells, size_t stride);
