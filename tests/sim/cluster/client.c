@@ -266,6 +266,7 @@ static void get(struct client *self, struct turn *turn) {
     key_name(self->keys[0], name);
     ask(self,
         MESSAGE(RouterGet, router_get, .collection = "docs", .id = name, .consistency = level,
+                .max_staleness_ms = level == LEVEL_BOUNDED ? STALENESS_MS : 0,
                 .session = self->session),
         turn);
 }

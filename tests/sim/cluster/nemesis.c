@@ -185,7 +185,11 @@ static void break_worker(const struct profile *profile, uint32_t n) {
         world_worker_crash(&trial.world, n);
     else
         world_worker_kill(&trial.world, n);
-    if (crash && rolls(profile->wipe)) world_worker_wipe(&trial.world, n);
+    /* One only: with the disks of two of three copies an acknowledged write may be gone. */
+    if (crash && !trial.wiped && rolls(profile->wipe)) {
+        world_worker_wipe(&trial.world, n);
+        trial.wiped = true;
+    }
     until.worker[n] = soon();
     trial.n_faults++;
 }

@@ -43,12 +43,15 @@ static void open_world(bool trace) {
                    .lanes = 1 + (uint32_t)rng_below(&trial.rng, 2),
                    .reorder = profile->reorder && rng_below(&trial.rng, 2),
                    .actions = SYS_ACTIONS_TEST,
+                   .trace_time = trace,
                    .quiet = !trace});
 }
 
 static bool create(void) {
     const ProtobufCMessage *reply;
-    for (int i = 0; i < 20; i++) { /* the network may lose what it says */
+    if (trial.profile->replicas > 1)
+        sim_run(trial.world.sim, SETTLE_US); /* all workers are there */
+    for (int i = 0; i < 20; i++) {           /* the network may lose what it says */
         enum status s =
             sim_call_on(trial.world.sim, trial.world.gateways[0].node, "router",
                         MESSAGE(RouterCreateCollection, router_create_collection, .name = "docs",

@@ -68,6 +68,7 @@ struct trial {
     uint32_t active[ACTIVE_KEYS];
     uint64_t gateway_since_us[WORLD_GATEWAYS_MAX]; /* its present life began */
     bool tell;                                     /* the history of what broke */
+    bool wiped;                                    /* a worker's disks were lost */
     bool calm;                                     /* clients begin nothing new */
     uint32_t n_calls, n_outcomes, n_acknowledged, n_reads, n_faults;
     unsigned violations;

@@ -221,6 +221,7 @@ void world_open(struct world *world, const struct world_options *options) {
                               .lanes = options->lanes,
                               .reorder = options->reorder,
                               .quiet = options->quiet,
+                              .trace_time = options->trace_time,
                               .actions = options->actions,
                               .bodies = SYS_BODIES_WHOLE,
                               .shuffle = true});

@@ -77,6 +77,7 @@ struct world_options {
     uint32_t lanes;
     bool reorder;
     bool quiet;
+    bool trace_time;
     enum sys_actions actions;
     const char *index_dir; /* NULL: indexes are not saved */
 };
