@@ -412,7 +412,8 @@ static void run_step(struct cell *cell) {
 }
 
 void cell_run(struct cell *cell) {
-    lane_read_clock(cell->lane);
+    if (!cell->lane->fresh) lane_read_clock(cell->lane);
+    cell->lane->fresh = false;
     if (cell->now == CELL_STOPPING) {
         cell_stop_step(cell);
         return;

@@ -83,6 +83,7 @@ struct lane {
     uint32_t n_light;
     struct clock clock; /* unused without driver.lane_clocks */
     uint64_t now_us;    /* as of the running, or the last, turn */
+    bool fresh;         /* it was read when the last turn ended, and nothing was waited for since */
     struct turn *turn;  /* running, or NULL */
     struct lane_now doing;
     uint64_t turns, busy_us, wakes, stall_max_us;

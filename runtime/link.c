@@ -210,9 +210,11 @@ void link_enter(struct link *link) {
     link->inside++;
 }
 
-void link_flush(struct link *link) {
+bool link_flush(struct link *link) {
+    bool busy = link->busy != NULL;
     link_enter(link);
     link_leave(link);
+    return busy;
 }
 
 void link_say(struct link *link,

@@ -96,7 +96,8 @@ bool link_ready(struct link *link);
 /* Takes the parcel; envelope.to names a remote actor. Queued until link_flush. May call
  * host.refuse. */
 void link_send(struct link *link, struct parcel *parcel);
-void link_flush(struct link *link);
+/* True: it had something to send. */
+bool link_flush(struct link *link);
 /* Finds `name` at `address`, connecting when needed; host.found is called once, later, not from
  * within this call (but for NO_MEMORY). NOT_FOUND; LOST_PEER: nobody was there within LINK_REACH_MS
  * or the deadline, or the connection broke; DENIED: it, or we, refused for want of the right

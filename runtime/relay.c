@@ -181,8 +181,8 @@ void relay_wake(struct relay *relay) {
     relay->more = link_ready(relay->link);
 }
 
-void relay_flush(struct relay *relay) {
-    link_flush(relay->link);
+bool relay_flush(struct relay *relay) {
+    return link_flush(relay->link);
 }
 
 void relay_tick(struct relay *relay, uint64_t now) {

@@ -27,7 +27,8 @@ const char *relay_address(const struct relay *relay);
 void relay_send(struct relay *relay, struct parcel *parcel);
 void relay_lookup(struct relay *relay, struct parcel *parcel);
 void relay_wake(struct relay *relay);
-void relay_flush(struct relay *relay);
+/* True: it had something to send. */
+bool relay_flush(struct relay *relay);
 void relay_tick(struct relay *relay, uint64_t now_us);
 /* When the loop must not sleep beyond; 0: there is more to read now. */
 uint64_t relay_due_us(const struct relay *relay);

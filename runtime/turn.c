@@ -72,6 +72,7 @@ void turn_end(struct turn *turn) {
     struct lane *lane = turn->lane;
     uint64_t began = lane->now_us;
     uint64_t spent = lane_read_clock(lane) - began;
+    lane->fresh = lane->clock.reach != 0;
     struct actor_stats *stats = turn->cell->stats;
     stats->busy_us += spent;
     histogram_add(&stats->handler, spent);

@@ -218,8 +218,10 @@ static void sleep_until_due(struct worker *worker) {
  * -------------------------------------------------------------------------------------- */
 
 static void flush(struct worker *worker) {
+    bool sent = worker->trunk.waiting > 0;
     worker->lane->trunk_full += !trunk_flush(&worker->trunk);
-    if (worker->lane->index == 0) relay_flush(worker->node->relay);
+    if (worker->lane->index == 0) sent = relay_flush(worker->node->relay) || sent;
+    if (sent) worker->lane->fresh = false;
     worker->flushed_us = worker->lane->now_us;
 }
 
@@ -237,6 +239,7 @@ static void take_input(struct worker *worker) {
     struct lane *lane = worker->lane;
     bool idle = lane->n_ready == 0 && !batches_wait(worker) && lane_next_us(lane) > lane->now_us;
     bool ask = lane->now_us - worker->asked_us >= BUSY_US;
+    lane->fresh = lane->fresh && !idle && !ask && lane->n_ready > 0;
     if (idle)
         sleep_until_due(worker);
     else if (!ask && lane->n_ready > 0)

@@ -35,6 +35,10 @@ double zactor_poller(const struct load *load); /* a PULL mailbox beside the pipe
 /* CPU of both lanes, ns a message: spans recorded, and not. */
 double ours_traced_cpu(const struct load *load);
 double ours_untraced_cpu(const struct load *load);
+/* ns: all that a message adds to counters and histograms, its sender's too; a fiftieth of
+ * ours_untraced_cpu. */
+double ours_counters(const struct load *load);
+double ours_fiftieth_of_a_hop(const struct load *load);
 
 /* Microseconds from the first send to the last answer of load.actors receivers. */
 double ours_rtt(const struct load *load);
@@ -81,7 +85,8 @@ uint64_t measure_cpu_ns(void);
 /* Keeps the calling thread on the nth core (counted from 0, wraps), so that two threads that talk
  * are never on one; -1: lets it go anywhere again. What it starts meanwhile is kept there too. */
 void measure_pin(int core);
-/* A percentile (0: the median) of n durations in ns, as microseconds; sorts them. */
+/* A percentile (0: the median) of n durations in ns, as microseconds, less what reading the clock
+ * takes; sorts them. */
 double measure_us(uint64_t *ns, size_t n, double percentile);
 /* Of this process. */
 double measure_rss_bytes(void);
