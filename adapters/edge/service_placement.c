@@ -15,40 +15,35 @@
 #include "schemas/placementdriver.pb-c.h"
 #include "schemas/runtime.pb-c.h"
 
-#define V1(Type)            Vectron__Placementdriver__V1__##Type
-#define REQUEST(Type, call) ((const V1(Type) *)edge_call_request(call))
-/* A fresh response in the turn's memory; the call is failed without any. */
-#define RESPONSE(name, turn) \
-    turn_message((turn), &vectron__placementdriver__v1__##name##__descriptor)
+#define V1(Type)             PLACEMENT_V1(Type)
+#define REQUEST(Type, call)  PLACEMENT_REQUEST(Type, call)
+#define RESPONSE(name, turn) PLACEMENT_RESPONSE(name, turn)
 
 enum { LEASE_MS = 20 * 1000, READ_MS = 10 * 1000, WRITE_MS = 60 * 1000, BODY_MAX = 1024 * 1024 };
 
-typedef void (*answer_fn)(struct question *question,
-                          const struct outcome *outcome,
-                          struct turn *turn);
-
-static void
-ask(struct edge_call *call, const ProtobufCMessage *message, answer_fn done, struct turn *turn) {
+void placement_ask(struct edge_call *call,
+                   const ProtobufCMessage *message,
+                   placement_answer done,
+                   struct turn *turn) {
     struct question *question = question_new(call, sizeof *question, turn);
     if (!question) return;
     *question = (struct question){.call = call, .done = done, .to = "pd"};
     question_start(question, message, turn);
 }
 
-static void reply(struct edge_call *call, void *response, struct turn *turn) {
+void placement_reply(struct edge_call *call, void *response, struct turn *turn) {
     if (response)
         edge_reply(call, response, turn);
     else
         edge_fail(call, STATUS_NO_MEMORY, NULL, turn);
 }
 
-static char *id_text(uint64_t id, struct turn *turn) {
+char *placement_id_text(uint64_t id, struct turn *turn) {
     char *text = turn_printf(turn, "%" PRIu64, id);
     return text ? text : (char *)(uintptr_t) "";
 }
 
-/* False, and the call is failed: it is no id. */
-static bool read_id(
+bool placement_read_id(
     struct edge_call *call, const char *name, const char *text, uint64_t *out, struct turn *turn) {
     char words[CHECK_WORDS_MAX], *end;
     errno = 0;
@@ -69,7 +64,7 @@ static bool read_id(
         } \
         Vectron__Placementdriver__V1__##response_name *response = RESPONSE(name##_response, turn); \
         if (response) response->success = true; \
-        reply(question->call, response, turn); \
+        placement_reply(question->call, response, turn); \
     }
 ON_DONE(create_collection, CreateCollectionResponse)
 ON_DONE(delete_collection, DeleteCollectionResponse)
@@ -86,13 +81,13 @@ static void on_leader(struct question *question, const struct outcome *outcome, 
     }
     V1(GetLeaderResponse) *response = RESPONSE(get_leader_response, turn);
     if (response) response->leader_address = leader->grpc_address;
-    reply(question->call, response, turn);
+    placement_reply(question->call, response, turn);
 }
 
 static void get_leader(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     PdAskLeader message = PD_ASK_LEADER__INIT;
-    ask(call, &message.base, on_leader, turn);
+    placement_ask(call, &message.base, on_leader, turn);
 }
 
 static void
@@ -103,220 +98,31 @@ on_rebalancing(struct question *question, const struct outcome *outcome, struct 
     }
     V1(RebalanceResponse) *response = RESPONSE(rebalance_response, turn);
     if (response) response->started = true;
-    reply(question->call, response, turn);
+    placement_reply(question->call, response, turn);
 }
 
 static void rebalance(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     PdRebalance message = PD_REBALANCE__INIT;
-    ask(call, &message.base, on_rebalancing, turn);
+    placement_ask(call, &message.base, on_rebalancing, turn);
 }
 
 /* --- workers --------------------------------------------------------------------------------- */
-
-static void
-on_registered(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    const PdRegistered *registered = outcome_as(outcome, PdRegistered, pd_registered);
-    if (!registered) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(RegisterWorkerResponse) *response = RESPONSE(register_worker_response, turn);
-    if (response) response->worker_id = id_text(registered->worker, turn);
-    if (response) response->success = true;
-    reply(question->call, response, turn);
-}
-
-static void register_worker(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    const V1(RegisterWorkerRequest) *request = REQUEST(RegisterWorkerRequest, call);
-    if (!request->grpc_address[0] || !request->raft_address[0]) {
-        edge_fail(call, STATUS_INVALID, "grpc_address and raft_address are required", turn);
-        return;
-    }
-    if (request->cpu_cores < 0 || request->memory_bytes < 0 || request->disk_bytes < 0) {
-        edge_fail(call, STATUS_INVALID, "a capacity is below 0", turn);
-        return;
-    }
-    PdRegister message = PD_REGISTER__INIT;
-    message.grpc_address = request->grpc_address;
-    message.link = request->raft_address;
-    message.cpu_cores = (uint32_t)request->cpu_cores;
-    message.memory_bytes = (uint64_t)request->memory_bytes;
-    message.disk_bytes = (uint64_t)request->disk_bytes;
-    message.rack = request->rack;
-    message.zone = request->zone;
-    message.region = request->region;
-    message.foreign = true;
-    for (size_t i = 0; i < request->n_capabilities; i++)
-        if (!strcmp(request->capabilities[i], "search_only")) message.search_only = true;
-    ask(call, &message.base, on_registered, turn);
-}
-
-static void
-on_assignments(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    const PdAssignments *assignments = outcome_as(outcome, PdAssignments, pd_assignments);
-    if (!assignments) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    struct buffer text;
-    buffer_init(&text);
-    placement_assignments(assignments, &text);
-    buffer_append(&text, "", 1);
-    V1(HeartbeatResponse) *response = text.failed ? NULL : RESPONSE(heartbeat_response, turn);
-    if (response) {
-        response->ok = true;
-        response->message = (char *)text.data;
-        response->assignments_epoch = assignments->epoch;
-    }
-    reply(question->call, response, turn);
-    buffer_free(&text);
-}
-
-/* One row of a beat: a running shard, with what the other lists say of it. */
-static void fill_shard(const V1(HeartbeatRequest) * request, uint64_t worker, PdBeatShard *row) {
-    row->state = (char *)(uintptr_t) "serving";
-    for (size_t i = 0; i < request->n_shard_leader_info; i++)
-        if (request->shard_leader_info[i]->shard_id == row->shard)
-            row->is_leader = request->shard_leader_info[i]->leader_id == worker;
-    for (size_t i = 0; i < request->n_shard_progress; i++)
-        if (request->shard_progress[i]->shard_id == row->shard)
-            row->applied = request->shard_progress[i]->applied_index;
-    for (size_t i = 0; i < request->n_shard_metrics; i++)
-        if (request->shard_metrics[i]->shard_id == row->shard &&
-            request->shard_metrics[i]->vector_count > 0)
-            row->points = (uint64_t)request->shard_metrics[i]->vector_count;
-}
-
-enum { RUNNING_MAX = 8192, LISTED_MAX = 65536 };
-
-static void heartbeat(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    const V1(HeartbeatRequest) *request = REQUEST(HeartbeatRequest, call);
-    uint64_t worker;
-    if (!read_id(call, "worker_id", request->worker_id, &worker, turn)) return;
-    size_t n = request->n_running_shards;
-    /* Each running shard is looked for in the other lists: both are bounded. */
-    if (n > RUNNING_MAX ||
-        n * (request->n_shard_leader_info + request->n_shard_progress + request->n_shard_metrics) >
-            (size_t)RUNNING_MAX * LISTED_MAX / 64) {
-        edge_fail(call, STATUS_INVALID, "more shards than a worker may keep (8192)", turn);
-        return;
-    }
-    PdBeat message = PD_BEAT__INIT;
-    PdBeatShard *rows = turn_alloc(turn, (n + 1) * sizeof *rows);
-    message.shards = turn_alloc(turn, (n + 1) * sizeof *message.shards);
-    if (!rows || !message.shards) {
-        edge_fail(call, STATUS_NO_MEMORY, NULL, turn);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        pd_beat_shard__init(&rows[i]);
-        rows[i].shard = request->running_shards[i];
-        fill_shard(request, worker, &rows[i]);
-        message.shards[message.n_shards++] = &rows[i];
-    }
-    message.worker = worker;
-    message.foreign = true;
-    ask(call, &message.base, on_assignments, turn);
-}
-
-static V1(WorkerInfo__MetadataEntry) *
-    entry(const char *key, const char *value, struct turn *turn) {
-    V1(WorkerInfo__MetadataEntry) *made = RESPONSE(worker_info__metadata_entry, turn);
-    if (!made || !value) return NULL;
-    made->key = (char *)(uintptr_t)key;
-    made->value = (char *)(uintptr_t)value;
-    return made;
-}
-
-enum { METADATA = 9 };
-
-static bool fill_metadata(const PdWorker *from, V1(WorkerInfo) * to, struct turn *turn) {
-    const char *const pairs[METADATA][2] = {
-        {"role", from->search_only ? "search_only" : "write"},
-        {"region", from->region},
-        {"zone", from->zone},
-        {"rack", from->rack},
-        {"state", from->state},
-        {"cpu_cores", id_text(from->cpu_cores, turn)},
-        {"memory_bytes", id_text(from->memory_bytes, turn)},
-        {"replicas", id_text(from->shards, turn)},
-        {"leaders", id_text(from->leaders, turn)},
-    };
-    to->metadata = turn_alloc(turn, METADATA * sizeof(void *));
-    if (!to->metadata) return false;
-    for (size_t i = 0; i < METADATA; i++) {
-        to->metadata[i] = entry(pairs[i][0], pairs[i][1], turn);
-        if (!to->metadata[i]) return false;
-    }
-    to->n_metadata = METADATA;
-    return true;
-}
-
-static V1(WorkerState) public_state(const char *state) {
-    if (!strcmp(state, "joining"))
-        return VECTRON__PLACEMENTDRIVER__V1__WORKER_STATE__WORKER_STATE_JOINING;
-    if (!strcmp(state, "ready") || !strcmp(state, "suspected"))
-        return VECTRON__PLACEMENTDRIVER__V1__WORKER_STATE__WORKER_STATE_READY;
-    if (!strcmp(state, "dead"))
-        return VECTRON__PLACEMENTDRIVER__V1__WORKER_STATE__WORKER_STATE_UNKNOWN;
-    return VECTRON__PLACEMENTDRIVER__V1__WORKER_STATE__WORKER_STATE_DRAINING;
-}
-
-static V1(WorkerInfo) * public_worker(const PdWorker *from, struct turn *turn) {
-    V1(WorkerInfo) *to = RESPONSE(worker_info, turn);
-    if (!to || !fill_metadata(from, to, turn)) return NULL;
-    to->worker_id = id_text(from->worker, turn);
-    to->grpc_address = from->grpc_address;
-    to->raft_address = from->link;
-    to->n_collections = from->n_collections;
-    to->collections = from->collections;
-    to->last_heartbeat = (int64_t)(from->last_beat_ms / 1000);
-    to->healthy = !strcmp(from->state, "ready");
-    to->state = public_state(from->state);
-    return to;
-}
-
-static void
-on_workers(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    const PdWorkers *workers = outcome_as(outcome, PdWorkers, pd_workers);
-    if (!workers) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(ListWorkersResponse) *response = RESPONSE(list_workers_response, turn);
-    if (response) response->workers = turn_alloc(turn, (workers->n_workers + 1) * sizeof(void *));
-    bool whole = response && response->workers;
-    for (size_t i = 0; whole && i < workers->n_workers; i++) {
-        response->workers[i] = public_worker(workers->workers[i], turn);
-        whole = response->workers[i] != NULL;
-        response->n_workers++;
-    }
-    reply(question->call, whole ? response : NULL, turn);
-}
-
-static void list_workers(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    PdListWorkers message = PD_LIST_WORKERS__INIT;
-    ask(call, &message.base, on_workers, turn);
-}
 
 static void drain_worker(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     PdDrain message = PD_DRAIN__INIT;
     const char *text = REQUEST(DrainWorkerRequest, call)->worker_id;
-    if (read_id(call, "worker_id", text, &message.worker, turn))
-        ask(call, &message.base, on_drain_worker, turn);
+    if (placement_read_id(call, "worker_id", text, &message.worker, turn))
+        placement_ask(call, &message.base, on_drain_worker, turn);
 }
 
 static void remove_worker(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     PdRemove message = PD_REMOVE__INIT;
     const char *text = REQUEST(RemoveWorkerRequest, call)->worker_id;
-    if (read_id(call, "worker_id", text, &message.worker, turn))
-        ask(call, &message.base, on_remove_worker, turn);
+    if (placement_read_id(call, "worker_id", text, &message.worker, turn))
+        placement_ask(call, &message.base, on_remove_worker, turn);
 }
 
 /* --- routes ---------------------------------------------------------------------------------- */
@@ -324,7 +130,7 @@ static void remove_worker(void *self, struct edge_call *call, struct turn *turn)
 static bool ask_route(struct edge_call *call,
                       const char *collection,
                       const char *id,
-                      answer_fn done,
+                      placement_answer done,
                       struct turn *turn) {
     struct check check;
     enum status s = check_name(&check, collection, "collection name is required");
@@ -335,7 +141,7 @@ static bool ask_route(struct edge_call *call,
     PdRoute message = PD_ROUTE__INIT;
     message.collection = (char *)(uintptr_t)collection;
     message.id = (char *)(uintptr_t)id;
-    ask(call, &message.base, done, turn);
+    placement_ask(call, &message.base, done, turn);
     return true;
 }
 
@@ -372,7 +178,7 @@ static void on_route(struct question *question, const struct outcome *outcome, s
         response->shard_epoch = shard->epoch;
         response->lease_expiry_unix_ms = (int64_t)(turn_wall_ms(turn) + LEASE_MS);
     }
-    reply(question->call, response, turn);
+    placement_reply(question->call, response, turn);
 }
 
 static void get_worker(void *self, struct edge_call *call, struct turn *turn) {
@@ -405,7 +211,7 @@ on_addresses(struct question *question, const struct outcome *outcome, struct tu
     for (size_t i = 0; whole && i < routing->n_shards; i++)
         for (size_t j = 0; j < routing->shards[i]->n_replicas; j++)
             add_address(response, routing->shards[i]->replicas[j]->grpc_address);
-    reply(question->call, whole ? response : NULL, turn);
+    placement_reply(question->call, whole ? response : NULL, turn);
 }
 
 static void list_workers_for_collection(void *self, struct edge_call *call, struct turn *turn) {
@@ -454,7 +260,7 @@ static void on_status(struct question *question, const struct outcome *outcome, 
         response->dimension = (int32_t)routing->dimension;
         response->distance = routing->distance;
     }
-    reply(question->call, whole ? response : NULL, turn);
+    placement_reply(question->call, whole ? response : NULL, turn);
 }
 
 static void get_collection_status(void *self, struct edge_call *call, struct turn *turn) {
@@ -480,7 +286,7 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     message.name = request->name;
     message.dimension = (uint32_t)request->dimension;
     message.distance = (char *)(uintptr_t)distance;
-    ask(call, &message.base, on_create_collection, turn);
+    placement_ask(call, &message.base, on_create_collection, turn);
 }
 
 static void delete_collection(void *self, struct edge_call *call, struct turn *turn) {
@@ -490,7 +296,7 @@ static void delete_collection(void *self, struct edge_call *call, struct turn *t
     message.name = REQUEST(DeleteCollectionRequest, call)->name;
     enum status s = check_name(&check, message.name, "collection name is required");
     if (s == STATUS_OK)
-        ask(call, &message.base, on_delete_collection, turn);
+        placement_ask(call, &message.base, on_delete_collection, turn);
     else
         edge_fail(call, s, check.words, turn);
 }
@@ -505,137 +311,37 @@ on_collections(struct question *question, const struct outcome *outcome, struct 
     V1(ListCollectionsResponse) *response = RESPONSE(list_collections_response, turn);
     if (response) response->n_collections = found->n_names;
     if (response) response->collections = found->names;
-    reply(question->call, response, turn);
+    placement_reply(question->call, response, turn);
 }
 
 static void list_collections(void *self, struct edge_call *call, struct turn *turn) {
     (void)self;
     PdListCollections message = PD_LIST_COLLECTIONS__INIT;
-    ask(call, &message.base, on_collections, turn);
-}
-
-/* --- rerankers ------------------------------------------------------------------------------- */
-
-static void on_reranker_registered(struct question *question,
-                                   const struct outcome *outcome,
-                                   struct turn *turn) {
-    const PdReranker *reranker = outcome_as(outcome, PdReranker, pd_reranker);
-    if (!reranker) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(RegisterRerankerResponse) *response = RESPONSE(register_reranker_response, turn);
-    if (response) response->reranker_id = id_text(reranker->reranker, turn);
-    if (response) response->success = true;
-    reply(question->call, response, turn);
-}
-
-static void register_reranker(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    const V1(RegisterRerankerRequest) *request = REQUEST(RegisterRerankerRequest, call);
-    PdRegisterReranker message = PD_REGISTER_RERANKER__INIT;
-    message.grpc_address = request->grpc_address;
-    if (request->n_capabilities > 0) message.role = request->capabilities[0];
-    ask(call, &message.base, on_reranker_registered, turn);
-}
-
-static void
-on_reranker_beaten(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    if (!outcome_as(outcome, Done, done)) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(RerankerHeartbeatResponse) *response = RESPONSE(reranker_heartbeat_response, turn);
-    if (response) response->ok = true;
-    reply(question->call, response, turn);
-}
-
-static void reranker_heartbeat(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    PdRerankerBeat message = PD_RERANKER_BEAT__INIT;
-    const char *text = REQUEST(RerankerHeartbeatRequest, call)->reranker_id;
-    if (read_id(call, "reranker_id", text, &message.reranker, turn))
-        ask(call, &message.base, on_reranker_beaten, turn);
-}
-
-static V1(RerankerInfo) * public_reranker(const PdReranker *from, struct turn *turn) {
-    V1(RerankerInfo) *to = RESPONSE(reranker_info, turn);
-    V1(RerankerInfo__MetadataEntry) *role = RESPONSE(reranker_info__metadata_entry, turn);
-    if (!to || !role) return NULL;
-    to->metadata = turn_alloc(turn, sizeof *to->metadata);
-    if (!to->metadata) return NULL;
-    role->key = (char *)(uintptr_t) "role";
-    role->value = from->role;
-    to->metadata[to->n_metadata++] = role;
-    to->reranker_id = id_text(from->reranker, turn);
-    to->grpc_address = from->grpc_address;
-    to->last_heartbeat = (int64_t)(from->last_beat_ms / 1000);
-    to->healthy = from->healthy;
-    return to;
-}
-
-static void
-on_rerankers(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    const PdRerankers *found = outcome_as(outcome, PdRerankers, pd_rerankers);
-    if (!found) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(ListRerankersResponse) *response = RESPONSE(list_rerankers_response, turn);
-    if (response) response->rerankers = turn_alloc(turn, (found->n_rerankers + 1) * sizeof(void *));
-    bool whole = response && response->rerankers;
-    for (size_t i = 0; whole && i < found->n_rerankers; i++) {
-        response->rerankers[i] = public_reranker(found->rerankers[i], turn);
-        whole = response->rerankers[i] != NULL;
-        response->n_rerankers++;
-    }
-    reply(question->call, whole ? response : NULL, turn);
-}
-
-static void list_rerankers(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    PdListRerankers message = PD_LIST_RERANKERS__INIT;
-    ask(call, &message.base, on_rerankers, turn);
-}
-
-static void on_picked(struct question *question, const struct outcome *outcome, struct turn *turn) {
-    const PdReranker *reranker = outcome_as(outcome, PdReranker, pd_reranker);
-    if (!reranker) {
-        question_fail(question->call, outcome, turn);
-        return;
-    }
-    V1(GetRerankerResponse) *response = RESPONSE(get_reranker_response, turn);
-    if (response) response->reranker_id = id_text(reranker->reranker, turn);
-    if (response) response->grpc_address = reranker->grpc_address;
-    reply(question->call, response, turn);
-}
-
-static void get_reranker(void *self, struct edge_call *call, struct turn *turn) {
-    (void)self;
-    PdPickReranker message = PD_PICK_RERANKER__INIT;
-    ask(call, &message.base, on_picked, turn);
+    placement_ask(call, &message.base, on_collections, turn);
 }
 
 /* --- the table ------------------------------------------------------------------------------- */
 
-#define METHOD(Name, name, ms) \
+#define METHOD_OF(Name, name, function, ms) \
     { \
         .path = "/vectron.placementdriver.v1.PlacementService/" #Name, \
         .request = &vectron__placementdriver__v1__##name##_request__descriptor, \
-        .response = &vectron__placementdriver__v1__##name##_response__descriptor, .run = name, \
+        .response = &vectron__placementdriver__v1__##name##_response__descriptor, .run = function, \
         .deadline_ms = ms, .body_max = BODY_MAX \
     }
+#define METHOD(Name, name, ms) METHOD_OF(Name, name, name, ms)
+#define RERANKER(Name, name)   METHOD_OF(Name, name, placement_##name, READ_MS)
 
 static const struct edge_method methods[] = {
     METHOD(GetLeader, get_leader, READ_MS),
     METHOD(GetWorker, get_worker, READ_MS),
-    METHOD(RegisterWorker, register_worker, READ_MS),
-    METHOD(Heartbeat, heartbeat, READ_MS),
-    METHOD(ListWorkers, list_workers, READ_MS),
-    METHOD(RegisterReranker, register_reranker, READ_MS),
-    METHOD(RerankerHeartbeat, reranker_heartbeat, READ_MS),
-    METHOD(ListRerankers, list_rerankers, READ_MS),
-    METHOD(GetReranker, get_reranker, READ_MS),
+    METHOD_OF(RegisterWorker, register_worker, placement_register_worker, READ_MS),
+    METHOD_OF(Heartbeat, heartbeat, placement_heartbeat, READ_MS),
+    METHOD_OF(ListWorkers, list_workers, placement_list_workers, READ_MS),
+    RERANKER(RegisterReranker, register_reranker),
+    RERANKER(RerankerHeartbeat, reranker_heartbeat),
+    RERANKER(ListRerankers, list_rerankers),
+    RERANKER(GetReranker, get_reranker),
     METHOD(ListWorkersForCollection, list_workers_for_collection, READ_MS),
     METHOD(DrainWorker, drain_worker, READ_MS),
     METHOD(RemoveWorker, remove_worker, READ_MS),

@@ -14,11 +14,13 @@ static const struct column shard_columns[] = {
     {"shard", "SHARD", VALUE_ID, 6, 0, 0},
     {"worker", "WORKER", VALUE_ID, 6, 0, 0},
     {"process", "PROCESS", VALUE_NAME, 11, 18, 1},
+    {"role", "ROLE", VALUE_TEXT, 7, 0, 0},
     {"state", "STATE", VALUE_TEXT, 8, 12, 0},
     {"points", "POINTS", VALUE_COUNT, 7, 0, 0},
     {"points_share", "OF COLLECTION", VALUE_BAR, 14, 20, 2},
     {"tail", "TAIL", VALUE_COUNT, 6, 0, 0},
     {"applied", "APPLIED", VALUE_COUNT, 8, 0, 1},
+    {"lag", "BEHIND", VALUE_COUNT, 6, 0, 2},
     {"memory_bytes", "MEMORY", VALUE_BYTES, 7, 0, 0},
     {"epoch", "EPOCH", VALUE_ID, 5, 0, 3},
     {"range", "HASHES", VALUE_TEXT, 13, 0, 4},
@@ -28,10 +30,17 @@ static const struct column shard_columns[] = {
     {0},
 };
 static const struct column worker_columns[] = {
-    {"worker", "WORKER", VALUE_ID, 6, 0, 0},    {"process", "PROCESS", VALUE_NAME, 12, 20, 0},
-    {"state", "STATE", VALUE_TEXT, 9, 0, 0},    {"shards", "SHARDS", VALUE_COUNT, 6, 0, 0},
-    {"points", "POINTS", VALUE_COUNT, 8, 0, 0}, {"beat_us", "BEAT", VALUE_US, 6, 0, 0},
-    {"link", "LINK", VALUE_NAME, 22, 40, 1},    {0},
+    {"worker", "WORKER", VALUE_ID, 6, 0, 0},
+    {"process", "PROCESS", VALUE_NAME, 12, 20, 0},
+    {"state", "STATE", VALUE_TEXT, 9, 0, 0},
+    {"shards", "SHARDS", VALUE_COUNT, 6, 0, 0},
+    {"leaders", "LEADERS", VALUE_COUNT, 7, 0, 1},
+    {"leaving", "LEAVING", VALUE_COUNT, 7, 0, 2},
+    {"points", "POINTS", VALUE_COUNT, 8, 0, 0},
+    {"beat_us", "BEAT", VALUE_US, 6, 0, 0},
+    {"link", "LINK", VALUE_NAME, 22, 40, 1},
+    {"waits", "WAITS FOR", VALUE_TEXT, 9, 50, 3},
+    {0},
 };
 
 static const struct process *
@@ -84,14 +93,26 @@ static double
 points_of(const struct console *console, const struct process *pd, const PdRouting *routing) {
     double all = 0;
     for (size_t i = 0; i < routing->n_shards; i++) {
-        const struct answer *answer;
         const PdShard *shard = routing->shards[i];
-        if (!shard->n_replicas) continue;
+        const PdReplica *replica = shard->n_replicas ? shard->replicas[0] : NULL;
+        for (size_t j = 1; j < shard->n_replicas; j++) /* copies are not counted twice */
+            if (shard->replicas[j]->worker == shard->leader) replica = shard->replicas[j];
+        const struct answer *answer;
         const ShardState *state =
-            state_of(process_at(console, pd, shard->replicas[0]->link), shard->shard, &answer);
+            replica ? state_of(process_at(console, pd, replica->link), shard->shard, &answer)
+                    : NULL;
         if (state) all += (double)state->points;
     }
     return all;
+}
+
+static void
+fill_role(struct list *list, struct list_row *row, const PdShard *shard, const PdReplica *replica) {
+    bool leads = replica->worker == shard->leader;
+    list_text(list, row, "role", leads ? "leader" : replica->learner ? "learner" : "voter");
+    list_style(list, row, "role", leads ? STYLE_GOOD : STYLE_DIM);
+    if (shard->leader == 0) list_style(list, row, "role", STYLE_HOT);
+    list_number(list, row, "lag", (double)replica->lag);
 }
 
 static void fill_shard(struct console *console,
@@ -108,6 +129,7 @@ static void fill_shard(struct console *console,
         list_id(list, row, "shard", shard->shard);
         list_id(list, row, "worker", replica->worker);
         list_text(list, row, "process", process ? process->label : replica->link);
+        fill_role(list, row, shard, replica);
         list_id(list, row, "epoch", shard->epoch);
         list_format(list, row, "range", "%04x…%04x…", (unsigned)(shard->range_start >> 48),
                     (unsigned)(shard->range_end >> 48));
@@ -141,6 +163,9 @@ static void fill_workers(struct console *console, struct list *list, const struc
         list_style(list, row, "state",
                    strcmp(worker->state, "ready") == 0 ? STYLE_GOOD : STYLE_WARM);
         list_number(list, row, "shards", worker->shards);
+        list_number(list, row, "leaders", worker->leaders);
+        list_number(list, row, "leaving", worker->leaving);
+        list_text(list, row, "waits", worker->waits);
         list_number(list, row, "points", (double)worker->points);
         list_number(list, row, "beat_us",
                     now > worker->last_beat_ms ? (double)(now - worker->last_beat_ms) * 1000 : 0);

@@ -283,7 +283,7 @@ static void tell_shards(struct console *console) {
              ROW(PdWorker, pd_worker, .worker = 1, .link = WORKER1, .state = "ready",
                  .last_beat_ms = SCENE_MS + 1100, .shards = 1, .points = 9000),
              ROW(PdWorker, pd_worker, .worker = 2, .link = WORKER2, .state = "suspected",
-                 .last_beat_ms = SCENE_MS - 16900, .shards = 1, .points = 1000));
+                 .last_beat_ms = SCENE_MS - 16900, .shards = 2, .leaders = 1, .points = 1000));
     send(console, PD, QUESTION_WORKERS, "", &workers.base);
     PdCollections names = PD_COLLECTIONS__INIT;
     names.n_names = 1;
@@ -297,8 +297,10 @@ static void tell_shards(struct console *console) {
     routing.shards = LIST(
         PdShard,
         ROW(PdShard, pd_shard, .shard = 1, .range_end = UINT64_MAX / 2, .epoch = 3, .leader = 1,
-            .ready = true, .n_replicas = 1,
-            .replicas = LIST(PdReplica, ROW(PdReplica, pd_replica, .worker = 1, .link = WORKER1))),
+            .ready = true, .n_replicas = 2,
+            .replicas = LIST(PdReplica, ROW(PdReplica, pd_replica, .worker = 1, .link = WORKER1),
+                             ROW(PdReplica, pd_replica, .worker = 2, .link = WORKER2,
+                                 .learner = true, .lag = 12))),
         ROW(PdShard, pd_shard, .shard = 2, .range_start = UINT64_MAX / 2 + 1,
             .range_end = UINT64_MAX, .epoch = 3, .leader = 2, .n_replicas = 1,
             .replicas = LIST(PdReplica, ROW(PdReplica, pd_replica, .worker = 2, .link = WORKER2))));
