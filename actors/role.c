@@ -14,6 +14,7 @@
 #include "actors/log/log.h"
 #include "actors/pd/catalog.h"
 #include "actors/pd/pd.h"
+#include "actors/raft/raft.h"
 #include "actors/router/router.h"
 #include "actors/searcher/searcher.h"
 #include "actors/shelf.h"
@@ -70,6 +71,7 @@ struct role_storage {
     struct shelf *shelf;        /* owned */
     struct kept *kept;          /* owned */
     struct log_options log_options;
+    struct raft_options raft_options;
     struct pd_options pd_options;
     struct keeper_options keeper_options;
     struct linker_options linker_options;
@@ -275,6 +277,13 @@ static enum status start_near_searchers(struct node *node, struct role_storage *
     return s;
 }
 
+static enum status start_raft(struct node *node, struct role_storage *storage, const char *link) {
+    storage->raft_options.link = keep(storage, link);
+    if (!storage->raft_options.link) return fail(STATUS_NO_MEMORY, "no memory for raft");
+    return start(node, &(struct start){
+                           .type = &raft_type, .name = "raft", .options = &storage->raft_options});
+}
+
 static enum status start_keeper(struct node *node, const struct role_worker_options *options) {
     struct role_storage *storage = options->storage;
     struct keeper_options *keeper = &storage->keeper_options;
@@ -331,6 +340,7 @@ enum status role_worker_start(struct node *node, const struct role_worker_option
                     SHELF_SEARCHERS_MAX);
     enum status s = start_log(node, storage);
     show_memory(node, storage);
+    if (s == STATUS_OK) s = start_raft(node, storage, options->link);
     if (s == STATUS_OK) s = start_searchers(node, storage, n);
     if (s == STATUS_OK) s = start_near_searchers(node, storage);
     return s == STATUS_OK ? start_keeper(node, options) : s;

@@ -70,7 +70,7 @@ struct role_worker_options {
     bool search_only;        /* it keeps learners only … */
     const char *collections; /* … of these, comma separated; NULL or "": of all */
 };
-/* Spawns "log" (unless there), the searchers, the linkers and "keeper". OK does not wait for the
+/* Spawns "log" (unless there), "raft", the searchers, the linkers and "keeper". OK does not wait for the
  * placement driver: shards this worker remembers open at once, the keeper registers when it can. */
 MUST_USE enum status role_worker_start(struct node *node,
                                        const struct role_worker_options *options);

@@ -97,7 +97,7 @@ static enum status start(struct consensus *self,
         s = to_raft(&options->entries[n], &entries[n]);
         if (s != STATUS_OK || options->entries[n].kind != CONSENSUS_CHANGE) continue;
         s = members_decode(options->entries[n].data, options->entries[n].size, &members);
-        if (s == STATUS_OK) s = history_add(self, options->first + n, &members);
+        if (s == STATUS_OK) s = past_add(self, options->first + n, &members);
     }
     if (s == STATUS_OK && options->snapshot_index > 0) {
         event.start.metadata = &metadata;
@@ -124,6 +124,7 @@ static enum status prepare(struct consensus *self, const struct consensus_option
         return STATUS_NO_MEMORY;
     self->started = true;
     self->raft.tracer = NULL; /* S10 */
+    self->election_ms = election;
     self->heartbeat_ms = options->heartbeat_ms ? options->heartbeat_ms : (election + 9) / 10;
     raft_seed(&self->raft, (unsigned)options->seed);
     raft_set_election_timeout(&self->raft, election);
@@ -136,14 +137,14 @@ static enum status prepare(struct consensus *self, const struct consensus_option
     return STATUS_OK;
 }
 
-/* The snapshot's members are the first of the history. */
+/* The snapshot's members are the first of the past. */
 static enum status remember_snapshot(struct consensus *self,
                                      const struct consensus_options *options) {
     struct raft_configuration members;
     if (options->snapshot_index == 0) return STATUS_OK;
     enum status s = members_take(options->members, &members);
-    if (s == STATUS_OK) s = history_add(self, options->members_index, &members);
-    if (s == STATUS_OK) self->history[0].told = true;
+    if (s == STATUS_OK) s = past_add(self, options->members_index, &members);
+    if (s == STATUS_OK) self->past[0].told = true;
     return s;
 }
 
@@ -163,6 +164,10 @@ enum status consensus_open(const struct consensus_options *options,
     self->snapshot_index = options->snapshot_index;
     self->snapshot_term = options->snapshot_term;
     self->commit = self->applied = options->snapshot_index;
+    self->last_term = options->snapshot_term;
+    if (options->n_entries > 0 &&
+        options->first + options->n_entries - 1 >= options->snapshot_index)
+        self->last_term = options->entries[options->n_entries - 1].term;
     self->durable =
         options->n_entries ? options->first + options->n_entries - 1 : options->snapshot_index;
     if (self->durable < options->snapshot_index) self->durable = options->snapshot_index;
@@ -185,12 +190,12 @@ void consensus_close(struct consensus *self) {
     effects_begin(self, 0, &none);
     if (self->raft.snapshot.installing) raft_configuration_close(&self->installing.configuration);
     if (self->started) raft_close(&self->raft, NULL);
-    history_cut(self, 0);
+    past_cut(self, 0);
     writes_free(&self->writes);
     buffer_free(&self->changes);
     buffer_free(&self->install_bytes);
     arena_free(&self->install_arena);
-    mem_free(self->history);
+    mem_free(self->past);
     mem_free(self->reads.waiting);
     mem_free(self->reads.asked);
     mem_free(self->entries);
@@ -252,6 +257,7 @@ static enum status take_append(struct consensus *self,
             .n_entries = n,
         };
         cut_front(self, &message->append_entries);
+        if (from->term >= self->raft.current_term) self->heard_ms = self->now_ms;
         struct raft_event event = {.type = RAFT_RECEIVE, .receive.message = message};
         s = effects_step(self, &event, effects);
     }
@@ -354,8 +360,12 @@ take(struct consensus *self, const RaftMessage *from, struct consensus_effects *
         return take_install(self, from, &message, effects);
     default:
         to_result(from, &message);
+        if (from->body_case == RAFT_MESSAGE__BODY_VOTE) votes_look(self, from);
         struct raft_event event = {.type = RAFT_RECEIVE, .receive.message = &message};
-        return effects_step(self, &event, effects);
+        enum status s = effects_step(self, &event, effects);
+        if (s == STATUS_OK && from->body_case == RAFT_MESSAGE__BODY_VOTE)
+            votes_of_learner(self, from, effects);
+        return s;
     }
 }
 
@@ -469,7 +479,7 @@ enum status consensus_snapshot(struct consensus *self,
                                struct consensus_effects *effects) {
     effects_begin(self, now_ms, effects);
     if (self->fatal) return STATUS_CORRUPT;
-    const struct history *members = history_at(self, index);
+    const struct past *members = past_at(self, index);
     if (index > self->applied || index <= self->snapshot_index || !members) return STATUS_INVALID;
     if (self->raft.snapshot.installing) return STATUS_BUSY;
     struct raft_event event = {.type = RAFT_SNAPSHOT};
@@ -482,7 +492,7 @@ enum status consensus_snapshot(struct consensus *self,
     if (s == STATUS_OK) {
         self->snapshot_index = index;
         self->snapshot_term = term;
-        history_forget(self, index);
+        past_forget(self, index);
     }
     return finish(self, s, effects);
 }
@@ -497,12 +507,12 @@ consensus_installed(struct consensus *self, uint64_t now_ms, struct consensus_ef
     event.persisted_snapshot.metadata = self->installing;
     event.persisted_snapshot.last = true;
     enum status s = members_copy(&self->installing.configuration, &members);
-    history_cut(self, 0);
-    if (s == STATUS_OK) s = history_add(self, self->installing.configuration_index, &members);
+    past_cut(self, 0);
+    if (s == STATUS_OK) s = past_add(self, self->installing.configuration_index, &members);
     if (s == STATUS_OK) {
-        self->history[0].told = true;
+        self->past[0].told = true;
         self->snapshot_index = self->durable = self->installing.index;
-        self->snapshot_term = self->installing.term;
+        self->snapshot_term = self->last_term = self->installing.term;
         if (self->commit < self->snapshot_index) self->commit = self->snapshot_index;
         s = effects_step(self, &event, effects);
     }
@@ -514,7 +524,7 @@ enum status consensus_members_at(const struct consensus *self,
                                  uint64_t applied,
                                  struct buffer *data,
                                  uint64_t *index) {
-    const struct history *members = history_at(self, applied);
+    const struct past *members = past_at(self, applied);
     if (!members) return STATUS_NOT_FOUND;
     *index = members->index;
     return members_encode(&members->members, data);

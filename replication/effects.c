@@ -74,6 +74,15 @@ static void place_changes(struct consensus *self) {
     }
 }
 
+/* By what is durable this replica is all the voters there are. It then leads at once after a
+ * restart, and in the same term: what others got to see of its log must be durable before, or the
+ * same index of the same term could become another entry. */
+static bool alone(const struct consensus *self) {
+    const struct past *members = past_at(self, self->durable);
+    const struct raft_server *own = members ? members_find(&members->members, self->id) : NULL;
+    return own && own->role == RAFT_VOTER && members_voters(&members->members) == 1;
+}
+
 enum status effects_end(struct consensus *self, struct consensus_effects *effects) {
     if (effects->n_entries > 0 || effects->hard) {
         uint64_t last = effects->n_entries > 0 ? effects->first + effects->n_entries - 1 : 0;
@@ -86,6 +95,7 @@ enum status effects_end(struct consensus *self, struct consensus_effects *effect
     place_changes(self);
     effects->entries = self->entries;
     effects->after = writes_hard(&self->writes);
+    if (self->writes.count > 0 && alone(self)) effects->after = self->writes.number;
     effects->messages = self->messages;
     effects->wanted = self->wanted;
     effects->n_messages = self->n_messages;
@@ -118,7 +128,7 @@ add_change(struct consensus *self, const struct raft_entry *entry, uint64_t inde
     if (raft_configuration_decode(&entry->buf, &members) != 0) return STATUS_NO_MEMORY;
     enum status s = members_encode(&members, &self->changes);
     *size = self->changes.size - before;
-    if (s == STATUS_OK) return history_add(self, index, &members);
+    if (s == STATUS_OK) return past_add(self, index, &members);
     raft_configuration_close(&members);
     return s;
 }
@@ -153,13 +163,14 @@ static enum status add_entries(struct consensus *self,
     } else if (first != effects->first + effects->n_entries) {
         return STATUS_CORRUPT; /* one call of ours never goes back behind itself */
     }
-    history_cut(self, first);
+    past_cut(self, first);
     writes_cut(&self->writes, first);
     if (self->durable >= first) self->durable = first - 1;
     for (unsigned i = 0; i < update->entries.n; i++) {
         enum status s = add_entry(self, &update->entries.batch[i], first + i);
         if (s != STATUS_OK) return s;
         effects->n_entries = self->n_entries;
+        self->last_term = update->entries.batch[i].term;
         if (raft_state(&self->raft) == RAFT_LEADER && self->own_term_index == 0 &&
             update->entries.batch[i].term == self->raft.current_term)
             self->own_term_index = first + i;
@@ -283,14 +294,14 @@ static enum status add_messages(struct consensus *self, const struct raft_update
 /* H6: libraft learns which configurations are committed, so that it can go back to them. */
 static enum status tell_changes(struct consensus *self, struct consensus_effects *effects) {
     uint64_t known = self->commit < self->durable ? self->commit : self->durable;
-    for (uint32_t i = 0; i < self->n_history; i++) {
-        struct history *history = &self->history[i];
-        if (history->told || history->index > known) continue;
+    for (uint32_t i = 0; i < self->n_past; i++) {
+        struct past *past = &self->past[i];
+        if (past->told || past->index > known) continue;
         struct raft_event event = {.type = RAFT_CONFIGURATION};
-        event.configuration.index = history->index;
-        enum status s = members_copy(&history->members, &event.configuration.conf);
+        event.configuration.index = past->index;
+        enum status s = members_copy(&past->members, &event.configuration.conf);
         if (s != STATUS_OK) return s;
-        history->told = true; /* before: the step comes back here */
+        past->told = true; /* before: the step comes back here */
         s = effects_step(self, &event, effects);
         if (s != STATUS_OK) return s;
         effects->changed = true;

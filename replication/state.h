@@ -4,8 +4,9 @@
  *   effects.c     one raft_step, its update into effects
  *   guard.c       what a peer may say
  *   writes.c      which of our writes are durable
- *   history.c     the configurations in the log
+ *   past.c        the configurations in the log
  *   membership.c  changes, transfer
+ *   votes.c       what learners grant
  *   reads.c       read index rounds */
 #ifndef REPLICATION_STATE_H
 #define REPLICATION_STATE_H
@@ -53,7 +54,7 @@ uint64_t writes_hard(const struct writes *writes);
 void writes_free(struct writes *writes);
 
 /* A configuration in the log or in the snapshot. */
-struct history {
+struct past {
     uint64_t index;
     struct raft_configuration members; /* owned */
     bool told;                         /* libraft knows that it is committed */
@@ -75,20 +76,22 @@ struct consensus {
     struct raft raft;
     bool started; /* raft_init was done */
     uint64_t group, id;
-    uint32_t heartbeat_ms;
+    uint32_t heartbeat_ms, election_ms;
+    uint64_t heard_ms; /* of a leader */
     uint64_t now_ms;
     uint64_t commit;  /* never back (H7) */
     uint64_t durable; /* last index of the log that is durable */
     uint64_t applied; /* told to the host */
     uint64_t snapshot_index, snapshot_term;
+    uint64_t last_term;      /* of the log's last entry */
     uint64_t own_term_index; /* first entry of the term we lead, 0: none yet */
     uint64_t told_term;      /* as of the last effects.changed … */
     uint64_t told_leader;
     unsigned short told_role;
     bool fatal; /* a call failed in a way that is not to be gone on from */
     struct writes writes;
-    struct history *history; /* owned; by index */
-    uint32_t n_history, history_capacity;
+    struct past *past; /* owned; by index */
+    uint32_t n_past, past_capacity;
     struct raft_snapshot_metadata installing; /* its members owned while raft.snapshot.installing */
     RaftInstall *install;                     /* in install_arena */
     struct arena install_arena;
@@ -137,14 +140,21 @@ MUST_USE enum status
 consensus_own_term(struct consensus *self, bool *committed, struct consensus_effects *effects);
 
 MUST_USE enum status
-history_add(struct consensus *self, uint64_t index, struct raft_configuration *members /* taken */);
-void history_cut(struct consensus *self, uint64_t first);
+past_add(struct consensus *self, uint64_t index, struct raft_configuration *members /* taken */);
+void past_cut(struct consensus *self, uint64_t first);
 /* Keeps what a snapshot of index needs. */
-void history_forget(struct consensus *self, uint64_t index);
-const struct history *history_at(const struct consensus *self, uint64_t index);
+void past_forget(struct consensus *self, uint64_t index);
+const struct past *past_at(const struct consensus *self, uint64_t index);
 
 /* Sound, and of use now: false, and nothing is to happen, when the message is stale. */
 MUST_USE enum status guard_judge(struct consensus *self, const RaftMessage *message, bool *wanted);
+
+/* Before a vote is answered: a learner whose leader is silent, or asks for votes, has none. */
+void votes_look(struct consensus *self, const RaftMessage *message);
+/* A vote that libraft refused, since this replica is a learner by its own log. */
+void votes_of_learner(struct consensus *self,
+                      const RaftMessage *message,
+                      struct consensus_effects *effects);
 
 MUST_USE enum status reads_progress(struct consensus *self, struct consensus_effects *effects);
 MUST_USE enum status

@@ -22,6 +22,10 @@ struct bytes log_key_state(unsigned char *at, uint64_t store_id) {
     return key_of(at, store_id, 'h');
 }
 
+struct bytes log_key_record(unsigned char *at, uint64_t store_id) {
+    return key_of(at, store_id, 'r');
+}
+
 struct bytes log_key_entry(unsigned char *at, uint64_t store_id, uint64_t index) {
     key_of(at, store_id, 'e');
     key_store_u64(at + 9, index);
@@ -129,6 +133,25 @@ enum status log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint6
     if (!operation) return no_memory();
     operation->first = first;
     return STATUS_OK;
+}
+
+enum status log_batch_reset(struct log_batch *batch, uint64_t store_id, uint64_t first) {
+    struct log_operation *operation = add(batch, LOG_RESET, store_id);
+    if (!operation) return no_memory();
+    operation->first = first;
+    return STATUS_OK;
+}
+
+enum status log_batch_record(struct log_batch *batch, uint64_t store_id, struct bytes record) {
+    unsigned char key[LOG_KEY_MAX];
+    struct log_operation *operation = add(batch, LOG_RECORD, store_id);
+    if (!operation) return no_memory();
+    kv_batch_put(batch->writes, log_key_record(key, store_id), record);
+    operation->end = kv_batch_mark(batch->writes);
+    if (!kv_batch_failed(batch->writes)) return STATUS_OK;
+    kv_batch_cut(batch->writes, operation->begin, operation->end);
+    batch->n_operations--;
+    return no_memory();
 }
 
 enum status log_batch_drop(struct log_batch *batch, uint64_t store_id) {

@@ -4,13 +4,13 @@
 
 #include "storage/log_store.h"
 
-enum log_operation_kind { LOG_APPEND, LOG_VOTE, LOG_TRUNCATE, LOG_DROP };
+enum log_operation_kind { LOG_APPEND, LOG_VOTE, LOG_TRUNCATE, LOG_RESET, LOG_RECORD, LOG_DROP };
 
 struct log_operation {
     enum log_operation_kind kind;
     enum status outcome;
     uint64_t store_id;
-    uint64_t first; /* append: index of the first entry; truncate: first index kept */
+    uint64_t first; /* append: index of the first entry; truncate, reset: first index kept */
     uint64_t last;  /* append: index of the last entry */
     uint64_t term;  /* vote */
     uint64_t vote;
@@ -28,6 +28,7 @@ enum { LOG_KEY_MAX = 8 + 1 + 8 };
 
 /* Keys of a replica's log, written to `at` (LOG_KEY_MAX bytes). */
 struct bytes log_key_state(unsigned char *at, uint64_t store_id);
+struct bytes log_key_record(unsigned char *at, uint64_t store_id);
 struct bytes log_key_entry(unsigned char *at, uint64_t store_id, uint64_t index);
 /* Ends of the range of all keys of a replica. */
 struct bytes log_key_begin(unsigned char *at, uint64_t store_id);

@@ -222,6 +222,12 @@ static enum status judge(struct replica *replica, const struct log_operation *op
         state->first = operation->first;
         if (state->last + 1 < state->first) state->last = state->first - 1;
         break;
+    case LOG_RESET:
+        state->first = operation->first;
+        state->last = operation->first - 1;
+        break;
+    case LOG_RECORD:
+        break;
     case LOG_DROP:
         *state = unborn;
         break;
@@ -355,6 +361,11 @@ enum status log_store_state(struct log_store *store, uint64_t store_id, struct l
     }
     if (s == STATUS_OK) *out = state;
     return s;
+}
+
+enum status log_store_record(struct log_store *store, uint64_t store_id, struct kv_value *out) {
+    unsigned char key[LOG_KEY_MAX];
+    return kv_get(store->kv, log_key_record(key, store_id), KV_ANY, out);
 }
 
 static enum status

@@ -2,6 +2,7 @@
  * on the blocking pool, in one batch a turn for all replicas; read at start and for catch-up.
  *
  * Keys (big endian):  store id u64 · 'h'                    hard state: term, vote, bounds
+ *                     store id u64 · 'r'                    record: the replica's own
  *                     store id u64 · 'e' · index u64        entry: term u64, type u8, data */
 #ifndef STORAGE_LOG_STORE_H
 #define STORAGE_LOG_STORE_H
@@ -47,6 +48,11 @@ log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64
 /* Forgets entries below `first` (they are covered by flushed data or a snapshot). Beyond the last
  * entry: the log becomes empty and goes on at `first`. */
 MUST_USE enum status log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint64_t first);
+/* Forgets every entry: the log goes on at `first`. */
+MUST_USE enum status log_batch_reset(struct log_batch *batch, uint64_t store_id, uint64_t first);
+/* What the replica keeps beside its entries, small; replaces what was recorded before. */
+MUST_USE enum status
+log_batch_record(struct log_batch *batch, uint64_t store_id, struct bytes record);
 /* Forgets the replica. */
 MUST_USE enum status log_batch_drop(struct log_batch *batch, uint64_t store_id);
 size_t log_batch_bytes(const struct log_batch *batch);
@@ -63,6 +69,9 @@ enum status log_batch_outcome(const struct log_batch *batch, size_t operation);
  * (holes inside are found by log_store_read). */
 MUST_USE enum status
 log_store_state(struct log_store *store, uint64_t store_id, struct log_state *out);
+/* What was recorded. NOT_FOUND leaves *out untouched. */
+MUST_USE enum status
+log_store_record(struct log_store *store, uint64_t store_id, struct kv_value *out);
 /* Visits entries from..to (inclusive; cut at the last one stored) in order until visit returns
  * other than OK, which is returned then. NOT_FOUND: `from` was truncated. CORRUPT: an entry is
  * missing or malformed. */

@@ -29,6 +29,7 @@ enum status proposal_new(uint8_t type, struct buffer *data, struct proposal **ou
     struct proposal *proposal = mem_zero(1, sizeof *proposal);
     if (!proposal) return STATUS_NO_MEMORY;
     proposal->type = type;
+    atomic_init(&proposal->holds, 1);
     if (data) {
         proposal->data = *data;
         buffer_init(data);
@@ -37,8 +38,14 @@ enum status proposal_new(uint8_t type, struct buffer *data, struct proposal **ou
     return STATUS_OK;
 }
 
+struct proposal *proposal_again(struct proposal *proposal) {
+    atomic_fetch_add_explicit(&proposal->holds, 1, memory_order_relaxed);
+    return proposal;
+}
+
 void proposal_free(struct proposal *proposal) {
     if (!proposal) return;
+    if (atomic_fetch_sub_explicit(&proposal->holds, 1, memory_order_acq_rel) > 1) return;
     buffer_free(&proposal->data);
     mem_free(proposal);
 }

@@ -9,6 +9,8 @@
 #ifndef ACTORS_JOURNAL_JOURNAL_H
 #define ACTORS_JOURNAL_JOURNAL_H
 
+#include <stdatomic.h>
+
 #include "runtime/buffer.h"
 #include "runtime/turn.h"
 
@@ -22,6 +24,7 @@ enum {
 enum entry_type {
     ENTRY_NOTHING = 1, /* proves that the log can be written; applied as nothing */
     ENTRY_DATA = 2,    /* the owner's message */
+    ENTRY_CHANGE = 3,  /* of a group's members; applied as nothing */
 };
 
 struct proposal {
@@ -30,12 +33,16 @@ struct proposal {
     bool owed;
     uint8_t type;       /* enum entry_type */
     uint32_t weight;    /* the owner's: points it will add */
-    uint64_t index;     /* given at push */
+    uint64_t index;     /* given when it is logged */
+    uint64_t term;      /* the same, in a group */
     struct buffer data; /* owned: the entry */
+    atomic_uint holds;  /* a group's log and whoever applies it may hold the same one */
 };
 /* NO_MEMORY. An empty buffer is fine with ENTRY_NOTHING. Takes data. */
 MUST_USE enum status proposal_new(uint8_t type, struct buffer *data, struct proposal **out);
-/* The promise must be settled before. NULL is fine. */
+struct proposal *proposal_again(struct proposal *proposal);
+/* Gives up a hold; the last one frees it, on any thread. The promise must be settled before. NULL
+ * is fine. */
 void proposal_free(struct proposal *proposal);
 
 /* First in, first out. */

@@ -21,6 +21,7 @@ struct tenant_member {
 /* A replica that runs here, or is being stopped. */
 struct tenant {
     struct shard_options options; /* the actor's, on another lane: never changed */
+    struct buffer founders;       /* owned: encoded, of the options */
     char state[16];               /* as the shard said last */
     uint64_t epoch;               /* of the assignment in force */
     uint64_t term;                /* of its group, as the shard said last; 0: it is alone */

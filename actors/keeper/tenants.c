@@ -12,6 +12,7 @@
 
 #include "actors/keeper/house.h"
 #include "runtime/assert.h"
+#include "runtime/codec.h"
 #include "runtime/memory.h"
 #include "runtime/turn.h"
 
@@ -43,9 +44,14 @@ struct tenant *tenant_find(const struct house *self, uint64_t shard) {
     return found ? self->tenants[at] : NULL;
 }
 
+static void tenant_free(struct tenant *tenant) {
+    buffer_free(&tenant->founders);
+    mem_free(tenant);
+}
+
 void tenants_free(struct house *self) {
     for (uint32_t i = 0; i < self->n_tenants; i++)
-        mem_free(self->tenants[i]);
+        tenant_free(self->tenants[i]);
     mem_free(self->tenants);
 }
 
@@ -70,7 +76,7 @@ static void tenant_remove(struct house *self, struct tenant *tenant) {
     self->n_tenants--;
     memmove(self->tenants + at, self->tenants + at + 1,
             (self->n_tenants - at) * sizeof(struct tenant *));
-    mem_free(tenant);
+    tenant_free(tenant);
 }
 
 static enum status spawn(const struct tenant *tenant, struct turn *turn) {
@@ -86,6 +92,18 @@ static enum status spawn(const struct tenant *tenant, struct turn *turn) {
                                       .period_s = RESTARTS_PERIOD_S,
                                       .stop_ms = SHARD_STOP_MS},
                       &actor);
+}
+
+/* The members that found its group; none: it is alone. */
+static enum status keep_founders(struct tenant *tenant, const PdAssignment *given) {
+    RaftMembers members = RAFT_MEMBERS__INIT;
+    buffer_init(&tenant->founders);
+    if (given->n_founders == 0) return STATUS_OK;
+    members.n_members = given->n_founders;
+    members.members = given->founders;
+    enum status s = codec_encode(&members.base, &tenant->founders);
+    tenant->options.founders = (struct bytes){tenant->founders.data, tenant->founders.size};
+    return s;
 }
 
 static void open_tenant(struct house *self, const PdAssignment *given, struct turn *turn) {
@@ -106,6 +124,8 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .metric = metric,
                                              .columns = columns,
                                              .born = given->born,
+                                             .address = self->options.link,
+                                             .founder = given->founder,
                                              .log = self->options.log,
                                              .points = self->options.points,
                                              .shelf = self->options.shelf,
@@ -114,9 +134,10 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .tail_max = self->options.tail_max,
                                              .doomed = &tenant->doomed};
     tenant->epoch = given->epoch;
-    s = tenant_add(self, tenant);
+    s = keep_founders(tenant, given);
+    if (s == STATUS_OK) s = tenant_add(self, tenant);
     if (s != STATUS_OK) {
-        mem_free(tenant);
+        tenant_free(tenant);
     } else {
         s = spawn(tenant, turn);
         if (s != STATUS_OK) tenant_remove(self, tenant);

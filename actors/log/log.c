@@ -194,10 +194,27 @@ static enum status entries_of(const LogAppend *message, struct turn *turn, struc
 }
 
 static size_t bytes_of(const LogAppend *message) {
-    size_t bytes = 0;
+    size_t bytes = message->record.len;
     for (size_t i = 0; i < message->n_entries; i++)
         bytes += message->entries[i]->data.len;
     return bytes;
+}
+
+static enum status
+add_operations(struct log_batch *batch, const LogAppend *message, const struct log_entry *entries) {
+    enum status s = STATUS_OK;
+    uint64_t store = message->store;
+    if (message->hard) s = log_batch_vote(batch, store, message->term, message->vote);
+    if (s == STATUS_OK && message->record.len > 0)
+        s = log_batch_record(batch, store,
+                             (struct bytes){message->record.data, message->record.len});
+    if (s == STATUS_OK && message->reset)
+        s = log_batch_reset(batch, store, message->truncate_before);
+    else if (s == STATUS_OK && message->truncate_before)
+        s = log_batch_truncate(batch, store, message->truncate_before);
+    if (s == STATUS_OK && message->n_entries)
+        s = log_batch_append(batch, store, entries, message->n_entries);
+    return s;
 }
 
 static enum status on_append(struct log *self, const LogAppend *message, struct turn *turn) {
@@ -206,15 +223,13 @@ static enum status on_append(struct log *self, const LogAppend *message, struct 
     if (s != STATUS_OK) return s;
     s = entries_of(message, turn, &entries);
     if (s != STATUS_OK) return s;
-    if (message->n_entries == 0 && message->truncate_before == 0)
-        return turn_fail(turn, STATUS_INVALID, "nothing to append and nothing to cut");
+    if (message->n_entries == 0 && message->truncate_before == 0 && !message->hard &&
+        message->record.len == 0)
+        return turn_fail(turn, STATUS_INVALID, "nothing to append, to keep or to cut");
 
     struct log_batch *batch = self->gathering->batch;
     size_t first = log_batch_count(batch);
-    if (message->truncate_before)
-        s = log_batch_truncate(batch, message->store, message->truncate_before);
-    if (s == STATUS_OK && message->n_entries)
-        s = log_batch_append(batch, message->store, entries, message->n_entries);
+    s = add_operations(batch, message, entries);
     if (s != STATUS_OK) {
         log_batch_cut(batch, first);
         return turn_fail(turn, s, "%s", kv_error());

@@ -4,7 +4,8 @@
  * Failures: BUSY (too much is waiting; with a retry hint), INVALID (the entries do not fit the
  * log), DISK_FULL, IO, NO_MEMORY. After any of them nothing of that request was acknowledged, and
  * after INVALID, BUSY and NO_MEMORY nothing of its entries is stored; after IO entries may be found
- * again at a restart. A request that cuts and appends cuts first. */
+ * again at a restart. A request that cuts and appends cuts first; all of
+ * one request are one batch. */
 #ifndef ACTORS_LOG_LOG_H
 #define ACTORS_LOG_LOG_H
 

@@ -201,7 +201,9 @@ on_failed(struct hub *self, struct ask *ask, const struct outcome *outcome, stru
     uint64_t pause = pause_of(ask, outcome, turn);
     bool hopeless = outcome->status == STATUS_NO_MEMORY && ask->attempts >= MEMORY_TRIES;
     if (hopeless || now + pause >= ask->patience_us || now + pause >= ask->deadline_us) {
-        finish(self, ask, outcome, turn);
+        struct outcome told = *outcome; /* an epoch is nothing that a client could do better */
+        if (told.status == STATUS_STALE_EPOCH) told.status = STATUS_NOT_READY;
+        finish(self, ask, &told, turn);
         return;
     }
     if (outcome->status == STATUS_NOT_LEADER) ask->way = WAY_LEADER;

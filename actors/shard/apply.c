@@ -1,7 +1,7 @@
-/* apply: durable entries to points and index, in order.
+/* apply: committed entries to points and index, in order.
  *
- *     durable ─▶ job on the blocking pool: points, applied index, window (apply_points, an entry a
- * batch) ─▶ lane: index_append, index_remove, answer; an entry a turn ─▶ next job
+ *     committed ─▶ job on the blocking pool: points, applied index, window (apply_points, an entry
+ * a batch) ─▶ lane: index_append, index_remove, answer; an entry a turn ─▶ next job
  *
  * The points may be ahead of the index for a moment, never behind it. A search that meets the gap
  * sees a number without a point and looks again (searcher). New points are appended before old ones
@@ -79,7 +79,7 @@ enum status apply_points(struct apply_entry *entry,
                          struct window *window,
                          struct point_batch *batch,
                          struct arena *arena) {
-    if (entry->type == ENTRY_NOTHING) return point_batch_write(batch, entry->index, entry->term);
+    if (entry->type != ENTRY_DATA) return point_batch_write(batch, entry->index, entry->term);
     ProtobufCMessage *message;
     enum status s = codec_decode(&shard_write__descriptor, entry->data.data, entry->data.size,
                                  arena, &message, NULL);
@@ -306,7 +306,7 @@ on_applied(void *actor, void *context, const struct outcome *outcome, struct tur
     index_step(self, NULL, turn);
 }
 
-/* Takes durable proposals into a job. NULL: no memory, they stay where they are. */
+/* Takes committed entries into a job. NULL: no memory, they stay where they are. */
 static struct apply *apply_new(struct replica *self) {
     struct apply *apply = mem_zero(1, sizeof *apply);
     struct apply_entry *entries = mem_zero(APPLY_ENTRIES_MAX, sizeof *entries);
@@ -326,7 +326,7 @@ static struct apply *apply_new(struct replica *self) {
         struct proposal *proposal = proposals_pop(&self->durable);
         entries[apply->n_entries++] =
             (struct apply_entry){.index = proposal->index,
-                                 .term = self->journal.options.term,
+                                 .term = proposal->term,
                                  .type = proposal->type,
                                  .data = {proposal->data.data, proposal->data.size}};
         proposals_push(&apply->list, proposal);
@@ -340,8 +340,11 @@ static void start_again(void *self, void *context, struct turn *turn) {
 }
 
 void apply_start(struct replica *self, struct turn *turn) {
-    if (self->applying || !self->durable.first) return;
+    if (self->applying) return;
     if (self->state != REPLICA_SERVING && !self->probing) return;
+    if (!self->durable.first)
+        seat_take(self->seat, APPLY_ENTRIES_MAX, APPLY_BYTES_MAX, &self->durable, turn);
+    if (!self->durable.first) return;
     struct apply *apply = apply_new(self);
     if (!apply) {
         turn_timer(turn, ROOM_LOOK_US, start_again, NULL);

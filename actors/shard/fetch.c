@@ -75,15 +75,19 @@ static void abandon_fetch(void *context) {
     fetch_free(fetch);
 }
 
-static enum status start_fetch(struct replica *self, const char *id, struct turn *turn) {
+static void start_fetch(struct replica *self,
+                        const char *id,
+                        const struct promise *promise,
+                        struct turn *turn) {
     struct fetch *fetch = mem_zero(1, sizeof *fetch);
     char *copy = mem_string(id);
     if (!fetch || !copy) {
         mem_free(fetch);
         mem_free(copy);
-        return turn_fail(turn, STATUS_NO_MEMORY, "get");
+        turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
+        return;
     }
-    fetch->promise = turn_defer(turn);
+    fetch->promise = *promise;
     fetch->holding = holding_again(self->holding);
     fetch->points = self->options.points;
     fetch->id = copy;
@@ -91,21 +95,22 @@ static enum status start_fetch(struct replica *self, const char *id, struct turn
                                      .done = on_fetched,
                                      .abandon = abandon_fetch,
                                      .context = fetch});
-    return STATUS_OK;
 }
 
-enum status replica_get(struct replica *self, const char *id, struct turn *turn) {
+void replica_get(struct replica *self,
+                 const char *id,
+                 const struct promise *promise,
+                 struct turn *turn) {
     struct point_value value;
     struct bytes key = {id, strlen(id)};
     enum status s =
         point_store_get(self->options.points, self->options.store_id, key, KV_CACHED, &value);
-    if (s == STATUS_NOT_READY) return start_fetch(self, id, turn);
-    struct promise promise = turn_defer(turn);
-    if (s == STATUS_OK) {
-        answer_point(&value, &promise, turn);
+    if (s == STATUS_NOT_READY) {
+        start_fetch(self, id, promise, turn);
+    } else if (s == STATUS_OK) {
+        answer_point(&value, promise, turn);
         point_value_free(&value);
     } else {
-        answer_missing(s, id, &promise, turn);
+        answer_missing(s, id, promise, turn);
     }
-    return STATUS_OK;
 }

@@ -26,7 +26,6 @@ enum {
     COUNT_POINTS = 65536,       /* in one job */
     PRUNE_BATCH = 256,          /* numbers listed at a time */
     HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
-    FIRST_TERM = 1,
 };
 
 enum load_stage {
@@ -44,10 +43,9 @@ struct load {
     struct holding *holding;      /* owned hold */
     enum load_stage stage;
     bool ignore_file;
-    uint64_t first; /* of the log */
-    uint64_t last;
-    uint64_t term;
-    uint64_t applied; /* to the points */
+    struct seat_facts facts; /* of the log */
+    uint64_t last;           /* entries up to here are committed */
+    uint64_t applied;        /* to the points */
     struct window window;
     struct index *index; /* owned */
     uint32_t tail_limit; /* what the index takes without tail_extra */
@@ -66,6 +64,7 @@ struct load {
 void load_free(struct load *load) {
     if (!load) return;
     index_close(load->index);
+    seat_facts_free(&load->facts);
     mem_free(load->numbers);
     holding_drop(load->holding);
     mem_free(load);
@@ -84,25 +83,24 @@ load_fail(struct load *load, enum status status, const char *what, const char *w
     return status;
 }
 
+/* What the log has behind the points is applied by the group, once it says what is committed. Only
+ * a replica that is all of its group knows by itself: all of it. */
 static enum status check(struct load *load) {
     const struct shard_options *options = &load->options;
-    struct log_state log;
-    enum status s = log_store_state(options->log, options->store_id, &log);
+    struct seat_facts *facts = &load->facts;
+    enum status s = seat_facts_read(facts, options->log, options->store_id);
     if (s != STATUS_OK) return load_fail(load, s, "log", kv_error());
     struct point_applied applied = {0};
     s = point_store_applied(options->points, options->store_id, KV_ANY, &applied);
     if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
-    if (options->born && log.last == 0)
+    if (options->born && facts->empty)
         return load_fail(load, STATUS_CORRUPT, "log", "the data this replica had is gone");
-    if (applied.index + 1 < log.first || applied.index > log.last)
+    if (applied.index + 1 < facts->log.first || applied.index > facts->log.last)
         return load_fail(load, STATUS_CORRUPT, "log", "it does not meet the points");
     s = window_load(&load->window, options->points, options->store_id);
     if (s != STATUS_OK) return load_fail(load, s, "window", kv_error());
-    load->first = log.first;
-    load->last = log.last;
-    load->term = log.term > applied.term ? log.term : applied.term;
-    if (load->term == 0) load->term = FIRST_TERM;
     load->applied = applied.index;
+    load->last = facts->alone ? facts->log.last : applied.index;
     load->stage = LOAD_REPLAY;
     return STATUS_OK;
 }
@@ -339,17 +337,16 @@ static void restart(void *actor, void *context, struct turn *turn) {
 static void load_done(struct replica *self, struct turn *turn) {
     struct load *load = self->load;
     self->window = load->window;
-    struct load_result result = {.first = load->first,
-                                 .last = load->last,
-                                 .term = load->term,
+    struct load_result result = {.facts = &load->facts,
+                                 .applied = load->applied,
                                  .tail_limit = load->tail_limit,
                                  .tail_extra = load->tail_extra};
     self->changes = load->n_numbers - (load->n_saved - load->n_pruned) + load->n_pruned;
     self->changed_us = turn_now_us(turn);
     holding_publish(self->holding, &load->index);
-    load_free(load);
     self->load = NULL;
     replica_serve(self, &result, turn);
+    load_free(load);
 }
 
 static void load_failed(struct replica *self, struct turn *turn) {

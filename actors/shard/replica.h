@@ -1,55 +1,72 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
- * load.c (from the stores to SERVING), apply.c (durable entries to points and index), fetch.c
- * (one point), columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else
- * includes it. */
+ * load.c (from the stores to SERVING), peers.c (its Raft group), apply.c (committed entries to
+ * points and index), reads.c (levels of consistency), fetch.c (one point),
+ * columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else includes it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
 
-#include "actors/journal/journal.h"
+#include "actors/raft/seat.h"
 #include "actors/shard/shard.h"
 #include "actors/shard/window.h"
 #include "runtime/turn.h"
+#include "schemas/raft.pb-c.h"
+#include "schemas/shard.pb-c.h"
 
 enum replica_state { REPLICA_LOADING, REPLICA_SERVING, REPLICA_DISK_FULL, REPLICA_QUARANTINED };
 
-enum { REPLICA_WHY_SIZE = 256 };
+enum { REPLICA_WHY_SIZE = 256, REPLICA_MEMBERS_TOLD = 16 };
+
+struct replica_member {
+    uint64_t id;
+    uint64_t match;
+    bool voter;
+};
 
 struct apply;
 struct load;
+struct read;
 
 struct replica {
     struct shard_options options;
     enum replica_state state;
     char why[REPLICA_WHY_SIZE]; /* words, when not serving */
     struct holding *holding;    /* owned hold; NULL while an older one is in use */
-    struct journal journal;
-    struct window window;     /* as of the last entry that was applied */
-    struct proposals durable; /* logged, not handed to apply yet */
-    bool applying;            /* entries are being applied */
-    struct apply *apply;      /* owned; they, while in the lane and not with the blocking job */
-    struct load *load;        /* owned, while in the lane */
-    uint64_t applied;         /* applied to points and index */
-    uint32_t tail_limit;      /* points the index wants in its tail at most */
-    uint32_t tail_extra;      /* room beyond the limit that loading needed; not for writers */
-    uint32_t tail_loaded;     /* points that loading left there, as far as not linked yet */
-    uint32_t reserved;        /* points of logged writes that the tail still has to take */
-    uint64_t log_bytes;       /* applied since the last flush */
-    uint64_t dirty_index;     /* entries from here on may not be flushed */
-    uint64_t dirty_us;        /* since when there are any; 0: there are none */
-    uint64_t truncated;       /* entries up to here are forgotten */
-    uint64_t changes;         /* points added or removed since the index was saved */
-    uint64_t changed_us;      /* the last of them */
+    struct seat *seat;          /* owned; NULL until it is loaded */
+    struct window window;       /* as of the last entry that was applied */
+    struct proposals durable;   /* committed, not handed to apply yet */
+    bool applying;              /* entries are being applied */
+    struct apply *apply;        /* owned; they, while in the lane and not with the blocking job */
+    struct load *load;          /* owned, while in the lane */
+    uint64_t applied;           /* applied to points and index */
+    uint32_t tail_limit;        /* points the index wants in its tail at most */
+    uint32_t tail_extra;        /* room beyond the limit that loading needed; not for writers */
+    uint32_t tail_loaded;       /* points that loading left there, as far as not linked yet */
+    uint32_t reserved;          /* points of logged writes that the tail still has to take */
+    uint64_t log_bytes;         /* applied since the last flush */
+    uint64_t dirty_index;       /* entries from here on may not be flushed */
+    uint64_t dirty_us;          /* since when there are any; 0: there are none */
+    uint64_t changes;           /* points added or removed since the index was saved */
+    uint64_t changed_us;        /* the last of them */
     uint64_t saved_us;
     bool upkeep_armed;
     bool probing; /* of a full disk */
     bool probe_armed;
     bool flushing;
     bool saving;
-    bool stopping;     /* exits when the index is saved */
-    bool retire_armed; /* a timer looks whether replaced points may leave the index */
-    bool filling;      /* payloads are read for new columns */
-    bool fill_again;   /* once more: another began meanwhile */
-    bool room_armed;   /* a timer looks for room in the tail */
+    bool stopping;               /* exits when the index is saved */
+    bool retire_armed;           /* a timer looks whether replaced points may leave the index */
+    bool filling;                /* payloads are read for new columns */
+    bool fill_again;             /* once more: another began meanwhile */
+    bool room_armed;             /* a timer looks for room in the tail */
+    bool tell_armed;             /* a timer looks whether followers moved */
+    uint64_t told, told_matches; /* digests of what the keeper heard last */
+    struct replica_member members[REPLICA_MEMBERS_TOLD]; /* of the group, as committed last */
+    uint32_t n_members;
+    struct read *reads; /* owned: that wait */
+    uint32_t n_reads;
+    uint64_t read_token;
+    uint64_t fresh_us; /* it had all that was acknowledged by then; 0: never */
+    bool reads_armed;
 };
 
 /* shard.c */
@@ -60,6 +77,9 @@ void replica_fail(struct replica *self,
                   const char *what,
                   const char *text,
                   struct turn *turn);
+const char *replica_state_name(enum replica_state state);
+/* The seat's gate: no room in the tail for this one yet. */
+bool replica_gate(void *owner, const struct proposal *next);
 /* The linker of this shard, 0 = there is none. */
 actor_handle replica_linker(struct replica *self, struct turn *turn);
 /* Asks it to look at the tail. */
@@ -69,11 +89,10 @@ void replica_link(struct replica *self, struct turn *turn);
 void load_start(struct replica *self, struct turn *turn);
 void load_free(struct load *load);
 struct load_result {
-    uint64_t first; /* of the log */
-    uint64_t last;  /* of the log, applied to points and index */
-    uint64_t term;
-    uint32_t tail_limit; /* points the index wants in its tail at most */
-    uint32_t tail_extra; /* room beyond that, for loading */
+    struct seat_facts *facts; /* what is in it may be taken */
+    uint64_t applied;         /* to points and index */
+    uint32_t tail_limit;      /* points the index wants in its tail at most */
+    uint32_t tail_extra;      /* room beyond that, for loading */
 };
 /* shard.c: loading is done. */
 void replica_serve(struct replica *self, const struct load_result *result, struct turn *turn);
@@ -102,8 +121,37 @@ MUST_USE enum status apply_points(struct apply_entry *entry,
                                   struct point_batch *batch,
                                   struct arena *arena);
 
-/* fetch.c: answers ShardPoint or NOT_FOUND for the request of this turn. */
-MUST_USE enum status replica_get(struct replica *self, const char *id, struct turn *turn);
+/* fetch.c: answers ShardPoint or NOT_FOUND. */
+void replica_get(struct replica *self,
+                 const char *id,
+                 const struct promise *promise,
+                 struct turn *turn);
+
+/* peers.c: loaded, it takes its seat; ends in SERVING or replica_fail. */
+void peers_join(struct replica *self, struct seat_facts *facts, struct turn *turn);
+/* Tells the keeper state, term, leader and members, when they are others. */
+void peers_tell(struct replica *self, struct turn *turn);
+/* What the full disk refused is tried again. */
+void peers_probe_later(struct replica *self, struct turn *turn);
+enum status peers_receive(struct replica *self, const RaftReceive *msg, struct turn *turn);
+enum status peers_change(struct replica *self, const ShardChange *msg, struct turn *turn);
+
+/* reads.c */
+struct read_request {
+    const ProtobufCMessage *message; /* ShardGet or ShardSearch; NULL: a follower's question */
+    bool search;
+    uint32_t level;
+    uint64_t session;
+    uint32_t max_staleness_ms;
+};
+/* *now: to be served in this turn; else it is kept, or refused. */
+MUST_USE enum status
+reads_admit(struct replica *self, const struct read_request *request, bool *now, struct turn *turn);
+/* Serves what may be served now. */
+void reads_look(struct replica *self, struct turn *turn);
+void reads_on_index(void *owner, uint64_t token, enum status s, uint64_t index, struct turn *turn);
+enum status reads_question(struct replica *self, const ShardReadIndex *msg, struct turn *turn);
+void reads_free(struct replica *self);
 
 enum { COLUMNS_DEMAND_MAX = 64 };
 /* columns.c: begins the payload indexes that a filter needs and that are not there. The search may

@@ -1,14 +1,13 @@
 /* shard: the conversation of one replica; see shard.h for the states.
  *
- *     ShardWrite ─▶ judged ─▶ journal (one entry) ─▶ durable ─▶ apply.c ─▶ ShardWritten
+ *     ShardWrite ─▶ judged ─▶ its group's log (one entry) ─▶ committed ─▶ apply.c ─▶ ShardWritten
  *     ShardGet ─▶ points, from the cache or the blocking pool ─▶ ShardPoint
  *     ShardSearch ─▶ judged ─▶ forwarded: a small one to the searcher of this lane when nothing
  * else is to do here, else to the searcher with the least to do
  *
  * The lane never waits: whatever may touch the disk is a job on the blocking pool. A write is
- * acknowledged after it was applied, so with one replica whatever is applied is linearizable.
- * Writers wait in the journal while the index's tail has no room, up to a bound, then they are told
- * to come back. */
+ * acknowledged after the leader applied it. Writers wait at the seat's gate while the index's tail
+ * has no room, up to a bound, then they are told to come back. */
 #include "actors/shard/shard.h"
 
 #include <inttypes.h>
@@ -30,7 +29,6 @@ enum {
     MEBIBYTE = 1024 * 1024,
     BUSY_RETRY_MS = 20,      /* told to writers that found the queue full */
     ROOM_LOOK_US = 2 * 1000, /* pause before a full tail is looked at again */
-    PROBE_US = 1000 * 1000,  /* between two looks whether the disk has space again */
     WALK_NEIGHBOURS = 32,    /* reached for each of ef candidates, about */
     POINT_FLOATS = 128,      /* reaching a point costs as comparing so many floats */
     SMALL_FLOATS = 1 << 23,  /* some 0.6 ms with wide registers */
@@ -52,7 +50,10 @@ static const char *const state_names[] = {
     X(struct replica, ShardGet, shard_get, on_get) \
     X(struct replica, ShardSearch, shard_search, on_search) \
     X(struct replica, ShardAsk, shard_ask, on_ask) \
-    X(struct replica, ShardEpoch, shard_epoch, on_epoch)
+    X(struct replica, ShardEpoch, shard_epoch, on_epoch) \
+    X(struct replica, ShardChange, shard_change, on_change) \
+    X(struct replica, ShardReadIndex, shard_read_index, on_read_index) \
+    X(struct replica, RaftReceive, raft_receive, on_raft)
 ACTOR_HANDLERS(shard_handlers, SHARD_ACCEPTS);
 
 void shard_name(uint64_t shard, char *text, size_t size) {
@@ -95,20 +96,11 @@ void replica_move(struct replica *self, enum replica_state state, struct turn *t
     tell_alarm(self, state, turn);
     self->state = state;
     if (state == REPLICA_SERVING) self->why[0] = '\0';
-    KeeperShard told = KEEPER_SHARD__INIT;
-    told.shard = self->options.shard;
-    told.state = (char *)(uintptr_t)state_names[state];
-    actor_handle keeper = turn_find(turn, "keeper");
-    if (keeper) turn_tell(turn, keeper, &told.base);
+    peers_tell(self, turn);
 }
 
-static void probe(void *actor, void *context, struct turn *turn);
-
-static void probe_later(struct replica *self, struct turn *turn) {
-    self->probing = false;
-    if (self->probe_armed) return;
-    self->probe_armed = true;
-    turn_timer(turn, PROBE_US, probe, NULL);
+const char *replica_state_name(enum replica_state state) {
+    return state_names[state];
 }
 
 void replica_fail(struct replica *self,
@@ -121,13 +113,15 @@ void replica_fail(struct replica *self,
     bool full = status == STATUS_DISK_FULL && self->state != REPLICA_QUARANTINED;
     enum status told = full ? STATUS_DISK_FULL : STATUS_QUARANTINED;
     proposals_reject(&self->durable, told, self->why, turn);
-    journal_reject(&self->journal, told, self->why, turn);
-    journal_forget(&self->journal);
+    if (self->seat) seat_reject(self->seat, told, self->why, turn);
+    if (self->seat && !full) seat_leave(self->seat);
     if (!full)
         replica_move(self, REPLICA_QUARANTINED, turn);
     else if (self->state == REPLICA_SERVING)
         replica_move(self, REPLICA_DISK_FULL, turn);
-    if (full) probe_later(self, turn);
+    self->probing = false;
+    if (full) peers_probe_later(self, turn);
+    reads_look(self, turn);
 }
 
 static enum status on_epoch(struct replica *self, const ShardEpoch *msg, struct turn *turn) {
@@ -161,15 +155,20 @@ static enum status judge_epoch(const struct replica *self, uint64_t epoch, struc
 }
 
 /* Reads are served while the disk is full. */
-static enum status
-judge_read(const struct replica *self, uint64_t epoch, uint64_t session, struct turn *turn) {
+static enum status judge_read(const struct replica *self, uint64_t epoch, struct turn *turn) {
     if (self->state != REPLICA_SERVING && self->state != REPLICA_DISK_FULL)
         return refuse(self, turn);
-    if (session > self->applied)
-        return turn_fail(turn, STATUS_NOT_READY,
-                         "shard %" PRIu64 " has applied %" PRIu64 ", the session saw %" PRIu64,
-                         self->options.shard, self->applied, session);
     return judge_epoch(self, epoch, turn);
+}
+
+/* Writes are the leader's. */
+static enum status judge_leader(const struct replica *self, struct turn *turn) {
+    struct consensus_state state;
+    if (seat_state(self->seat, &state) && state.role == CONSENSUS_LEADER) return STATUS_OK;
+    const char *leader = seat_leader(self->seat);
+    return turn_fail(turn, STATUS_NOT_LEADER, "shard %" PRIu64 " is led by %s%s",
+                     self->options.shard, *leader ? "the replica at " : "nobody that is known",
+                     leader);
 }
 
 /* --- writing
@@ -213,6 +212,7 @@ static enum status
 judge_write(const struct replica *self, const ShardWrite *msg, struct turn *turn) {
     if (self->state != REPLICA_SERVING) return refuse(self, turn);
     enum status s = judge_epoch(self, msg->epoch, turn);
+    if (s == STATUS_OK) s = judge_leader(self, turn);
     if (s != STATUS_OK) return s;
     if (msg->router == 0 || msg->sequence == 0)
         return turn_fail(turn, STATUS_INVALID, "a write needs a router and a sequence");
@@ -251,7 +251,8 @@ static enum status judge_memory(const struct replica *self, uint32_t puts, struc
     if (watermark_room(&mark) > 0) return STATUS_OK;
     struct index_stats stats = index_stats(self->holding->view);
     uint64_t places = stats.slots - stats.points - stats.removed;
-    if ((uint64_t)self->reserved + self->journal.waiting.weight + puts <= places) return STATUS_OK;
+    if ((uint64_t)self->reserved + seat_waiting(self->seat)->weight + puts <= places)
+        return STATUS_OK;
     turn_retry_after(turn, MEMORY_RETRY_MS);
     return turn_fail(turn, STATUS_NO_MEMORY,
                      "no memory for more points: %" PRIu64 " of %" PRIu64
@@ -269,8 +270,8 @@ static enum status on_write(struct replica *self, const ShardWrite *msg, struct 
     uint32_t puts = count_puts(msg);
     s = judge_memory(self, puts, turn);
     if (s != STATUS_OK) return s;
-    if (journal_pending(&self->journal) >= SHARD_PENDING_MAX ||
-        journal_pending_bytes(&self->journal) >= SHARD_PENDING_BYTES_MAX) {
+    if (seat_pending(self->seat) >= SHARD_PENDING_MAX ||
+        seat_pending_bytes(self->seat) >= SHARD_PENDING_BYTES_MAX) {
         turn_retry_after(turn, BUSY_RETRY_MS);
         return turn_fail(turn, STATUS_BUSY, "shard %" PRIu64 " has too many writes waiting",
                          self->options.shard);
@@ -288,7 +289,7 @@ static enum status on_write(struct replica *self, const ShardWrite *msg, struct 
     proposal->weight = puts;
     proposal->promise = turn_defer(turn);
     proposal->owed = true;
-    journal_push(&self->journal, &proposal, turn);
+    seat_push(self->seat, &proposal, turn);
     pump_later(self, turn);
     return STATUS_OK;
 }
@@ -306,8 +307,8 @@ static size_t tail_room(struct replica *self) {
     return limit > used ? limit - used : 0;
 }
 
-/* The journal's gate: an entry is logged only when the tail will have room for its points. */
-static bool tail_is_full(void *owner, const struct proposal *next) {
+/* An entry is logged only when the tail will have room for its points. */
+bool replica_gate(void *owner, const struct proposal *next) {
     struct replica *self = owner;
     if (tail_room(self) < (size_t)self->reserved + next->weight) return true;
     self->reserved += next->weight;
@@ -315,7 +316,7 @@ static bool tail_is_full(void *owner, const struct proposal *next) {
 }
 
 static void pump_later(struct replica *self, struct turn *turn) {
-    if (self->room_armed || self->journal.busy || !self->journal.waiting.first) return;
+    if (self->room_armed || seat_writing(self->seat) || !seat_waiting(self->seat)->first) return;
     self->room_armed = true;
     turn_timer(turn, ROOM_LOOK_US, look_for_room, NULL);
 }
@@ -325,22 +326,9 @@ static void look_for_room(void *actor, void *context, struct turn *turn) {
     (void)context;
     self->room_armed = false;
     if (self->state == REPLICA_QUARANTINED) return;
-    journal_pump(&self->journal, turn);
-    if (self->journal.waiting.first) replica_link(self, turn);
+    seat_pump(self->seat, turn);
+    if (seat_waiting(self->seat)->first) replica_link(self, turn);
     pump_later(self, turn);
-}
-
-static void on_durable(void *owner, struct proposals *done, struct turn *turn) {
-    struct replica *self = owner;
-    proposals_move(&self->durable, done);
-    apply_start(self, turn);
-}
-
-static void on_refused(void *owner, enum status status, const char *text, struct turn *turn) {
-    struct replica *self = owner;
-    replica_fail(self, status, "log", text, turn);
-    self->reserved -= self->journal.writing.weight;
-    journal_abandon(&self->journal);
 }
 
 void replica_applied(struct replica *self, struct turn *turn) {
@@ -349,43 +337,26 @@ void replica_applied(struct replica *self, struct turn *turn) {
         replica_move(self, REPLICA_SERVING, turn);
     }
     apply_start(self, turn);
-    journal_pump(&self->journal, turn); /* the gate may have opened */
+    seat_pump(self->seat, turn); /* the gate may have opened */
     pump_later(self, turn);
-}
-
-/* Is there space again? What is logged and not applied is tried first, else an entry that says
- * nothing. */
-static void probe(void *actor, void *context, struct turn *turn) {
-    struct replica *self = actor;
-    (void)context;
-    self->probe_armed = false;
-    if (self->state == REPLICA_LOADING) {
-        holding_close(self->holding);
-        self->holding = NULL;
-        load_start(self, turn);
-        return;
-    }
-    if (self->state != REPLICA_DISK_FULL) return;
-    self->probing = true;
-    if (self->durable.first) {
-        apply_start(self, turn);
-    } else if (journal_pending(&self->journal) == 0) {
-        struct proposal *proposal;
-        if (proposal_new(ENTRY_NOTHING, NULL, &proposal) != STATUS_OK) {
-            probe_later(self, turn);
-            return;
-        }
-        journal_push(&self->journal, &proposal, turn);
-    }
-    journal_resume(&self->journal, turn);
+    reads_look(self, turn);
 }
 
 /* --- reading
  * ------------------------------------------------------------------------------------------ */
 
 static enum status on_get(struct replica *self, const ShardGet *msg, struct turn *turn) {
-    enum status s = judge_read(self, msg->epoch, msg->session_index, turn);
-    return s == STATUS_OK ? replica_get(self, msg->id, turn) : s;
+    const struct read_request request = {.message = &msg->base,
+                                         .level = msg->consistency,
+                                         .session = msg->session_index,
+                                         .max_staleness_ms = msg->max_staleness_ms};
+    bool now = false;
+    enum status s = judge_read(self, msg->epoch, turn);
+    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
+    if (s != STATUS_OK || !now) return s;
+    const struct promise promise = turn_defer(turn);
+    replica_get(self, msg->id, &promise, turn);
+    return STATUS_OK;
 }
 
 /* A few turns of a lane. */
@@ -407,8 +378,8 @@ find_searcher(const struct replica *self, const ShardSearch *msg, struct turn *t
     return near ? near : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
 }
 
-static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
-    enum status s = judge_read(self, msg->epoch, msg->session_index, turn);
+static enum status judge_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    enum status s = judge_read(self, msg->epoch, turn);
     if (s != STATUS_OK) return s;
     if (msg->n_vector != self->options.dimension)
         return turn_fail(turn, STATUS_INVALID,
@@ -419,8 +390,20 @@ static enum status on_search(struct replica *self, const ShardSearch *msg, struc
                          INDEX_K_MAX);
     if (!all_finite(msg->vector, msg->n_vector))
         return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
-    if (msg->n_filter > 0) s = columns_demand(self, msg->filter, msg->n_filter, turn);
-    if (s != STATUS_OK) return s;
+    if (msg->n_filter > 0) return columns_demand(self, msg->filter, msg->n_filter, turn);
+    return STATUS_OK;
+}
+
+static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    const struct read_request request = {.message = &msg->base,
+                                         .search = true,
+                                         .level = msg->consistency,
+                                         .session = msg->session_index,
+                                         .max_staleness_ms = msg->max_staleness_ms};
+    bool now = false;
+    enum status s = judge_search(self, msg, turn);
+    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
+    if (s != STATUS_OK || !now) return s;
     actor_handle to = find_searcher(self, msg, turn);
     if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
     turn_forward(turn, to);
@@ -443,6 +426,21 @@ static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn
     }
     turn_reply(turn, &state->base);
     return STATUS_OK;
+}
+
+/* --- its group --- */
+
+static enum status on_change(struct replica *self, const ShardChange *msg, struct turn *turn) {
+    return peers_change(self, msg, turn);
+}
+
+static enum status
+on_read_index(struct replica *self, const ShardReadIndex *msg, struct turn *turn) {
+    return reads_question(self, msg, turn);
+}
+
+static enum status on_raft(struct replica *self, const RaftReceive *msg, struct turn *turn) {
+    return peers_receive(self, msg, turn);
 }
 
 /* --- background
@@ -469,47 +467,16 @@ void replica_link(struct replica *self, struct turn *turn) {
 /* --- opening and closing
  * ------------------------------------------------------------------------------- */
 
-/* A replica writes an entry at birth: from then on an empty log means that data was lost. */
-static void be_born(struct replica *self, struct turn *turn) {
-    struct proposal *proposal;
-    if (proposal_new(ENTRY_NOTHING, NULL, &proposal) != STATUS_OK) {
-        replica_fail(self, STATUS_NO_MEMORY, "load", "birth", turn);
-        return;
-    }
-    journal_push(&self->journal, &proposal, turn);
-}
-
-static void on_born(void *owner, struct proposals *done, struct turn *turn) {
-    struct replica *self = owner;
-    self->journal.options.durable = on_durable;
-    replica_move(self, REPLICA_SERVING, turn);
-    on_durable(owner, done, turn);
-}
-
 void replica_serve(struct replica *self, const struct load_result *result, struct turn *turn) {
-    bool born = result->last > 0;
-    journal_init(&self->journal, &(struct journal_options){.store_id = self->options.store_id,
-                                                           .last = result->last,
-                                                           .term = result->term,
-                                                           .owner = self,
-                                                           .durable = born ? on_durable : on_born,
-                                                           .failed = on_refused,
-                                                           .gate = tail_is_full});
     self->tail_limit = result->tail_limit;
     self->tail_extra = result->tail_extra;
     self->tail_loaded = result->tail_extra;
-    self->applied = result->last;
-    self->truncated = result->first - 1;
-    self->dirty_index = result->first;
+    self->applied = result->applied;
+    self->dirty_index = result->facts->log.first;
     self->saved_us = turn_now_us(turn);
-    atomic_store_explicit(&self->holding->applied, result->last, memory_order_release);
+    atomic_store_explicit(&self->holding->applied, self->applied, memory_order_release);
     replica_link(self, turn);
-    if (!born) {
-        be_born(self, turn);
-        return;
-    }
-    replica_move(self, REPLICA_SERVING, turn);
-    upkeep_arm(self, turn);
+    peers_join(self, result->facts, turn);
 }
 
 static enum status shard_open(void *actor, const void *options, struct turn *turn) {
@@ -527,7 +494,8 @@ static void shard_close(void *actor) {
     struct replica *self = actor;
     load_free(self->load);
     apply_free(self->apply);
-    journal_free(&self->journal);
+    seat_close(self->seat);
+    reads_free(self);
     proposals_free(&self->durable);
     holding_close(self->holding);
 }

@@ -39,8 +39,11 @@ struct shard_options {
     uint32_t dimension;
     enum index_metric metric;
     struct payload_columns columns; /* declared payload indexes */
-    bool born;                      /* it served before: an empty log is then a loss */
-    struct log_store *log;          /* borrowed, as the rest */
+    bool born;                      /* it had data or a vote before: an empty log is then a loss */
+    const char *address;   /* link of this process, for its peers; NULL or "": they need none */
+    struct bytes founders; /* encoded RaftMembers of the founding; none: this replica alone */
+    bool founder;          /* it is one of them */
+    struct log_store *log; /* borrowed, as the rest */
     struct point_store *points;
     struct shelf *shelf;
     const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */

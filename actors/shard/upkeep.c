@@ -24,7 +24,7 @@ struct flush {
     struct point_store *points;
     uint64_t enough; /* nothing to do when this much is persisted already */
     uint64_t bytes;  /* of log, when the flush began */
-    uint64_t persisted;
+    struct point_applied persisted;
 };
 
 static void flush_free(void *context) {
@@ -34,17 +34,15 @@ static void flush_free(void *context) {
 }
 
 static enum status persisted(struct flush *flush) {
-    struct point_applied applied = {0};
-    enum status s =
-        point_store_applied(flush->points, flush->holding->store_id, KV_PERSISTED, &applied);
-    if (s == STATUS_OK) flush->persisted = applied.index;
-    return s;
+    flush->persisted = (struct point_applied){0};
+    return point_store_applied(flush->points, flush->holding->store_id, KV_PERSISTED,
+                               &flush->persisted);
 }
 
 static enum status flush_work(void *context) {
     struct flush *flush = context;
     enum status s = persisted(flush);
-    if (s != STATUS_OK || flush->persisted >= flush->enough) return s;
+    if (s != STATUS_OK || flush->persisted.index >= flush->enough) return s;
     s = point_store_flush(flush->points);
     return s == STATUS_OK ? persisted(flush) : s;
 }
@@ -59,12 +57,9 @@ on_flushed(void *actor, void *context, const struct outcome *outcome, struct tur
         turn_note(turn, "flush %s %s", status_name(outcome->status), kv_error());
     } else {
         self->log_bytes -= flush->bytes;
-        self->dirty_index = flush->persisted + 1;
-        if (flush->persisted == self->applied) self->dirty_us = 0;
-        if (flush->persisted > self->truncated) {
-            self->truncated = flush->persisted;
-            journal_truncate(&self->journal, flush->persisted + 1, turn);
-        }
+        self->dirty_index = flush->persisted.index + 1;
+        if (flush->persisted.index == self->applied) self->dirty_us = 0;
+        seat_snapshot(self->seat, flush->persisted.index, flush->persisted.term, turn);
     }
     flush_free(flush);
 }

@@ -253,8 +253,6 @@ static uint32_t choose_level(struct client *self) {
     self->act = ACT_READ;
     self->level = asked;
     if (asked == LEVEL_DEFAULT) self->level = self->search ? LEVEL_SESSION : LEVEL_LINEARIZABLE;
-    /* With one copy of a shard all levels promise the same. */
-    if (trial.profile->replicas == 1 && asked != LEVEL_EVENTUAL) self->level = LEVEL_LINEARIZABLE;
     return asked;
 }
 

@@ -134,6 +134,7 @@ static void run(uint64_t seed) {
     }
     for (uint32_t i = 0; i < WORKERS; i++)
         if (!model->world.workers[i].up) world_worker_start(&model->world, i);
+    if (!model->world.pd.up) world_pd_start(&model->world); /* replicas may have moved meanwhile */
     sim_run(model->world.sim, 20 * SECOND);
     float x, y;
     cr_assert_neq(world_get(&model->world, "docs", "k0", &x, &y), STATUS_LOST_PEER);

@@ -51,8 +51,12 @@ static void stop(void) {
 
 static void set_up(void) {
     sim = sim_open(&(struct sim_options){.seed = 1});
-    options = (struct shard_options){
-        .shard = 7, .store_id = 16, .epoch = 1, .dimension = 2, .metric = INDEX_EUCLIDEAN};
+    options = (struct shard_options){.shard = 7,
+                                     .store_id = 16,
+                                     .epoch = 1,
+                                     .dimension = 2,
+                                     .metric = INDEX_EUCLIDEAN,
+                                     .founder = true};
     cr_assert_eq(kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
                                 &(struct kv_faults){.seed = 1}, &log_disk),
                  STATUS_OK);
@@ -99,10 +103,12 @@ static size_t found(void) {
 }
 
 Test(shard, is_born_with_an_entry_of_its_log) {
-    sim_expect(sim, "log < LogAppend store=16 entries=[{index=1 term=1 type=1}]\n"
+    sim_expect(sim, "log < LogAppend store=16 entries=[{index=1 term=1 type=3 "
+                    "data=0x81019183011002a56c6f63616c03c3}] hard=true term=1\n"
                     "log   synced requests=1\n"
                     "log > Done\n"
-                    "shard/7   loading -> serving\n");
+                    "shard/7   loading -> serving\n"
+                    "shard/7   term 1 leads\n");
 }
 
 Test(shard, answers_a_repeated_write_from_the_window) {

@@ -56,6 +56,8 @@ static void log_start(struct world *world, struct place *place) {
 }
 
 static void worker_actors_start(struct world *world, struct place *place) {
+    place->raft_options.link = world->together ? "" : place->link;
+    spawn(world, place->node, "raft", &raft_type, &place->raft_options);
     for (uint32_t i = 0; i < WORLD_SEARCHERS; i++) {
         char name[32];
         place->searcher_options[i] =
@@ -83,9 +85,9 @@ static void worker_actors_start(struct world *world, struct place *place) {
 }
 
 static const char *const names[] = {"keeper",   "searcher/0", "searcher/1", "searcher/io-1",
-                                    "linker/0", "linker/1",   "pd",         "router",
-                                    "log"};
-enum { NAMES = sizeof names / sizeof *names, WORKER_NAMES = 6 };
+                                    "linker/0", "linker/1",   "raft",       "pd",
+                                    "router",   "log"};
+enum { NAMES = sizeof names / sizeof *names, WORKER_NAMES = 7 };
 
 static bool is_there(const struct world *world, uint32_t node, const char *name) {
     return registry_find(&world->sim->nodes[node - 1].core.registry, name) != 0;
@@ -132,7 +134,9 @@ void world_worker_stop(struct world *world, uint32_t n) {
     assert(place->up);
     worker_actors_stop(world, place);
     sim_stop_on(world->sim, place->node, "log");
-    sim_run(world->sim, 1000);
+    do { /* stores outlive the work that is under way on them */
+        sim_run(world->sim, 1000);
+    } while (sim_working(world->sim, place->node) > 0);
     stores_close(place);
     place->up = false;
 }

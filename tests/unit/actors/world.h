@@ -9,6 +9,7 @@
 #include "actors/linker/linker.h"
 #include "actors/log/log.h"
 #include "actors/pd/pd.h"
+#include "actors/raft/raft.h"
 #include "actors/router/router.h"
 #include "actors/searcher/searcher.h"
 #include "runtime/sim/sim.h"
@@ -32,6 +33,7 @@ struct place {
     struct point_store *points;
     struct shelf *shelf;
     struct log_options log_options;
+    struct raft_options raft_options;
     struct keeper_options keeper_options;
     struct searcher_options searcher_options[WORLD_SEARCHERS];
     struct linker_options linker_options;

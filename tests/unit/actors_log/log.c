@@ -176,7 +176,7 @@ static void malformed(struct turn *turn) {
 Test(log, refuses_what_makes_no_sense) {
     start();
     cr_expect_str_eq(play(malformed),
-                     "writer   empty: INVALID nothing to append and nothing to cut\n"
+                     "writer   empty: INVALID nothing to append, to keep or to cut\n"
                      "writer   zero: INVALID log entries to append have a hole\n"
                      "writer   type: INVALID entry type 256 is above 255\n"
                      "log   synced requests=1\n"

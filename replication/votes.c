@@ -1,0 +1,62 @@
+/* votes: a learner's. Whoever counts a vote says whose counts, by its own log; a server grants it
+ * by its own term, vote and log alone (dissertation, 4.1 and 4.2.2). libraft refuses for one that
+ * is no voter in its own log: a leader of one that promotes a learner and falls before the learner
+ * hears of it would then never be followed again, as it needs exactly this vote. So a refusal is
+ * looked at once more here.
+ *
+ * Safe, as one vote a term stays: it is kept in libraft and made durable like any other, before the
+ * answer leaves. */
+#include "replication/state.h"
+
+#include "runtime/poison.h"
+
+/* The answer among the messages of this call. */
+static RaftVoteResult *answer_to(struct consensus *self, uint64_t id) {
+    for (uint32_t i = self->n_messages; i > 0; i--) {
+        struct outgoing *out = &self->outgoing[i - 1];
+        if (out->message.to == id && out->message.body_case == RAFT_MESSAGE__BODY_VOTE_RESULT)
+            return &out->vote_result;
+    }
+    return NULL;
+}
+
+static bool log_is_whole(const struct consensus *self, const RaftVote *vote) {
+    uint64_t last = raft_last_index((struct raft *)&self->raft); /* not const in libraft */
+    return vote->last_term > self->last_term ||
+           (vote->last_term == self->last_term && vote->last_index >= last);
+}
+
+/* libraft forgets a leader by its election timer, which a learner has not. */
+void votes_look(struct consensus *self, const RaftMessage *message) {
+    raft_id leader = 0;
+    const char *address = NULL;
+    if (raft_state(&self->raft) != RAFT_FOLLOWER || raft_role(&self->raft) == RAFT_VOTER) return;
+    raft_leader(&self->raft, &leader, &address);
+    bool silent = self->now_ms >= self->heard_ms + self->election_ms;
+    if (leader == 0 || (leader != message->from && !silent)) return;
+    raft_free(self->raft.follower_state.current_leader.address);
+    self->raft.follower_state.current_leader.address = NULL;
+    self->raft.follower_state.current_leader.id = 0;
+}
+
+void votes_of_learner(struct consensus *self,
+                      const RaftMessage *message,
+                      struct consensus_effects *effects) {
+    const RaftVote *vote = message->vote;
+    RaftVoteResult *answer = answer_to(self, message->from);
+    raft_id leader = 0;
+    const char *address = NULL;
+    raft_leader(&self->raft, &leader, &address);
+    if (!answer || answer->granted || raft_state(&self->raft) != RAFT_FOLLOWER) return;
+    if (raft_role(&self->raft) == RAFT_VOTER || self->raft.snapshot.installing) return;
+    if ((leader != 0 && !vote->disrupt) || !log_is_whole(self, vote)) return;
+    if (vote->pre_vote) {
+        answer->granted = message->term > self->raft.current_term;
+        return;
+    }
+    bool unbound = self->raft.voted_for == 0 || self->raft.voted_for == message->from;
+    if (message->term != self->raft.current_term || !unbound) return;
+    self->raft.voted_for = message->from;
+    effects->hard = true;
+    answer->granted = true;
+}
