@@ -24,6 +24,13 @@ Test(search, asks_what_the_request_says) {
          "other",
          "RouterSearch collection=docs vector=[1 2] top_k=10 timeout_ms=70 consistency=3 session=s "
          "max_staleness_ms=5 allow_partial=true\n"},
+        {QUERY
+         ",\"explain\":true,\"filter\":{\"key\":\"a\",\"keyword\":{\"anyOf\":[\"y\",\"x\",\"y\"]},"
+         "\"none\":[{\"key\":\"b\",\"exists\":false}]}}",
+         NULL,
+         "RouterSearch collection=docs vector=[1 2] top_k=10 filter=[{n=2} {op=2 n=1} {op=2 n=1} {op=3 key=b} "
+         "{op=4 key=a texts=[x y]}] explain=true\n"},
+        {QUERY ",\"filter\":{}}", NULL, "RouterSearch collection=docs vector=[1 2] top_k=10\n"},
         {QUERY "}", "from-header",
          "RouterSearch collection=docs vector=[1 2] top_k=10 session=from-header\n"},
     };
@@ -56,6 +63,13 @@ Test(search, refuses_with_the_contracts_words) {
          "fail INVALID top_k 10001 is above the limit of 10000\n"},
         {"Search", QUERY ",\"consistency\":5}",
          "fail INVALID consistency 5 is unknown: use 0 to 4\n"},
+        {"Search", QUERY ",\"filter\":{\"all\":[{\"key\":\"a\"}]}}",
+         "fail INVALID filter.all[0]: nothing is asked about key \"a\": set keyword, integer, number, datetime, "
+         "boolean or exists\n"},
+        {"Search", QUERY ",\"filter\":{\"key\":\"a\",\"number\":{\"gt\":\"NaN\"}}}",
+         "fail INVALID filter.number.gt is NaN: nothing compares with it\n"},
+        {"Search", QUERY ",\"filter\":{\"exists\":true}}",
+         "fail INVALID filter.key is empty: name the payload key of the condition\n"},
         {"SearchStream", QUERY ",\"includeVectors\":true}",
          "fail INVALID include_vectors is not supported on SearchStream\n"},
         {"SearchStream", "{\"collection\":\"docs\"}",
