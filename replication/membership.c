@@ -49,12 +49,17 @@ static enum status judge(const struct consensus *self, const struct consensus_ch
     return change->id == self->id ? STATUS_INVALID : STATUS_OK;
 }
 
-/* A learner is promoted once it has caught up (4.2.1): *ready. */
+/* A learner is promoted once it has caught up (4.2.1): *ready. libraft ends a round only with an
+ * answer that moves its match: where nothing is written, who has all has caught up already. */
 static enum status
 catch_up(struct consensus *self, uint64_t id, bool *ready, struct consensus_effects *effects) {
     int at = RAFT_CATCH_UP_NONE;
+    raft_index match = 0;
     if (raft_catch_up(&self->raft, id, &at) != 0) at = RAFT_CATCH_UP_NONE;
-    *ready = at == RAFT_CATCH_UP_FINISHED;
+    bool whole =
+        raft_match_index(&self->raft, id, &match) == 0 && match == raft_last_index(&self->raft);
+    *ready = whole || at == RAFT_CATCH_UP_FINISHED;
+    if (whole) return STATUS_OK;
     if (at == RAFT_CATCH_UP_FINISHED || at == RAFT_CATCH_UP_RUNNING) return STATUS_OK;
     struct raft_event event = {.type = RAFT_CATCH_UP, .catch_up.server_id = id};
     return effects_step(self, &event, effects);

@@ -18,8 +18,10 @@ static double share(uint64_t twice, const struct catalog_worker *worker) {
     return (double)twice / placement_capacity(worker);
 }
 
+/* Only between workers that have just beaten: one that may be dying is not given more. */
 static bool eligible(const struct look *look, const struct catalog_worker *worker) {
-    return placement_eligible(worker, look->load, look->in->now_us);
+    return placement_eligible(worker, look->load, look->in->now_us) &&
+           look->in->now_us - worker->heard_us <= LOOK_FRESH_US;
 }
 
 /* The heaviest and the lightest; false: no move between two could help. */

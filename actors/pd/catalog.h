@@ -94,7 +94,7 @@ struct catalog_collection {
     char *name;     /* owned */
     char *distance; /* owned */
     uint32_t dimension;
-    uint32_t factor; /* voters its shards shall have */
+    uint32_t factor;       /* voters its shards shall have */
     void *payload_indexes; /* owned; bytes that shards read */
     size_t payload_indexes_size;
     uint64_t created_ms;

@@ -6,6 +6,9 @@
 #include "actors/pd/placement.h"
 #include "actors/pd/reconcile.h"
 
+/* A worker that beats every 5 s is heard of within this, unless something is wrong. */
+#define LOOK_FRESH_US UINT64_C(6000000)
+
 struct look {
     const struct reconcile_input *in;
     struct reconcile_output *out;

@@ -60,7 +60,8 @@ static void look_at_worker(struct look *look, const struct catalog_worker *worke
     enum catalog_worker_state next = worker->state;
     if (worker->state == WORKER_JOINING && heard && worker->beat_ms != 0) next = WORKER_READY;
     if (worker->state == WORKER_READY && is_silent(look, worker)) next = WORKER_DEAD;
-    if (worker->state == WORKER_DEAD && heard) next = WORKER_READY;
+    /* Also where the grace is shorter than what makes a worker suspected. */
+    if (worker->state == WORKER_DEAD && heard && !is_silent(look, worker)) next = WORKER_READY;
     if (worker->state == WORKER_DEAD && !heard && in->wall_ms > worker->state_ms &&
         in->wall_ms - worker->state_ms > FORGET_MS)
         next = WORKER_REMOVING;

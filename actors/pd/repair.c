@@ -245,7 +245,8 @@ static bool hand_over(const struct step *step) {
         const struct catalog_replica *replica = &step->shard->replicas[i];
         if (replica == step->facts->leader || replica->member != MEMBER_VOTER ||
             is_unfit(step->look, step->shard, replica) ||
-            !catalog_serves(replica, step->look->in->now_us))
+            !catalog_serves(replica, step->look->in->now_us) ||
+            step->look->in->now_us - replica->worker->heard_us > LOOK_FRESH_US)
             continue;
         const uint32_t *leaders = step->look->leaders;
         if (!heir || leaders[replica->worker->nth] < leaders[heir->worker->nth]) heir = replica;

@@ -184,6 +184,7 @@ struct catalog_shard *catalog_hear(struct catalog *catalog,
     else if (replica->lost_us == 0)
         replica->lost_us = now_us;
     if (said->is_leader && said->term >= shard->term) {
+        if (shard->leader != replica->store_id) shard->retry_us = 0; /* it may take the next step */
         shard->term = said->term;
         shard->leader = replica->store_id;
         hear_members(shard, replica, said);

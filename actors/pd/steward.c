@@ -22,8 +22,9 @@ enum {
     SOON_US = 20 * 1000,
     SOON_SHARD_US = 50, /* and so much for each shard: a look at many takes a while */
     STEP_US = 5 * 1000 * 1000,
-    AGAIN_US = 200 * 1000,    /* until the next step of a shard: its leader is to beat first */
-    REFUSED_US = 1000 * 1000, /* … after one that was refused */
+    AGAIN_US = 200 * 1000,       /* until the next step of a shard: its leader is to beat first */
+    REFUSED_US = 1000 * 1000,    /* … after one that was refused */
+    HANDED_US = 5 * 1000 * 1000, /* … after leadership was to go: the heir may not have taken it */
     LEADERLESS_US = 10 * 1000 * 1000, /* that is more than an election */
     ERRANDS_MAX = 64,
     NAME_SIZE = 64,
@@ -243,7 +244,8 @@ on_stepped(void *actor, void *context, const struct outcome *outcome, struct tur
     self->errands--;
     if (shard) {
         if (shard->busy > 0) shard->busy--;
-        shard->retry_us = turn_now_us(turn) + (fine ? AGAIN_US : REFUSED_US);
+        uint64_t pause = errand->kind == ACTION_TRANSFER ? HANDED_US : AGAIN_US;
+        shard->retry_us = turn_now_us(turn) + (fine ? pause : REFUSED_US);
         snprintf(shard->words, sizeof shard->words, "%s", fine ? "" : outcome->text);
         if (!fine && !shard->words[0])
             snprintf(shard->words, sizeof shard->words, "%s", status_text(outcome->status));
