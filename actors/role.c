@@ -197,12 +197,23 @@ static enum status start(struct node *node, const struct start *what) {
                 node_error()[0] ? node_error() : status_text(s));
 }
 
+static uint64_t log_cache_bytes(void *context) {
+    return log_store_stats(context).cache_bytes;
+}
+
+static uint64_t log_memtable_bytes(void *context) {
+    return log_store_stats(context).memtable_bytes;
+}
+
 static enum status start_log(struct node *node, struct role_storage *storage) {
     if (storage->log_started) return STATUS_OK;
     storage->log_options = (struct log_options){.store = storage->log};
     enum status s = start(
         node, &(struct start){.type = &log_type, .name = "log", .options = &storage->log_options});
     storage->log_started = s == STATUS_OK;
+    if (s != STATUS_OK) return s;
+    node_gauge(node, &(struct gauge){"log cache", log_cache_bytes, storage->log});
+    node_gauge(node, &(struct gauge){"log memtables", log_memtable_bytes, storage->log});
     return s;
 }
 

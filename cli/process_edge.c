@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "adapters/edge/budget.h"
 #include "adapters/edge/edge.h"
 #include "adapters/edge/listener.h"
 #include "adapters/edge/openapi.h"
@@ -166,6 +167,11 @@ const char *process_edge_address(const struct process_edge *edge) {
     return edge ? edge->addresses[0] : "";
 }
 
+static uint64_t bodies_bytes(void *context) {
+    (void)context;
+    return budget_used();
+}
+
 int process_edge_start(struct process_edge *edge,
                        struct node *node,
                        const struct role_storage *storage) {
@@ -198,6 +204,7 @@ int process_edge_start(struct process_edge *edge,
         if (node_spawn(node, &spawn, &handle) != STATUS_OK) return command_fail("%s", node_error());
         edge->n++;
     }
+    if (n > 0) node_gauge(node, &(struct gauge){"edge bodies", bodies_bytes, NULL});
     return EXIT_OK;
 }
 

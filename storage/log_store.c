@@ -189,6 +189,10 @@ void log_store_close(struct log_store *store) {
     mem_free(store);
 }
 
+struct kv_stats log_store_stats(struct log_store *store) {
+    return kv_stats(store->kv);
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
 
 /* The batch's own copy of a replica, made at its first operation. There is room. */

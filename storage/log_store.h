@@ -27,6 +27,7 @@ struct log_store;
 /* Takes the kv (opened with .wal), also on failure, and closes it at log_store_close. */
 MUST_USE enum status log_store_open(struct kv **kv, struct log_store **out);
 void log_store_close(struct log_store *store);
+struct kv_stats log_store_stats(struct log_store *store);
 
 /* One batch for many replicas: collect, then write once. Not thread-safe; the store is. Operations
  * are numbered from 0 in the order they were added; each is judged on its own when the batch is

@@ -60,7 +60,7 @@ def test_stats_tell_more():
     router = next(a for a in report['actors'] if a['name'] == 'router')
     assert router['supervisor'] == 'root' and len(router['depths']) == 3 and router['restartPeriodS'], router
     memory = {m['component']: int(m.get('bytes', 0)) for m in report['memory']}
-    assert memory['spans'] > 0 and {'mailboxes', 'indexes', 'point cache', 'point memtables'} <= set(memory), memory
+    assert memory['spans'] > 0 and {'mailboxes', 'indexes', 'point cache', 'point memtables', 'log cache', 'log memtables', 'edge bodies'} <= set(memory), memory
     table = run(plain, 'stats').stdout
     assert 'RESTARTS' in table and 'DOING' in table
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/credit.h"
+#include "runtime/sim/world.h"
 #include "tests/unit/runtime/puppet.h"
 
 enum { MS = 1000, SECOND = 1000 * MS, SMALL = 100, CALLS_KEPT = 4096 };
@@ -123,6 +124,20 @@ Test(credit, lets_what_is_too_fast_wait_in_order) {
     sim_run(sim, 100 * MS);
     cr_expect_eq(heard, 1000, "%u", heard);
     cr_expect_eq(disordered, 0);
+}
+
+/* As SysLink.parked tells it. */
+static uint64_t parked(void) {
+    return credit_parked(&sim->nodes[0].core, 1);
+}
+
+Test(credit, that_is_missing_is_told) {
+    cr_expect_eq(parked(), 0);
+    order(TELL, 1000);
+    uint64_t waiting = parked();
+    cr_expect(waiting > 1000 - SMALL && waiting < 1000, "%u wait", (unsigned)waiting);
+    sim_run(sim, 100 * MS);
+    cr_expect_eq(parked(), 0);
 }
 
 /* A receiver that is slow, not only far: its mailbox never overflows. */
