@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <zlib.h>
 
 #include "cli/command.h"
 #include "cli/otlp.h"
@@ -36,6 +38,7 @@ struct exporter_settings {
     char *instance;             /* owned */
     struct curl_slist *headers; /* owned */
     bool started_curl;
+    bool gzip;
 };
 
 struct batch {
@@ -49,6 +52,7 @@ struct post {
     const struct exporter_settings *settings; /* borrowed */
     CURL *curl;                               /* owned, kept: its connection is used again */
     struct buffer body;                       /* the request, encoded once */
+    struct buffer packed;                     /* the same as gzip, where that is wanted */
     struct buffer answer;
     long code; /* HTTP; 0: no answer */
     curl_off_t retry_after_s;
@@ -78,6 +82,22 @@ static size_t take_answer(char *data, size_t size, size_t n, void *context) {
     return size * n;
 }
 
+/* Once a batch, however often it is posted. False: no memory. */
+static bool pack(struct post *post) {
+    enum { GZIP_WINDOW = 15 + 16, MEM_LEVEL = 8 };
+    z_stream stream = {.next_in = post->body.data, .avail_in = (uInt)post->body.size};
+    if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, MEM_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    size_t room = deflateBound(&stream, stream.avail_in);
+    stream.next_out = buffer_reserve(&post->packed, room);
+    stream.avail_out = stream.next_out ? (uInt)room : 0;
+    bool done = stream.next_out && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    if (done) post->packed.size = stream.total_out;
+    deflateEnd(&stream);
+    return done;
+}
+
 static CURL *new_curl(struct post *post) {
     CURL *curl = curl_easy_init();
     if (!curl) return NULL;
@@ -102,8 +122,10 @@ static enum status work(void *context) {
     buffer_clear(&post->answer);
     if (!post->curl) post->curl = new_curl(post);
     if (!post->curl) return STATUS_NO_MEMORY;
-    curl_easy_setopt(post->curl, CURLOPT_POSTFIELDS, post->body.data);
-    curl_easy_setopt(post->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.size);
+    if (post->settings->gzip && post->packed.size == 0 && !pack(post)) return STATUS_NO_MEMORY;
+    const struct buffer *sent = post->settings->gzip ? &post->packed : &post->body;
+    curl_easy_setopt(post->curl, CURLOPT_POSTFIELDS, sent->data);
+    curl_easy_setopt(post->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)sent->size);
     CURLcode code = curl_easy_perform(post->curl);
     if (code != CURLE_OK) {
         if (!*post->words)
@@ -120,6 +142,7 @@ static void free_post(void *context) {
     if (!post) return;
     if (post->curl) curl_easy_cleanup(post->curl);
     buffer_free(&post->body);
+    buffer_free(&post->packed);
     buffer_free(&post->answer);
     mem_free(post);
 }
@@ -214,6 +237,7 @@ static bool next_batch(struct exporter *self, struct turn *turn) {
     self->since_us = turn_now_us(turn);
     self->pause_us = RETRY_FIRST_US;
     buffer_clear(&self->post->body);
+    buffer_clear(&self->post->packed);
     self->post->body.failed = false;
     otlp_write(&full->spans, &resource, &self->post->body);
     if (!self->post->body.failed) return true;
@@ -324,6 +348,9 @@ int exporter_read(const struct config *config,
     settings->headers = curl_slist_append(NULL, "Content-Type: application/x-protobuf");
     if (!settings->service || !settings->instance || !settings->headers)
         return command_fail("out of memory");
+    settings->gzip = strcasecmp(config_text(config, "OTEL_EXPORTER_OTLP_COMPRESSION"), "gzip") == 0;
+    if (settings->gzip)
+        settings->headers = curl_slist_append(settings->headers, "Content-Encoding: gzip");
     if (!add_url(settings, endpoint))
         return command_fail("OTEL_EXPORTER_OTLP_ENDPOINT: %s is not http:// or https://", endpoint);
     if (!add_headers(settings, config_text(config, "OTEL_EXPORTER_OTLP_HEADERS")))

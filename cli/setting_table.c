@@ -107,6 +107,8 @@ const struct setting setting_table[] = {
      .effect = "Base URL of an OTLP/HTTP receiver (`http://127.0.0.1:4318`): kept traces are posted to its /v1/traces. Empty = nowhere."},
     {.name = "OTEL_EXPORTER_OTLP_HEADERS", .type = SETTING_STRING, .fallback = "", .secret = true, .roles = SERVERS, .group = "Tracing",
      .effect = "Headers for the receiver: name=value,name=value."},
+    {.name = "OTEL_EXPORTER_OTLP_COMPRESSION", .type = SETTING_ENUM, .fallback = "none", .choices = "none gzip", .roles = SERVERS, .group = "Tracing",
+     .effect = "gzip packs what is posted, to less than a third."},
     {.name = "OTEL_SERVICE_NAME", .type = SETTING_STRING, .fallback = "vectron", .roles = SERVERS, .group = "Tracing",
      .effect = "service.name of exported spans."},
 

@@ -1,39 +1,36 @@
-/* hello: two actors, a call, and a crash that costs one of them its memory and nobody else
- * anything. */
+/* hello: two actors, a call, and a crash that costs one of them its memory. */
 #include <stdio.h>
 
 #include "hello.pb-c.h"
 #include "runtime/node.h"
 
 static struct node *node;
-struct greeter {
-    unsigned greeted;
+struct count { /* the state of both */
+    unsigned n;
 };
-#define GREETER_ACCEPTS(X) X(struct greeter, Hello__Greet, hello__greet, on_greet)
+#define GREETER_ACCEPTS(X) X(struct count, Hello__Greet, hello__greet, on_greet)
 ACTOR_HANDLERS(greeter_handlers, GREETER_ACCEPTS);
 static const struct actor_type greeter_type = {
-    .kind = "greeter", .size = sizeof(struct greeter), .handlers = greeter_handlers};
+    .kind = "greeter", .size = sizeof(struct count), .handlers = greeter_handlers};
 
-static enum status on_greet(struct greeter *self, const Hello__Greet *message, struct turn *turn) {
+static enum status on_greet(struct count *self, const Hello__Greet *message, struct turn *turn) {
     if (!*message->name) {
         turn_exit(turn, STATUS_INTERNAL, "nobody to greet"); /* its supervisor restarts it */
         return turn_fail(turn, STATUS_INVALID, "a greeting needs a name");
     }
     Hello__Greeting greeting = HELLO__GREETING__INIT;
-    greeting.words = turn_printf(turn, "hello %s, guest %u", message->name, ++self->greeted);
+    greeting.words = turn_printf(turn, "hello %s, guest %u", message->name, ++self->n);
     turn_reply(turn, &greeting.base);
     return STATUS_OK;
 }
 
-struct guest {
-    unsigned n;
-};
 static void greeted(void *, void *, const struct outcome *, struct turn *);
 
 static enum status introduce(void *state, const void *options, struct turn *turn) {
-    struct guest *self = state;
+    struct count *self = state;
     const char *const names[] = {"Ann", "Bob", "", "Cid"};
     Hello__Greet greet = HELLO__GREET__INIT;
+    if (self->n == 4) return STATUS_NOT_FOUND; /* nobody is left */
     greet.name = (char *)names[self->n++];
     turn_call(turn, &(struct call){.to = turn_find(turn, "greeter"),
                                    .message = &greet.base,
@@ -45,13 +42,10 @@ static enum status introduce(void *state, const void *options, struct turn *turn
 static void greeted(void *state, void *none, const struct outcome *outcome, struct turn *turn) {
     const Hello__Greeting *greeting = outcome_as(outcome, Hello__Greeting, hello__greeting);
     puts(greeting ? greeting->words : outcome->text);
-    if (((struct guest *)state)->n < 4)
-        introduce(state, NULL, turn);
-    else
-        node_stop(node);
+    if (introduce(state, NULL, turn) == STATUS_NOT_FOUND) node_stop(node);
 }
 static const struct actor_type guest_type = {
-    .kind = "guest", .size = sizeof(struct guest), .open = introduce};
+    .kind = "guest", .size = sizeof(struct count), .open = introduce};
 
 int main(void) {
     actor_handle actor;

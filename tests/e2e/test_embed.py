@@ -251,7 +251,7 @@ def test_hello_runs_on_the_runtime():
     for folder in build_by_make('hello', RUNTIME_PREFIX), build_by_cmake('hello', RUNTIME_PREFIX):
         assert run(os.path.join(folder, 'hello')).split('\n') == said
     with open(os.path.join(EXAMPLES, 'hello/hello.c')) as file:
-        assert len(file.readlines()) <= 70
+        assert len(file.readlines()) <= 60
 
 
 sys.exit(vectron.run_tests(globals()))

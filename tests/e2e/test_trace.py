@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """One request's trace through pd, two workers and a gateway: traceparent in and out, `vectron trace`, Perfetto files, OTLP to a receiver of
 its own, and the flight recorder of a process that crashes."""
+import gzip
 import http.server
 import json
 import os
@@ -85,6 +86,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers['Content-Length']))
+        if self.headers.get('Content-Encoding') == 'gzip':
+            body = gzip.decompress(body)
         Receiver.requests.append((self.path, dict(self.headers)))
         never = Receiver.never is not None and any(s['name'] == Receiver.never for s in spans_of(body))
         if Receiver.refuse or never:
@@ -107,7 +110,8 @@ receiver = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Receiver)
 threading.Thread(target=receiver.serve_forever, daemon=True).start()
 cluster = vectron.Cluster(workers=2, env={
     'OTEL_EXPORTER_OTLP_ENDPOINT': f'http://127.0.0.1:{receiver.server_address[1]}/',
-    'OTEL_EXPORTER_OTLP_HEADERS': 'x-tenant=blue,x-more=1', 'OTEL_SERVICE_NAME': 'shop', 'VECTRON_TRACE_SAMPLE': '0'})
+    'OTEL_EXPORTER_OTLP_HEADERS': 'x-tenant=blue,x-more=1', 'OTEL_SERVICE_NAME': 'shop', 'VECTRON_TRACE_SAMPLE': '0'},
+    gateway_env={'OTEL_EXPORTER_OTLP_COMPRESSION': 'gzip'})
 
 
 def trace(*arguments, check=True, link=None):
@@ -272,6 +276,7 @@ def test_spans_reach_the_receiver():
     assert len({s['resource']['service.instance.id'] for s in mine}) == 3
     searcher = next(s for s in mine if s['attributes']['vectron.actor'].startswith('searcher/'))
     assert searcher['name'] == 'ShardSearch' and searcher['kind'] == 1 and searcher['attributes']['vectron.outcome'] == 'OK'
+    assert {h.get('Content-Encoding') for _, h in Receiver.requests} == {None, 'gzip'}, 'workers as it is, the gateway packed'
     path, headers = Receiver.requests[0]
     assert path == '/v1/traces' and headers['Content-Type'] == 'application/x-protobuf' and headers['x-tenant'] == 'blue'
 
