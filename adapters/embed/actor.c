@@ -7,6 +7,7 @@
 
 #include "adapters/embed/embed.h"
 #include "runtime/assert.h"
+#include "runtime/buffer.h"
 #include "runtime/memory.h"
 #include "runtime/raw.h"
 
@@ -64,6 +65,13 @@ static struct known *make(const struct vectron_actor_type *type) {
         .light = type->flags & VECTRON_LIGHT,
         .mailbox_messages = type->mailbox_messages,
         .mailbox_bytes = type->mailbox_bytes,
+        .shed_us = type->shed_us,
+        .idle_us = type->idle_us,
+        .passivate = AS(enum status(*)(void *, struct buffer *, struct turn *), type->passivate),
+        .hydrate = AS(enum status(*)(void *, const void *, const struct buffer *, struct turn *),
+                      type->hydrate),
+        .moved = AS(void (*)(void *, struct turn *), type->moved),
+        .linkable = type->flags & VECTRON_LINKABLE,
     };
     return known;
 }
@@ -302,6 +310,35 @@ enum vectron_status vectron_supervise(struct vectron_turn *turn,
                                       uint32_t period_s) {
     struct policy policy = {(enum strategy)strategy, intensity, period_s};
     return (enum vectron_status)turn_supervise(turn_of(turn), &policy);
+}
+
+void vectron_link(struct vectron_turn *turn, vectron_handle other) {
+    turn_link(turn_of(turn), other);
+}
+
+void vectron_unlink(struct vectron_turn *turn, vectron_handle other) {
+    turn_unlink(turn_of(turn), other);
+}
+
+void vectron_trap_exits(struct vectron_turn *turn, vectron_outcome_fn exited, void *context) {
+    turn_trap_exits(turn_of(turn), AS(outcome_fn, exited), context);
+}
+
+void vectron_move(struct vectron_turn *turn, vectron_handle actor, uint32_t lane) {
+    turn_move(turn_of(turn), actor, lane > INT32_MAX ? INT32_MAX : (int)lane);
+}
+
+enum vectron_status vectron_keep(struct vectron_kept *kept, const void *bytes, size_t size) {
+    struct buffer *buffer = (struct buffer *)kept;
+    if (size > (size_t)PASSIVE_BYTES_MAX - buffer->size) return VECTRON_TOO_LARGE;
+    buffer_append(buffer, bytes, size);
+    return buffer->failed ? VECTRON_NO_MEMORY : VECTRON_OK;
+}
+
+const void *vectron_kept_bytes(const struct vectron_kept *kept, size_t *size) {
+    const struct buffer *buffer = (const struct buffer *)kept;
+    *size = buffer->size;
+    return buffer->data;
 }
 
 void vectron_exit(struct vectron_turn *turn, enum vectron_status reason, const char *format, ...) {

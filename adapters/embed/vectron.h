@@ -120,7 +120,11 @@ struct vectron_handler {
 enum {
     VECTRON_COMPUTE = 1, /* steps of at most 1 ms that requeue themselves: a lane of low priority */
     VECTRON_LIGHT = 2,   /* no ZeroMQ mailbox of its own: children by the thousand */
+    VECTRON_LINKABLE = 4, /* actors of other processes may link themselves to it */
 };
+
+/* What an actor that is put away keeps of its state. */
+struct vectron_kept;
 
 struct vectron_actor_type {
     size_t size;
@@ -137,6 +141,24 @@ struct vectron_actor_type {
     uint32_t flags;
     uint32_t mailbox_messages; /* 0 = 1,024; a caller beyond it gets BUSY */
     size_t mailbox_bytes;      /* 0 = 8 MiB */
+    /* Requests get BUSY while even the shortest wait of the last 100 ms was longer. 0: only when
+     * the mailbox is full. */
+    uint64_t shed_us;
+    /* Light ones: after so long without a turn, and with nothing open (calls, timers, monitors,
+     * promises, children), the state is put away until the next message. 0: never. */
+    uint64_t idle_us;
+    /* What to keep of it, by vectron_keep, at most 64 KiB; close runs after it. Not OK: stay awake,
+     * to be asked again idle_us later. NULL: nothing is kept. */
+    enum vectron_status (*passivate)(void *self,
+                                     struct vectron_kept *kept,
+                                     struct vectron_turn *turn);
+    /* Instead of open, to take it up again: vectron_kept_bytes. NULL: open. */
+    enum vectron_status (*hydrate)(void *self,
+                                   const void *options,
+                                   const struct vectron_kept *kept,
+                                   struct vectron_turn *turn);
+    /* It is on another lane: vectron_self and its mailbox are others. NULL: nothing to do. */
+    void (*moved)(void *self, struct vectron_turn *turn);
 };
 
 /* Each call ends in exactly one of: an answer, a failure, EXPIRED, LOST_PEER, BUSY, CANCELLED. */
@@ -275,6 +297,24 @@ VECTRON_MUST_USE enum vectron_status vectron_supervise(struct vectron_turn *turn
                                                        enum vectron_strategy strategy,
                                                        uint32_t intensity,
                                                        uint32_t period_s);
+/* Ties two lives together, both ways, until one ends: an actor that fails, whose process is lost,
+ * or that is not there at all (LOST_PEER), fails the other with the same reason; one that its
+ * supervisor stops ends the other normally; one that leaves by vectron_exit(OK) leaves it alone. In
+ * another process only with a VECTRON_LINKABLE type (else: DENIED). */
+void vectron_link(struct vectron_turn *turn, vectron_handle other);
+void vectron_unlink(struct vectron_turn *turn, vectron_handle other);
+/* Instead of ending with them, this actor is told of every end of a linked one (status = reason,
+ * handle = who). NULL: no longer. To be asked for in open. */
+void vectron_trap_exits(struct vectron_turn *turn, vectron_outcome_fn exited, void *context);
+/* Takes this actor, or a child of it, to the nth lane of its kind (from 1, wraps; 0: the next one),
+ * soon, between two turns, with all that is open, under a new handle; the old one still reaches it.
+ * One that watches descriptors stays. */
+void vectron_move(struct vectron_turn *turn, vectron_handle actor, uint32_t lane);
+/* In passivate: more of what is kept. NO_MEMORY; TOO_LARGE, above 64 KiB. */
+VECTRON_MUST_USE enum vectron_status
+vectron_keep(struct vectron_kept *kept, const void *bytes, size_t size);
+/* In hydrate: what was kept, borrowed from the turn. */
+const void *vectron_kept_bytes(const struct vectron_kept *kept, size_t *size);
 /* This actor ends with the turn; any status but OK is a failure its supervisor acts on. */
 void vectron_exit(struct vectron_turn *turn, enum vectron_status reason, const char *format, ...)
     VECTRON_PRINTF(3, 4);
