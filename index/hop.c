@@ -4,26 +4,15 @@
 
 #include "runtime/poison.h"
 
-enum { MATCHES_ENOUGH = 48, STARTS = 32, PREFETCH_LINES = 4, LINE = 64 };
+enum {
+    MATCHES_ENOUGH = 48,
+    STARTS = 32,
+    LINE = 64,
+    LEAST_PART = 4, /* of the share that matches overall, one in so many around the start */
+};
 
 static inline bool matches(const struct walk *walk, uint32_t slot) {
     return slot < walk->bitmap_slots && (walk->bitmap[slot / 64] >> (slot % 64) & 1);
-}
-
-static void measure(struct walk *walk, const uint32_t *slots, unsigned n) {
-    const void *rows[GRAPH_ROW_MAX];
-    float distances[GRAPH_ROW_MAX];
-    size_t bytes = walk->store->rows.stride;
-    if (n == 0) return;
-    for (unsigned i = 0; i < n; i++) {
-        rows[i] = store_row(walk->store, slots[i]);
-        for (size_t at = 0; at < bytes && at < PREFETCH_LINES * LINE; at += LINE)
-            __builtin_prefetch((const char *)rows[i] + at);
-    }
-    store_near(walk->store, walk->query, rows, n, distances);
-    walk->distances += n;
-    for (unsigned i = 0; i < n; i++)
-        walk_offer(walk, distances[i], slots[i]);
 }
 
 void hop_start(struct walk *walk, struct hop *hop, uint32_t entry) {
@@ -40,7 +29,7 @@ void hop_start(struct walk *walk, struct hop *hop, uint32_t entry) {
         uint32_t slot = (word - 1) * 64 + (uint32_t)__builtin_ctzll(bits);
         if (visited_add(&walk->visited, slot)) starts[n++] = slot;
     }
-    measure(walk, starts, n);
+    walk_measure(walk, starts, n);
 }
 
 struct gather {
@@ -90,7 +79,31 @@ bool hop_step(struct walk *walk, struct hop *hop) {
     }
     for (unsigned i = 0; i < n_failing && found.n < MATCHES_ENOUGH; i++)
         gather_behind(walk, hop, failing[i], &found);
-    measure(walk, found.slots, found.n);
+    walk_measure(walk, found.slots, found.n);
     walk->hops++;
     return pool_next(pool) < pool->size;
+}
+
+/* Bits set among the neighbours of a node. */
+static void count_row(const struct walk *walk, uint32_t slot, struct hop *count) {
+    const graph_edge *row = graph_row(walk->graph, slot, 0);
+    unsigned max = graph_row_max(walk->graph, 0);
+    for (unsigned i = 0; i < max; i++) {
+        uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
+        if (edge == 0) return;
+        count->n_looked++;
+        count->n_passed += matches(walk, edge - 1);
+    }
+}
+
+bool hop_is_promising(const struct walk *walk, uint32_t start, double share) {
+    struct hop count = {0};
+    const graph_edge *row = graph_row(walk->graph, start, 0);
+    unsigned max = graph_row_max(walk->graph, 0);
+    for (unsigned i = 0; i < max; i++) {
+        uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
+        if (edge == 0) break;
+        count_row(walk, edge - 1, &count);
+    }
+    return (double)count.n_passed * LEAST_PART >= share * (double)count.n_looked;
 }

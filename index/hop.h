@@ -11,6 +11,11 @@ struct hop {
     uint64_t n_passed; /* … and set */
 };
 
+/* Do matches lie around this node about as densely as everywhere (`share` of all points)? Where
+ * they do not, the nearest of them are far away, and a walk towards the query leads away from them.
+ */
+bool hop_is_promising(const struct walk *walk, uint32_t start, double share);
+
 /* Puts starts into the pool; visited and pool were begun. */
 void hop_start(struct walk *walk, struct hop *hop, uint32_t entry);
 /* Expands the best candidate; false when none is left. */

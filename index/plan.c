@@ -10,6 +10,7 @@ enum {
     LOOK = 2,           /* at a neighbour's bit */
     HOP_MATCHES = 48,   /* an expansion measures no more (hop.c) */
     SWEEP_PERCENT = 40, /* from this share on */
+    HOP_PERCENT = 3,    /* below, matches are islands even to hops: too many are never found */
 };
 
 static double least(double a, double b) {
@@ -26,6 +27,7 @@ enum index_plan plan_choose(const struct plan_facts *facts) {
         double sweep = ef / share * (ROW + row * (LOOK + measure) / 2);
         return scan <= sweep ? INDEX_PLAN_SCAN : INDEX_PLAN_SWEEP;
     }
+    if (share * 100 < HOP_PERCENT) return INDEX_PLAN_SCAN;
     double rows = least(row * (1 - share), HOP_MATCHES / (row * share));
     double fresh = least(row * row * share, HOP_MATCHES) / 2;
     double hop = ef * (ROW + rows * (ROW + row * LOOK) + fresh * measure);

@@ -5,11 +5,13 @@
  *                 ├──── exact, or cheaper ──▶ SCAN ◀┘──▶ DONE
  *                 └──── few match the filter ─▶ LIST ──▶ DONE
  *
- * A graph of codes is walked on their coarse distances; the best of the pool are then measured on
- * the whole codes (RANK), which is what hits are ordered by.
- * The tail is copied before the entry of the graph is read, so a point that moves from one to the
- * other meanwhile is seen in at least one of them; tail slots count as visited, so in at most one.
- * The epoch, held from start to end, keeps every slot that is met what it was. */
+ * A scan of what matches a filter measures coarsely, too, unless it must be exact: SCAN and LIST
+ * then lead to RANK. A walk whose start has hardly a match around it is not begun. A graph of codes
+ * is walked on their coarse distances; the best of the pool are then measured on the whole codes
+ * (RANK), which is what hits are ordered by. The tail is copied before the entry of the graph is
+ * read, so a point that moves from one to the other meanwhile is seen in at least one of them; tail
+ * slots count as visited, so in at most one. The epoch, held from start to end, keeps every slot
+ * that is met what it was. */
 #include <string.h>
 
 #include "index/best.h"
@@ -24,7 +26,8 @@
 
 enum {
     SCAN_BATCH = STORE_BATCH,
-    RANK_EXTRA = 8, /* candidates ranked besides k and a half of it */
+    RANK_EXTRA = 8,      /* candidates ranked besides k and a half of it */
+    RANK_EXTRA_FAR = 64, /* … besides four times k, of a coarse scan */
 };
 enum phase { TAIL, DESCEND, GRAPH, RANK, SCAN, LIST, DONE };
 
@@ -33,14 +36,16 @@ struct index_reader {
     uint64_t ticket;               /* of the epoch */
     enum phase phase;
     uint32_t k;
+    bool exact;
     const atomic_bool *cancel; /* borrowed */
     uint64_t n_matching;       /* live points the filter lets through, as planned */
     const struct store *store; /* borrowed; current when the search began */
     struct probe probe;
     struct cell **tail; /* owned; the copy of the tail */
     size_t tail_room, n_tail, tail_at;
-    bool scans; /* after the tail, instead of walking */
-    bool lists; /* … the matches' list, instead of everything */
+    bool scans;  /* after the tail, instead of walking */
+    bool lists;  /* … the matches' list, instead of everything */
+    bool coarse; /* the scan ranks its candidates in the end */
     size_t rank_at, rank_left;
     uint32_t scan_word, scan_words; /* of live bits */
     struct walk walk;
@@ -118,7 +123,7 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
     struct visited *visited = &reader->walk.visited;
     reader->n_tail = tail_copy(&view->tail, reader->tail);
     reader->tail_at = 0;
-    reader->lists = false;
+    reader->lists = reader->coarse = false;
     reader->phase = TAIL;
     reader->best.n = 0;
     reader->scans = scans;
@@ -129,6 +134,13 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
     for (size_t i = 0; s == STATUS_OK && i < reader->n_tail; i++)
         (void)visited_add(visited, reader->tail[i]->slot);
     return s;
+}
+
+/* Candidates that are measured whole in the end. What matches a filter may lie far from the query,
+ * where more points have about the same distance. */
+static size_t rank_count(const struct index_reader *reader) {
+    if (reader->coarse) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
+    return reader->k + reader->k / 2 + RANK_EXTRA;
 }
 
 /* Dead candidates that may lie between ef live ones: as many as the filter's share makes likely. */
@@ -163,6 +175,8 @@ begin_filtered(struct index_reader *reader, const struct index_query *query, uin
     return STATUS_OK;
 }
 
+enum { COARSE_MIN = 256 }; /* matches; of fewer all are measured whole at once */
+
 /* Begins with the tail; a list is walked as it is, all else asks the bitmap. */
 static enum status begin_matches(struct index_reader *reader) {
     struct match *match = &reader->match;
@@ -170,6 +184,7 @@ static enum status begin_matches(struct index_reader *reader) {
     enum status s = begin_tail(reader, scan);
     reader->lists = scan && match->listed;
     reader->list_at = 0;
+    reader->coarse = scan && !reader->exact && match->n > COARSE_MIN;
     if (s != STATUS_OK || (reader->lists && reader->n_tail == 0)) return s;
     s = match_fill(match);
     if (s != STATUS_OK) return s;
@@ -202,7 +217,8 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     reader->k = query->k;
     reader->cancel = query->cancel;
     reader->n_hits = 0;
-    reader->lists = false;
+    reader->lists = reader->coarse = false;
+    reader->exact = query->exact;
     reader->stats = (struct index_search_stats){
         .plan = INDEX_PLAN_WALK,
         .points = atomic_load_explicit(&view->points.n_live, memory_order_relaxed)};
@@ -210,7 +226,12 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     if (query->filter) s = begin_filtered(reader, query, ef);
     if (s == STATUS_OK)
         s = query->filter ? begin_matches(reader) : begin_unfiltered(reader, query, ef);
-    if (s == STATUS_OK && !reader->scans) s = pool_begin(&walk->pool, ef, pool_limit(reader, ef));
+    if (s == STATUS_OK && reader->coarse) {
+        size_t ranked = rank_count(reader);
+        s = pool_begin(&walk->pool, ranked, ranked);
+    } else if (s == STATUS_OK && !reader->scans) {
+        s = pool_begin(&walk->pool, ef, pool_limit(reader, ef));
+    }
     if (s != STATUS_OK) return s;
     reader->store = walk->store = view_store(view);
     store_probe(reader->store, &reader->probe);
@@ -252,6 +273,14 @@ static void measure(struct index_reader *reader, const uint32_t *slots, size_t n
     offer_all(reader, distances, slots, n);
 }
 
+/* Measures up to SCAN_BATCH slots of a scan. */
+static void scan_slots(struct index_reader *reader, const uint32_t *slots, size_t n) {
+    if (reader->coarse)
+        walk_measure(&reader->walk, slots, (unsigned)n);
+    else
+        measure(reader, slots, n);
+}
+
 static enum phase after_tail(const struct index_reader *reader) {
     if (!reader->scans) return DESCEND;
     return reader->lists ? LIST : SCAN;
@@ -273,15 +302,26 @@ static void step_tail(struct index_reader *reader) {
     if (reader->tail_at == reader->n_tail) reader->phase = after_tail(reader);
 }
 
-static void step_descend(struct index_reader *reader) {
+static double matching_share(const struct index_reader *reader) {
+    uint64_t points = reader->stats.points ? reader->stats.points : 1;
+    return (double)reader->stats.matching / (double)points;
+}
+
+static enum status step_descend(struct index_reader *reader) {
     struct graph_entry entry = graph_entry(&reader->view->graph);
     reader->phase = GRAPH;
-    if (entry.slot == SLOT_NONE) return;
+    if (entry.slot == SLOT_NONE) return STATUS_OK;
     uint32_t start = walk_descend(&reader->walk, entry, 0).slot;
+    if (reader->stats.plan != INDEX_PLAN_WALK &&
+        !hop_is_promising(&reader->walk, start, matching_share(reader))) {
+        reader->stats.plan = INDEX_PLAN_SCAN;
+        return begin_tail(reader, true);
+    }
     if (reader->stats.plan == INDEX_PLAN_HOP)
         hop_start(&reader->walk, &reader->hop, start);
     else
         walk_start(&reader->walk, start);
+    return STATUS_OK;
 }
 
 /* Copies the results out; those removed meanwhile stay behind. */
@@ -323,13 +363,25 @@ static void take_pool(struct index_reader *reader) {
     reader->rank_left = 0;
 }
 
+static void begin_rank(struct index_reader *reader) {
+    reader->phase = RANK;
+    reader->rank_at = 0;
+    reader->rank_left = rank_count(reader);
+    if (reader->store->kind == STORE_F32) take_pool(reader);
+}
+
+/* Everything was scanned. */
+static void end_scan(struct index_reader *reader) {
+    if (reader->coarse)
+        begin_rank(reader);
+    else
+        write_hits(reader);
+}
+
 static void step_graph(struct index_reader *reader) {
     bool hop = reader->stats.plan == INDEX_PLAN_HOP;
     if (hop ? hop_step(&reader->walk, &reader->hop) : walk_step(&reader->walk, 0)) return;
-    reader->phase = RANK;
-    reader->rank_at = 0;
-    reader->rank_left = reader->k + reader->k / 2 + RANK_EXTRA;
-    if (reader->store->kind == STORE_F32) take_pool(reader);
+    begin_rank(reader);
 }
 
 static enum status step_rank(struct index_reader *reader) {
@@ -352,7 +404,7 @@ static enum status step_rank(struct index_reader *reader) {
 
 static void step_scan(struct index_reader *reader) {
     if (reader->scan_word == reader->scan_words) {
-        write_hits(reader);
+        end_scan(reader);
         return;
     }
     const struct walk *walk = &reader->walk;
@@ -366,7 +418,7 @@ static void step_scan(struct index_reader *reader) {
         slots[n] = slot;
         n += visited_add(&reader->walk.visited, slot);
     }
-    measure(reader, slots, n);
+    scan_slots(reader, slots, n);
 }
 
 /* What is in the tail was measured there. */
@@ -376,7 +428,7 @@ static void step_list(struct index_reader *reader) {
     uint32_t slots[SCAN_BATCH];
     size_t n = 0;
     if (reader->list_at == match->n) {
-        write_hits(reader);
+        end_scan(reader);
         return;
     }
     for (size_t i = 0; i < SCAN_BATCH && reader->list_at < match->n; i++) {
@@ -385,7 +437,7 @@ static void step_list(struct index_reader *reader) {
         slots[n] = slot;
         n += visited_add(&reader->walk.visited, slot);
     }
-    measure(reader, slots, n);
+    scan_slots(reader, slots, n);
 }
 
 enum status index_search_step(struct index_reader *reader, size_t budget, bool *done) {
@@ -400,7 +452,7 @@ enum status index_search_step(struct index_reader *reader, size_t budget, bool *
             step_tail(reader);
             break;
         case DESCEND:
-            step_descend(reader);
+            s = step_descend(reader);
             break;
         case GRAPH:
             step_graph(reader);

@@ -78,8 +78,18 @@ offer(struct walk *walk, float distance, uint32_t slot, unsigned level, bool fre
         prefetch_row(walk, entry, level);
 }
 
-void walk_offer(struct walk *walk, float distance, uint32_t slot) {
-    offer(walk, distance, slot, 0, true);
+void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n) {
+    const void *rows[GRAPH_ROW_MAX];
+    float distances[GRAPH_ROW_MAX];
+    if (n == 0) return;
+    for (unsigned i = 0; i < n; i++) {
+        rows[i] = store_row(walk->store, slots[i]);
+        prefetch(walk, rows[i]);
+    }
+    store_near(walk->store, walk->query, rows, n, distances);
+    walk->distances += n;
+    for (unsigned i = 0; i < n; i++)
+        offer(walk, distances[i], slots[i], 0, true);
 }
 
 void walk_start(struct walk *walk, uint32_t slot) {

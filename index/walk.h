@@ -34,8 +34,8 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
 void walk_start(struct walk *walk, uint32_t slot);
 /* Expands the best candidate; false when none is left. */
 bool walk_step(struct walk *walk, unsigned level);
-/* Keeps a slot that was not met before, if it is good enough. */
-void walk_offer(struct walk *walk, float distance, uint32_t slot);
+/* Measures slots that were not met before and keeps the good ones; at most GRAPH_ROW_MAX. */
+void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n);
 /* May this slot be a result? */
 static inline bool walk_is_live(const struct walk *walk, uint32_t slot) {
     if (!points_live(walk->points, slot)) return false;
