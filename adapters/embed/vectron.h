@@ -385,6 +385,56 @@ bool vectron_node_failed(const struct vectron_node *node);
 const char *vectron_node_link(const struct vectron_node *node);
 void *vectron_node_zmq_context(struct vectron_node *node);
 
+/* --- the simulator -------------------------------------------------------------------------------
+ * The same actors for tests: one or more nodes in the calling thread, with a virtual clock and a
+ * seeded order of events, so that a run is the same whenever its seed is. Nodes are numbered from
+ * 1; the nth is looked up at "sim://n". Descriptors are not in this world, and blocking work runs
+ * when nothing else is ready. Wrong use (a name that nobody has) and want of memory end the
+ * program: it is a test. */
+struct vectron_sim;
+struct vectron_sim_options {
+    size_t size;
+    uint64_t seed;
+    uint32_t nodes;        /* 0 = 1 */
+    uint32_t io_lanes;     /* of each; 0 = 1 */
+    uint32_t delay_us_min; /* of the network between nodes */
+    uint32_t delay_us_max;
+    uint32_t drop_ppm; /* messages lost between nodes */
+    bool shuffle; /* who is ready runs in an order of the seed's; else first ready, first run */
+};
+struct vectron_sim *vectron_sim_open(const struct vectron_sim_options *options);
+/* Stops all actors, and ends the program if one kept memory of the runtime. NULL is fine. */
+void vectron_sim_close(struct vectron_sim *sim);
+/* Runs until it opened; 0: its open failed. */
+vectron_handle
+vectron_sim_spawn(struct vectron_sim *sim, uint32_t node, const struct vectron_spawn *spawn);
+void vectron_sim_stop(struct vectron_sim *sim, uint32_t node, const char *name);
+/* To an actor of node 1, and what follows at this instant. */
+void vectron_sim_tell(struct vectron_sim *sim, const char *name, const ProtobufCMessage *message);
+struct vectron_sim_call {
+    size_t size;
+    const ProtobufCMessage *message;
+    const ProtobufCMessageDescriptor *reply; /* as in struct vectron_call */
+    uint64_t timeout_us;                     /* of the virtual clock; 0 = 60 s */
+};
+/* To an actor of node 1; runs until the outcome. *reply: until the next call. */
+VECTRON_MUST_USE enum vectron_status vectron_sim_call(struct vectron_sim *sim,
+                                                      const char *name,
+                                                      const struct vectron_sim_call *call,
+                                                      const ProtobufCMessage **reply);
+/* Of the last call that failed. */
+const char *vectron_sim_words(const struct vectron_sim *sim);
+/* So long on the virtual clock. */
+void vectron_sim_run(struct vectron_sim *sim, uint64_t us);
+uint64_t vectron_sim_now_us(const struct vectron_sim *sim);
+/* The network between two nodes, both ways; after 3 s both have lost their peer. */
+void vectron_sim_cut(struct vectron_sim *sim, uint32_t a, uint32_t b, bool cut);
+/* A line an event since it was cleared: "tally < tally.Add by=2" received, ">" answered, "!"
+ * failed,
+ * "*" of its life, "x" never handled; with several nodes after "2:". Until the next use of sim. */
+const char *vectron_sim_trace(struct vectron_sim *sim);
+void vectron_sim_trace_clear(struct vectron_sim *sim);
+
 /* --- the database --------------------------------------------------------------------------------
  * Its actors, by name: "router" (RouterCreateCollection, RouterUpsert, RouterSearch …), "pd",
  * "keeper", "log". One a process. */

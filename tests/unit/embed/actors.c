@@ -560,6 +560,38 @@ Test(embed, idle_actors_sleep_and_remember) {
     vectron_node_close(node);
 }
 
+/* --- in the simulator --- */
+
+Test(embed, the_same_actors_run_in_the_simulator) {
+    struct vectron_sim *sim = vectron_sim_open(
+        &(struct vectron_sim_options){.size = sizeof(struct vectron_sim_options), .seed = 4});
+    struct vectron_spawn spawn = {.size = sizeof spawn, .type = &tally_type, .name = "tally"};
+    cr_assert_neq(vectron_sim_spawn(sim, 1, &spawn), 0);
+    vectron_sim_trace_clear(sim);
+    Tally__Add add = TALLY__ADD__INIT;
+    Tally__Wait wait = TALLY__WAIT__INIT;
+    add.by = 2;
+    vectron_sim_tell(sim, "tally", &add.base);
+    const ProtobufCMessage *reply = NULL;
+    struct vectron_sim_call call = {
+        .size = sizeof call, .message = &add.base, .reply = &tally__total__descriptor};
+    cr_assert_eq(vectron_sim_call(sim, "tally", &call, &reply), VECTRON_OK);
+    cr_expect_eq(((const Tally__Total *)reply)->sum, 4);
+    add.by = 0;
+    cr_assert_eq(vectron_sim_call(sim, "tally", &call, &reply), VECTRON_INVALID);
+    cr_expect(strstr(vectron_sim_words(sim), "nothing to add"));
+    cr_expect(strstr(vectron_sim_trace(sim), "tally ! INVALID nothing to add for"), "%s",
+              vectron_sim_trace(sim));
+    uint64_t before = vectron_sim_now_us(sim);
+    wait.us = 3600u * 1000000;
+    call.message = &wait.base;
+    cr_assert_eq(vectron_sim_call(sim, "tally", &call, &reply), VECTRON_EXPIRED);
+    cr_expect_eq(vectron_sim_now_us(sim) - before, 60000000, "a minute of the virtual clock");
+    vectron_sim_run(sim, wait.us);
+    vectron_sim_stop(sim, 1, "tally");
+    vectron_sim_close(sim);
+}
+
 /* --- groups, and an end in peace --- */
 
 static _Atomic unsigned stops;
