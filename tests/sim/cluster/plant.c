@@ -6,6 +6,7 @@
 
 #include "actors/shard/replica.h"
 #include "index/index.h"
+#include "replication/consensus.h"
 #include "storage/kv.h"
 #include "storage/log_store.h"
 #include "storage/point_store.h"
@@ -19,6 +20,9 @@ enum bug {
     LOSE_APPEND,
     CUT_UNFLUSHED,
     LOSE_LOG,
+    READ_UNASKED,
+    EARLY_ACK,
+    FORGET_VOTE,
 };
 
 static const struct plant plants[] = {
@@ -30,6 +34,9 @@ static const struct plant plants[] = {
     [LOSE_APPEND] = {"lose-append", "one of 200 points is not in the index", "calm", 60},
     [CUT_UNFLUSHED] = {"cut-unflushed", "the log is cut before points are flushed", "rare", 240},
     [LOSE_LOG] = {"lose-log", "one of 100 batches is not in the log", "power", 60},
+    [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-cuts", 60},
+    [EARLY_ACK] = {"early-ack", "a leader applies before a majority has it", "copies-cuts", 60},
+    [FORGET_VOTE] = {"forget-vote", "a vote is not written down", "copies-power", 60},
 };
 
 static enum bug chosen;
@@ -107,4 +114,58 @@ enum status
 __wrap_index_append(struct index *index, const struct index_point *points, size_t n_points) {
     bool lost = chosen == LOSE_APPEND && ++turns % 200 == 0;
     return __real_index_append(index, points, lost ? n_points - 1 : n_points);
+}
+
+/* --- of consensus --- */
+
+/* The answer is there at once: up to here everything is committed, as far as it knows. */
+enum status __real_consensus_read(struct consensus *consensus,
+                                  uint64_t now_ms,
+                                  uint64_t token,
+                                  struct consensus_effects *effects);
+enum status __wrap_consensus_read(struct consensus *consensus,
+                                  uint64_t now_ms,
+                                  uint64_t token,
+                                  struct consensus_effects *effects);
+enum status __wrap_consensus_read(struct consensus *consensus,
+                                  uint64_t now_ms,
+                                  uint64_t token,
+                                  struct consensus_effects *effects) {
+    static struct consensus_read read;
+    struct consensus_state state;
+    consensus_state(consensus, &state);
+    if (chosen != READ_UNASKED || state.role != CONSENSUS_LEADER)
+        return __real_consensus_read(consensus, now_ms, token, effects);
+    read = (struct consensus_read){.token = token, .status = STATUS_OK, .index = state.commit};
+    *effects = (struct consensus_effects){.apply = state.commit, .reads = &read, .n_reads = 1};
+    return STATUS_OK;
+}
+
+enum status __real_consensus_persisted(struct consensus *consensus,
+                                       uint64_t now_ms,
+                                       uint64_t persist,
+                                       struct consensus_effects *effects);
+enum status __wrap_consensus_persisted(struct consensus *consensus,
+                                       uint64_t now_ms,
+                                       uint64_t persist,
+                                       struct consensus_effects *effects);
+enum status __wrap_consensus_persisted(struct consensus *consensus,
+                                       uint64_t now_ms,
+                                       uint64_t persist,
+                                       struct consensus_effects *effects) {
+    struct consensus_state state;
+    enum status s = __real_consensus_persisted(consensus, now_ms, persist, effects);
+    consensus_state(consensus, &state);
+    if (chosen == EARLY_ACK && s == STATUS_OK && state.role == CONSENSUS_LEADER)
+        effects->apply = state.durable;
+    return s;
+}
+
+enum status
+__real_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+enum status
+__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+enum status
+__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote) {
+    return __real_log_batch_vote(batch, store_id, term, chosen == FORGET_VOTE ? 0 : vote);
 }
