@@ -22,7 +22,6 @@ enum bug {
     LOSE_LOG,
     READ_UNASKED,
     EARLY_ACK,
-    FORGET_VOTE,
 };
 
 static const struct plant plants[] = {
@@ -34,9 +33,9 @@ static const struct plant plants[] = {
     [LOSE_APPEND] = {"lose-append", "one of 200 points is not in the index", "calm", 60},
     [CUT_UNFLUSHED] = {"cut-unflushed", "the log is cut before points are flushed", "rare", 240},
     [LOSE_LOG] = {"lose-log", "one of 100 batches is not in the log", "power", 60},
-    [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-cuts", 60},
+    [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-cuts", 60,
+                      true},
     [EARLY_ACK] = {"early-ack", "a leader applies before a majority has it", "copies-cuts", 60},
-    [FORGET_VOTE] = {"forget-vote", "a vote is not written down", "copies-power", 60},
 };
 
 static enum bug chosen;
@@ -159,13 +158,4 @@ enum status __wrap_consensus_persisted(struct consensus *consensus,
     if (chosen == EARLY_ACK && s == STATUS_OK && state.role == CONSENSUS_LEADER)
         effects->apply = state.durable;
     return s;
-}
-
-enum status
-__real_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
-enum status
-__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
-enum status
-__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote) {
-    return __real_log_batch_vote(batch, store_id, term, chosen == FORGET_VOTE ? 0 : vote);
 }
