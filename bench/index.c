@@ -10,7 +10,7 @@
  *     bench_index [--quick] [--only CASE] [--alone] [--all]
  *
  * --quick: the two real sets that have more than a few points. --alone: no peers, for tuning.
- * --all: faiss also on sets of more than 100,000 points, where building it takes half an hour. */
+ * --all: faiss also on sets of more than 60,000 points, where building it takes many minutes. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -26,7 +26,7 @@
 #include "index/index.h"
 #include "tests/data/vectors.h"
 
-enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 5, FAISS_MAX = 100000, PEERS_MAX = 2 };
+enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 5, FAISS_MAX = 60000, PEERS_MAX = 2 };
 
 static const double enough_recall = 0.9975, window_seconds = 0.1;
 static const uint32_t efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900};
