@@ -10,6 +10,7 @@
 #ifndef STORAGE_POINT_STORE_H
 #define STORAGE_POINT_STORE_H
 
+#include "runtime/buffer.h"
 #include "storage/kv.h"
 
 enum {
@@ -94,6 +95,20 @@ MUST_USE enum status point_cursor_open(struct point_store *store,
 bool point_cursor_next(struct point_cursor *cursor, struct point *out); /* borrowed until next */
 MUST_USE enum status point_cursor_status(const struct point_cursor *cursor);
 void point_cursor_close(struct point_cursor *cursor);
+
+/* A replica's whole state, as bytes in pieces, from one view of the store: *applied is what it has.
+ * NOT_FOUND: it has applied nothing. Blocks, as do the others. */
+struct point_export;
+MUST_USE enum status point_export_open(struct point_store *store,
+                                       uint64_t store_id,
+                                       struct point_applied *applied,
+                                       struct point_export **out);
+/* Appends a piece of about that many bytes; *last: there is no more. */
+MUST_USE enum status
+point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
+void point_export_close(struct point_export *export); /* NULL is fine */
+/* A piece of another replica into this store id. Not durable before point_store_flush. CORRUPT. */
+MUST_USE enum status point_import(struct point_store *store, uint64_t store_id, struct bytes piece);
 
 MUST_USE enum status point_store_flush(struct point_store *store);
 /* Forgets a replica and gives its disk back. Blocks. */

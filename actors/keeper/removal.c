@@ -23,6 +23,7 @@ enum {
     LOOK_US = 20 * 1000,        /* pause while the store is still used */
     DROP_US = 30 * 1000 * 1000, /* for the log actor */
     SWEEP_MAX = 16384,          /* stores looked at in one sweep */
+    STORES_MAX = 16384,
     PATH_SIZE = 4096,
 };
 
@@ -74,7 +75,12 @@ on_removed(void *actor, void *context, const struct outcome *outcome, struct tur
 static enum status remove_work(void *context) {
     struct removal *removal = context;
     if (removal->path[0]) unlink(removal->path);
-    return point_store_drop(removal->points, removal->store_id);
+    uint64_t ids[STORES_MAX];
+    size_t n = 0;
+    enum status s = point_store_ids(removal->points, ids, STORES_MAX, &n);
+    for (size_t i = 0; s == STATUS_OK && i < n && i < STORES_MAX; i++)
+        if (shard_store_of(ids[i]) == removal->store_id) s = point_store_drop(removal->points, ids[i]);
+    return s;
 }
 
 static void look(void *actor, void *context, struct turn *turn) {
@@ -142,6 +148,8 @@ static void on_swept(void *actor, void *context, const struct outcome *outcome, 
     struct house *self = actor;
     struct sweep *sweep = context;
     if (outcome->status != STATUS_OK) turn_note(turn, "sweep %s", status_name(outcome->status));
+    for (size_t i = 0; i < sweep->n; i++)
+        sweep->ids[i] = shard_store_of(sweep->ids[i]);
     for (size_t i = 0; outcome->status == STATUS_OK && i < sweep->n; i++) {
         bool again = false; /* the same store has a log and points */
         for (size_t j = 0; j < i && !again; j++)

@@ -86,8 +86,7 @@ static enum status founded(struct seat *seat) {
     return STATUS_OK;
 }
 
-enum status seat_encode_record(const struct seat *seat,
-                               const struct seat_snapshot_of *what,
+enum status seat_encode_record(const struct seat_snapshot_of *what,
                                struct buffer *out) {
     struct arena arena;
     ProtobufCMessage *members = NULL;
@@ -99,7 +98,7 @@ enum status seat_encode_record(const struct seat *seat,
     record.term = what->term;
     record.members = (RaftMembers *)members;
     record.members_index = what->members_index;
-    record.generation = seat->generation;
+    record.generation = what->generation;
     if (s == STATUS_OK) s = codec_encode(&record.base, out);
     arena_free(&arena);
     return s;
@@ -116,8 +115,8 @@ static enum status adopt(struct seat *seat, struct turn *turn) {
     facts->recorded = true;
     enum status s = encode_alone(seat, &facts->members);
     const struct seat_snapshot_of what = {facts->snapshot_index, facts->snapshot_term,
-                                          facts->members_index, &facts->members};
-    if (s == STATUS_OK) s = seat_encode_record(seat, &what, &record);
+                                          facts->members_index, facts->generation, &facts->members};
+    if (s == STATUS_OK) s = seat_encode_record(&what, &record);
     seat->writing.hard = true;
     seat->writing.term = facts->log.term;
     if (s == STATUS_OK) writing_record(seat, &record, facts->log.first, false, turn);
@@ -142,6 +141,7 @@ open_consensus(struct seat *seat, struct consensus_effects *effects, struct turn
         .seed = turn_random(turn),
         .election_ms = SEAT_ELECTION_MS,
         .heartbeat_ms = SEAT_HEARTBEAT_MS,
+        .install_ms = SEAT_INSTALL_MS,
         .now_ms = turn_now_us(turn) / 1000,
         .term = facts->log.term,
         .vote = facts->log.vote,
@@ -192,6 +192,7 @@ enum status seat_open(const struct seat_options *options,
     seat->window.first = seat->window.last + 1;
     seat->writing.first = 1;
     buffer_init(&seat->writing.record);
+    buffer_init(&seat->installing_members);
     *out = seat;
     enum status s = STATUS_OK;
     if (seat->facts.legacy)
@@ -212,6 +213,7 @@ void seat_close(struct seat *seat) {
     proposals_free(&seat->fetched);
     window_free(&seat->window);
     buffer_free(&seat->writing.record);
+    buffer_free(&seat->installing_members);
     mem_free(seat);
 }
 
@@ -219,14 +221,15 @@ void seat_close(struct seat *seat) {
 void seat_snapshot(struct seat *seat, uint64_t index, uint64_t term, struct turn *turn) {
     struct consensus_effects effects;
     struct buffer members, record;
-    struct seat_snapshot_of what = {.index = index, .term = term, .members = &members};
+    struct seat_snapshot_of what = {
+        .index = index, .term = term, .generation = seat->generation, .members = &members};
     if (!seat->consensus || index <= seat->snapshot_index) return;
     uint64_t trailing = seat_alone(seat) ? 0 : index - seat->snapshot_index;
     if (trailing > SEAT_TRAILING_MAX) trailing = SEAT_TRAILING_MAX;
     buffer_init(&members);
     buffer_init(&record);
     enum status s = consensus_members_at(seat->consensus, index, &members, &what.members_index);
-    if (s == STATUS_OK) s = seat_encode_record(seat, &what, &record);
+    if (s == STATUS_OK) s = seat_encode_record(&what, &record);
     if (s == STATUS_OK)
         s = consensus_snapshot(seat->consensus, turn_now_us(turn) / 1000, index, term,
                                (uint32_t)trailing, &effects);

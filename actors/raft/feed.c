@@ -35,7 +35,7 @@ static struct feed *feed_of(struct seat *seat, uint64_t id) {
         if (feed->id == id) return feed;
         if (!unused && (feed->id == 0 || !is_member(seat, feed->id))) unused = feed;
     }
-    if (unused) *unused = (struct feed){.id = id, .turn = unused->turn + 1};
+    if (unused) *unused = (struct feed){.id = id, .next = 1, .turn = unused->turn + 1};
     return unused;
 }
 

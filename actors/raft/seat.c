@@ -32,7 +32,7 @@ static uint64_t now_ms(const struct turn *turn) {
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static const char *link_of(const struct seat *seat, uint64_t id) {
+const char *seat_link_of(const struct seat *seat, uint64_t id) {
     struct consensus_member member;
     for (uint32_t i = 0; i < seat->n_links; i++)
         if (seat->links[i].id == id) return seat->links[i].link;
@@ -55,7 +55,7 @@ static void learn_link(struct seat *seat, uint64_t id, const char *link) {
 }
 
 void seat_hold(struct seat *seat, const RaftMessage *message, uint64_t after, struct turn *turn) {
-    const char *address = link_of(seat, message->to);
+    const char *address = seat_link_of(seat, message->to);
     struct held *held = *address ? mem_zero(1, sizeof *held) : NULL;
     if (!held) return; /* as if it were lost on the way */
     buffer_init(&held->bytes);
@@ -121,7 +121,9 @@ send_messages(struct seat *seat, const struct consensus_effects *effects, struct
         const RaftMessage *message = effects->messages[i];
         if (message->body_case == RAFT_MESSAGE__BODY_APPEND)
             feed_want(seat, message, effects->wanted[i], turn);
-        else if (message->body_case != RAFT_MESSAGE__BODY_INSTALL)
+        else if (message->body_case == RAFT_MESSAGE__BODY_INSTALL)
+            seat->options.machine->offer(seat->options.owner, message->to, turn);
+        else
             seat_hold(seat, message, effects->after, turn);
     }
 }
@@ -256,6 +258,7 @@ static void carry_out(struct seat *seat,
     writing_pump(seat, turn);
     evict(seat);
     arm(seat, turn);
+    if (effects->install) install_begin(seat, effects, turn);
     if (ready) machine->ready(owner, turn);
     end_reads(seat, reads, n_reads, turn);
     if (changed && machine->changed) machine->changed(owner, turn);
@@ -515,7 +518,7 @@ bool seat_member(const struct seat *seat, size_t nth, struct consensus_member *o
 const char *seat_leader(const struct seat *seat) {
     struct consensus_state state;
     if (!seat_state(seat, &state) || state.leader == 0) return "";
-    return link_of(seat, state.leader);
+    return seat_link_of(seat, state.leader);
 }
 
 enum status

@@ -17,6 +17,7 @@
 enum {
     SEAT_ELECTION_MS = 500, /* a follower waits 1 to 2 of them */
     SEAT_HEARTBEAT_MS = 100,
+    SEAT_INSTALL_MS = 10 * 1000,        /* then a snapshot is offered again */
     SEAT_CACHE_BYTES = 2 * 1024 * 1024, /* of entries kept in memory for followers */
     SEAT_TRAILING_MAX = 4096,           /* entries kept for followers that are behind */
     SEAT_APPEND_BYTES = 1024 * 1024,    /* of one message to a follower; an entry always fits */
@@ -40,6 +41,7 @@ MUST_USE enum status
 seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
 void seat_facts_free(struct seat_facts *facts);
 
+struct seat_snapshot;
 /* What keeps the state. All of it is the owner's, in its turns. */
 struct seat_machine {
     /* Committed entries wait to be taken. */
@@ -55,6 +57,16 @@ struct seat_machine {
     void (*changed)(void *owner, struct turn *turn);
     /* The log refused: DISK_FULL (seat_retry), else the seat is given up. */
     void (*failed)(void *owner, enum status status, const char *text, struct turn *turn);
+    /* A follower needs a snapshot: seat_offer, when there is one. */
+    void (*offer)(void *owner, uint64_t to, struct turn *turn);
+    /* This replica needs the one offered by whoever is reached at link: seat_install once it is
+     * durable under its generation. */
+    void (*take)(void *owner,
+                 const struct seat_snapshot *snapshot,
+                 const char *link,
+                 struct turn *turn);
+    /* seat_install is durable: the actor is to begin anew. */
+    void (*installed)(void *owner, struct turn *turn);
     /* The replica may take part from now on. */
     void (*opened)(void *owner, struct turn *turn);
 };
@@ -69,6 +81,13 @@ struct seat_options {
     uint64_t applied;      /* by the machine */
     const struct seat_machine *machine;
     void *owner;
+};
+
+/* A snapshot on its way. */
+struct seat_snapshot {
+    uint64_t index, term;
+    uint64_t number;     /* the leader's, of its offer */
+    uint64_t generation; /* of the store it is to go to */
 };
 
 struct seat;
@@ -118,6 +137,14 @@ const char *seat_leader(const struct seat *seat);
 MUST_USE enum status
 seat_change(struct seat *seat, const struct consensus_change *change, struct turn *turn);
 MUST_USE enum status seat_transfer(struct seat *seat, uint64_t id, struct turn *turn);
+
+/* Offers a snapshot to a follower; its index is applied here. */
+void seat_offer(struct seat *seat,
+                const struct seat_snapshot *snapshot,
+                uint64_t to,
+                struct turn *turn);
+/* The snapshot that machine.take was given is durable: it becomes what the log stands on. */
+void seat_install(struct seat *seat, struct turn *turn);
 
 /* The machine's state is durable as of index: the log is cut below, but for what followers need. */
 void seat_snapshot(struct seat *seat, uint64_t index, uint64_t term, struct turn *turn);

@@ -5,6 +5,7 @@
  *   writing.c  the log actor: one append under way
  *   feed.c     followers get their entries
  *   facts.c    what is durable
+ *   install.c  a snapshot in place of a log
  *   birth.c    from there to a seat that takes part; snapshots recorded */
 #ifndef ACTORS_RAFT_STATE_H
 #define ACTORS_RAFT_STATE_H
@@ -93,6 +94,9 @@ struct seat {
     struct seat_facts facts; /* until it is open */
     uint64_t generation;
     uint64_t snapshot_index;
+    struct seat_snapshot installing; /* index 0: none */
+    uint64_t installing_members_index;
+    struct buffer installing_members; /* encoded RaftMembers */
     struct proposals waiting;
     struct window window;
     struct writing writing;
@@ -140,6 +144,8 @@ void feed_want(struct seat *seat, const RaftMessage *message, uint32_t wanted, s
 void feed_pump(struct seat *seat, struct turn *turn);
 
 /* seat.c */
+/* Where a replica is reached; "": not known. */
+const char *seat_link_of(const struct seat *seat, uint64_t id);
 /* Puts it among those that leave; `to` is a replica. */
 void seat_hold(struct seat *seat, const RaftMessage *message, uint64_t after, struct turn *turn);
 void seat_flush(struct seat *seat, struct turn *turn);
@@ -149,13 +155,15 @@ void seat_broken(struct seat *seat, enum status status, const char *text, struct
 void seat_begin(struct seat *seat, struct turn *turn);
 void seat_carry_out(struct seat *seat, const struct consensus_effects *effects, struct turn *turn);
 
+/* install.c */
+void install_begin(struct seat *seat, const struct consensus_effects *effects, struct turn *turn);
+
 /* birth.c */
 struct seat_snapshot_of {
-    uint64_t index, term, members_index;
+    uint64_t index, term, members_index, generation;
     const struct buffer *members; /* encoded RaftMembers */
 };
-MUST_USE enum status seat_encode_record(const struct seat *seat,
-                                        const struct seat_snapshot_of *what,
+MUST_USE enum status seat_encode_record(const struct seat_snapshot_of *what,
                                         struct buffer *out);
 
 /* Entries read back on the pool: from .. to, at most bytes. */

@@ -118,6 +118,10 @@ on_written(void *actor, void *context, const struct outcome *outcome, struct tur
     }
     writing->busy = false;
     writing->sent_hard = false;
+    if (writing->sent_record && writing->reset) {
+        seat->options.machine->installed(seat->options.owner, turn);
+        return;
+    }
     if (writing->sent_record) {
         buffer_clear(&writing->record);
         writing->cut = 0;

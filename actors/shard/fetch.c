@@ -104,7 +104,7 @@ void replica_get(struct replica *self,
     struct point_value value;
     struct bytes key = {id, strlen(id)};
     enum status s =
-        point_store_get(self->options.points, self->options.store_id, key, KV_CACHED, &value);
+        point_store_get(self->options.points, self->holding->store_id, key, KV_CACHED, &value);
     if (s == STATUS_NOT_READY) {
         start_fetch(self, id, promise, turn);
     } else if (s == STATUS_OK) {

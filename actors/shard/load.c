@@ -44,6 +44,7 @@ struct load {
     enum load_stage stage;
     bool ignore_file;
     struct seat_facts facts; /* of the log */
+    uint64_t data_id;        /* store of the points */
     uint64_t last;           /* entries up to here are committed */
     uint64_t applied;        /* to the points */
     struct window window;
@@ -90,14 +91,19 @@ static enum status check(struct load *load) {
     struct seat_facts *facts = &load->facts;
     enum status s = seat_facts_read(facts, options->log, options->store_id);
     if (s != STATUS_OK) return load_fail(load, s, "log", kv_error());
+    load->data_id = shard_data_id(options->store_id, facts->generation);
+    if (facts->generation > 0)
+        s = point_store_drop(options->points,
+                             shard_data_id(options->store_id, facts->generation - 1));
+    if (s != STATUS_OK) return load_fail(load, s, "points before the snapshot", kv_error());
     struct point_applied applied = {0};
-    s = point_store_applied(options->points, options->store_id, KV_ANY, &applied);
+    s = point_store_applied(options->points, load->data_id, KV_ANY, &applied);
     if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
     if (options->born && facts->empty)
         return load_fail(load, STATUS_CORRUPT, "log", "the data this replica had is gone");
     if (applied.index + 1 < facts->log.first || applied.index > facts->log.last)
         return load_fail(load, STATUS_CORRUPT, "log", "it does not meet the points");
-    s = window_load(&load->window, options->points, options->store_id);
+    s = window_load(&load->window, options->points, load->data_id);
     if (s != STATUS_OK) return load_fail(load, s, "window", kv_error());
     load->applied = applied.index;
     load->last = facts->alone ? facts->log.last : applied.index;
@@ -129,7 +135,7 @@ static enum status replay_piece(struct load *load) {
     }
     struct replay replay = {.load = load};
     arena_init(&replay.arena, 0);
-    enum status s = point_batch_open(options->points, options->store_id, &replay.batch);
+    enum status s = point_batch_open(options->points, load->data_id, &replay.batch);
     uint64_t to = load->applied + REPLAY_ENTRIES;
     if (to > load->last) to = load->last;
     if (s == STATUS_OK)
@@ -210,7 +216,7 @@ static uint64_t next_number(const struct load *load) {
 static enum status fill_piece(struct load *load) {
     struct point_cursor *cursor;
     enum status s =
-        point_cursor_open(load->options.points, load->options.store_id, next_number(load), &cursor);
+        point_cursor_open(load->options.points, load->data_id, next_number(load), &cursor);
     if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
     struct point point;
     for (uint32_t i = 0; s == STATUS_OK && i < FILL_POINTS; i++) {
@@ -236,7 +242,7 @@ static enum status fill_piece(struct load *load) {
 static enum status count_piece(struct load *load) {
     struct point_cursor *cursor;
     enum status s =
-        point_cursor_open(load->options.points, load->options.store_id, load->count_from, &cursor);
+        point_cursor_open(load->options.points, load->data_id, load->count_from, &cursor);
     if (s != STATUS_OK) return load_fail(load, s, "points", kv_error());
     struct point point;
     uint32_t n = 0;
@@ -343,6 +349,7 @@ static void load_done(struct replica *self, struct turn *turn) {
                                  .tail_extra = load->tail_extra};
     self->changes = load->n_numbers - (load->n_saved - load->n_pruned) + load->n_pruned;
     self->changed_us = turn_now_us(turn);
+    self->holding->store_id = load->data_id;
     holding_publish(self->holding, &load->index);
     self->load = NULL;
     replica_serve(self, &result, turn);

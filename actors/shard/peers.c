@@ -148,6 +148,9 @@ static const struct seat_machine machine = {
     .read = reads_on_index,
     .changed = on_changed,
     .failed = on_failed,
+    .offer = transfer_offer,
+    .take = transfer_take,
+    .installed = transfer_done,
     .opened = on_opened,
 };
 

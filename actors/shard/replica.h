@@ -1,6 +1,6 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
- * load.c (from the stores to SERVING), peers.c (its Raft group), apply.c (committed entries to
- * points and index), reads.c (levels of consistency), fetch.c (one point),
+ * load.c (from the stores to SERVING), transfer.c (snapshots), peers.c (its Raft group), apply.c
+ * (committed entries to points and index), reads.c (levels of consistency), fetch.c (one point),
  * columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else includes it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
@@ -25,6 +25,8 @@ struct replica_member {
 struct apply;
 struct load;
 struct read;
+struct offer;
+struct intake;
 
 struct replica {
     struct shard_options options;
@@ -62,7 +64,9 @@ struct replica {
     uint64_t told, told_matches; /* digests of what the keeper heard last */
     struct replica_member members[REPLICA_MEMBERS_TOLD]; /* of the group, as committed last */
     uint32_t n_members;
-    struct read *reads; /* owned: that wait */
+    struct offer *offer;   /* owned, as the next: snapshots on their way from here … */
+    struct intake *intake; /* … and to here; NULL while a job has it */
+    struct read *reads;    /* owned: that wait */
     uint32_t n_reads;
     uint64_t read_token;
     uint64_t fresh_us; /* it had all that was acknowledged by then; 0: never */
@@ -135,6 +139,16 @@ void peers_tell(struct replica *self, struct turn *turn);
 void peers_probe_later(struct replica *self, struct turn *turn);
 enum status peers_receive(struct replica *self, const RaftReceive *msg, struct turn *turn);
 enum status peers_change(struct replica *self, const ShardChange *msg, struct turn *turn);
+
+/* transfer.c: of the seat's machine, and the leader's answer. */
+void transfer_offer(void *owner, uint64_t to, struct turn *turn);
+void transfer_take(void *owner,
+                   const struct seat_snapshot *snapshot,
+                   const char *link,
+                   struct turn *turn);
+void transfer_done(void *owner, struct turn *turn);
+enum status transfer_fetch(struct replica *self, const ShardFetch *msg, struct turn *turn);
+void transfer_free(struct replica *self);
 
 /* reads.c */
 struct read_request {

@@ -53,11 +53,22 @@ static const char *const state_names[] = {
     X(struct replica, ShardEpoch, shard_epoch, on_epoch) \
     X(struct replica, ShardChange, shard_change, on_change) \
     X(struct replica, ShardReadIndex, shard_read_index, on_read_index) \
+    X(struct replica, ShardFetch, shard_fetch, on_fetch) \
     X(struct replica, RaftReceive, raft_receive, on_raft)
 ACTOR_HANDLERS(shard_handlers, SHARD_ACCEPTS);
 
 void shard_name(uint64_t shard, char *text, size_t size) {
     snprintf(text, size, "shard/%" PRIu64, shard);
+}
+
+enum { GENERATION_SHIFT = 40 };
+
+uint64_t shard_data_id(uint64_t store_id, uint64_t generation) {
+    return store_id | generation << GENERATION_SHIFT;
+}
+
+uint64_t shard_store_of(uint64_t data_id) {
+    return data_id & ((UINT64_C(1) << GENERATION_SHIFT) - 1);
 }
 
 void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size) {
@@ -443,6 +454,10 @@ static enum status on_raft(struct replica *self, const RaftReceive *msg, struct 
     return peers_receive(self, msg, turn);
 }
 
+static enum status on_fetch(struct replica *self, const ShardFetch *msg, struct turn *turn) {
+    return transfer_fetch(self, msg, turn);
+}
+
 /* --- background
  * --------------------------------------------------------------------------------------- */
 
@@ -494,6 +509,7 @@ static void shard_close(void *actor) {
     struct replica *self = actor;
     load_free(self->load);
     apply_free(self->apply);
+    transfer_free(self);
     seat_close(self->seat);
     reads_free(self);
     proposals_free(&self->durable);

@@ -56,6 +56,10 @@ struct shard_options {
 
 /* Names of actors and files that belong to a shard; `size` 64 is always enough. */
 void shard_name(uint64_t shard, char *text, size_t size);
+/* Where the points of a replica are: another store for each snapshot it got. */
+uint64_t shard_data_id(uint64_t store_id, uint64_t generation);
+/* The replica whose points are there. */
+uint64_t shard_store_of(uint64_t data_id);
 void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size);
 
 extern const struct actor_type shard_type;

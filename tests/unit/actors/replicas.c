@@ -1,0 +1,80 @@
+/* Shards with three copies, in simulated processes: what survives a leader, a lost disk and a long
+ * absence. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/actors/world.h"
+
+enum { POINTS = 30 };
+
+static struct world world;
+
+static void open_workers(uint32_t n) {
+    world_open(&world,
+               &(struct world_options){.workers = n, .seed = 5, .grace_ms = 6000, .factor = 3});
+    sim_run(world.sim, 10 * SECOND); /* all of them are heard of */
+    const ProtobufCMessage *reply;
+    enum status s =
+        sim_call(world.sim, "router",
+                 MESSAGE(RouterCreateCollection, router_create_collection, .name = "docs",
+                         .dimension = 2, .distance = "euclidean", .shards = 1, .replicas = 3),
+                 60 * SECOND, &reply);
+    cr_assert_eq(s, STATUS_OK, "%s %s", status_name(s), world_words(&world));
+}
+
+static void put(int i) {
+    char id[8];
+    snprintf(id, sizeof id, "p%d", i);
+    enum status s = world_put(&world, "docs", id, (float)i, 0, id);
+    cr_assert_eq(s, STATUS_OK, "put %s: %s %s", id, status_name(s), world_words(&world));
+}
+
+static size_t found(void) {
+    const RouterHits *hits = world_search(&world, "docs", 0, 0, 1000);
+    cr_assert(hits, "%s", world_words(&world));
+    return hits->n_hits;
+}
+
+Test(replicas, a_write_goes_on_when_any_one_worker_falls) {
+    open_workers(3);
+    int n = 0;
+    for (uint32_t victim = 0; victim < 3; victim++) {
+        for (int i = 0; i < 5; i++)
+            put(n++);
+        world_worker_crash(&world, victim);
+        for (int i = 0; i < 5; i++)
+            put(n++);
+        cr_expect_eq(found(), (size_t)n);
+        world_worker_start(&world, victim);
+        sim_run(world.sim, 5 * SECOND);
+    }
+    cr_expect_eq(found(), (size_t)n);
+    world_close(&world);
+}
+
+/* The log is cut twice: what a new replica needs is not in it any more. */
+Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
+    open_workers(4);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < POINTS; i++)
+            put(round * POINTS + i);
+        if (round < 2) sim_run(world.sim, 70 * SECOND);
+    }
+    sim_trace_clear(world.sim);
+    world_worker_crash(&world, 0);
+    for (int i = 0; i < 60 && !strstr(sim_trace(world.sim), "is a voter"); i++) {
+        put(3 * POINTS + i % 10); /* writes go on */
+        sim_run(world.sim, SECOND);
+    }
+    cr_assert(strstr(sim_trace(world.sim), "is here: "), "no snapshot came");
+    cr_assert(strstr(sim_trace(world.sim), "is a voter"), "not repaired");
+    size_t n = found();
+    cr_expect_geq(n, 3 * POINTS);
+    world_worker_crash(&world, 1); /* the new one is needed now */
+    put(1000);
+    cr_expect_eq(found(), n + 1);
+    world_worker_start(&world, 0);
+    world_worker_start(&world, 1);
+    world_close(&world);
+}
