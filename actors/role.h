@@ -20,7 +20,7 @@ enum {
     ROLE_SHARDS_CLUSTER = 16, /* … and in a cluster */
     ROLE_HEDGE_PERCENT = 5,   /* of reads: VECTRON_HEDGE_PERCENT */
     ROLE_SHARDS_MAX = 1024,   /* of one collection */
-    ROLE_REPLICAS_MAX = 1,    /* replication comes with its own issue */
+    ROLE_REPLICAS_MAX = 5,    /* copies of a shard */
 };
 
 /* The stores of a process, shared by its roles: <data_dir>/log, <data_dir>/points,
@@ -70,8 +70,9 @@ struct role_worker_options {
     bool search_only;        /* it keeps learners only … */
     const char *collections; /* … of these, comma separated; NULL or "": of all */
 };
-/* Spawns "log" (unless there), "raft", the searchers, the linkers and "keeper". OK does not wait for the
- * placement driver: shards this worker remembers open at once, the keeper registers when it can. */
+/* Spawns "log" (unless there), "raft", the searchers, the linkers and "keeper". OK does not wait
+ * for the placement driver: shards this worker remembers open at once, the keeper registers when it
+ * can. */
 MUST_USE enum status role_worker_start(struct node *node,
                                        const struct role_worker_options *options);
 

@@ -194,6 +194,8 @@ static int start_roles(struct process *process) {
         struct role_pd_options options = {
             .storage = process->storage,
             .default_shards = (uint32_t)config_number(process->config, "VECTRON_DEFAULT_SHARDS"),
+            .default_replicas =
+                (uint32_t)config_number(process->config, "VECTRON_REPLICATION_FACTOR"),
             .grace_ms = (uint32_t)config_number(process->config, "VECTRON_WORKER_GRACE"),
             .still = !config_on(process->config, "VECTRON_BALANCE"),
             .link = process->role == ROLE_PD ? node_link(process->node) : "",

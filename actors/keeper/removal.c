@@ -79,7 +79,8 @@ static enum status remove_work(void *context) {
     size_t n = 0;
     enum status s = point_store_ids(removal->points, ids, STORES_MAX, &n);
     for (size_t i = 0; s == STATUS_OK && i < n && i < STORES_MAX; i++)
-        if (shard_store_of(ids[i]) == removal->store_id) s = point_store_drop(removal->points, ids[i]);
+        if (shard_store_of(ids[i]) == removal->store_id)
+            s = point_store_drop(removal->points, ids[i]);
     return s;
 }
 
