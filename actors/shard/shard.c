@@ -17,6 +17,7 @@
 #include "actors/shard/replica.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
+#include "runtime/floats.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
 #include "schemas/pd.pb-c.h"
@@ -185,21 +186,6 @@ static enum status judge_leader(const struct replica *self, struct turn *turn) {
 /* --- writing
  * ------------------------------------------------------------------------------------------ */
 
-/* Without early exit, in blocks of fixed size: the compiler makes vector code of it. */
-static bool all_finite(const float *vector, size_t n) {
-    enum { BLOCK = 16, EXPONENT = 0x7f800000 };
-    const unsigned char *at = (const void *)vector; /* may be misaligned */
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i += BLOCK) {
-        uint32_t bits[BLOCK] = {0};
-        size_t left = n - i < BLOCK ? n - i : BLOCK;
-        memcpy(bits, at + i * sizeof *bits, left * sizeof *bits);
-        for (size_t j = 0; j < BLOCK; j++)
-            bad |= (bits[j] & EXPONENT) == EXPONENT;
-    }
-    return bad == 0;
-}
-
 static enum status
 judge_operation(const struct replica *self, const ShardOperation *op, struct turn *turn) {
     size_t id_size = strlen(op->id);
@@ -214,7 +200,7 @@ judge_operation(const struct replica *self, const ShardOperation *op, struct tur
     if (op->payload.len > SHARD_PAYLOAD_MAX)
         return turn_fail(turn, STATUS_TOO_LARGE, "payload of point \"%s\" is above %d bytes",
                          op->id, SHARD_PAYLOAD_MAX);
-    if (!all_finite(op->vector, op->n_vector))
+    if (!floats_finite(op->vector, op->n_vector))
         return turn_fail(turn, STATUS_INVALID, "vector of point \"%s\" is not finite", op->id);
     return STATUS_OK;
 }
@@ -399,7 +385,7 @@ static enum status judge_search(struct replica *self, const ShardSearch *msg, st
     if (msg->k == 0 || msg->k > INDEX_K_MAX)
         return turn_fail(turn, STATUS_INVALID, "k is %" PRIu32 ", not 1 to %d", msg->k,
                          INDEX_K_MAX);
-    if (!all_finite(msg->vector, msg->n_vector))
+    if (!floats_finite(msg->vector, msg->n_vector))
         return turn_fail(turn, STATUS_INVALID, "search vector is not finite");
     if (msg->n_filter > 0) return columns_demand(self, msg->filter, msg->n_filter, turn);
     return STATUS_OK;

@@ -1,12 +1,14 @@
 /* check: every refusal names the thing, the limit and, where one helps, the remedy. */
 #include "adapters/edge/check.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "adapters/edge/payload.h"
+#include "runtime/floats.h"
 #include "runtime/poison.h"
 #include "runtime/text.h"
 
@@ -94,21 +96,12 @@ enum status check_id(struct check *check, const char *id) {
 
 /* --- vectors --------------------------------------------------------------------------------- */
 
-/* The first value that is NaN or infinite; n when all are finite. The common case is one pass
- * without a branch per value. */
+/* The first value that is NaN or infinite; n when all are finite. */
 static size_t first_not_finite(const float *vector, size_t n) {
-    const uint32_t exponent = 0x7f800000;
-    uint32_t bits, bad = 0;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(&bits, &vector[i], sizeof bits);
-        bad |= (uint32_t)((bits & exponent) == exponent);
-    }
-    if (!bad) return n;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(&bits, &vector[i], sizeof bits);
-        if ((bits & exponent) == exponent) return i;
-    }
-    return n;
+    size_t i = floats_finite(vector, n) ? n : 0;
+    while (i < n && isfinite(vector[i]))
+        i++;
+    return i;
 }
 
 static const char *value_name(float value) {
