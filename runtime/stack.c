@@ -36,7 +36,7 @@ enum { NOBODY, ASKED, TAKING, TAKEN };
 static pthread_mutex_t one_asker = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     _Atomic int state;
-    pthread_t of;
+    _Atomic(pthread_t) of; /* a handler that comes late reads it while the next one is asked */
     struct stack stack;
     struct stack_top top;
     uintptr_t words[WORDS]; /* from top.sp on */
@@ -165,7 +165,7 @@ static void add_caller(struct stack *stack) {
 static void on_signal(int number, siginfo_t *info, void *context) {
     (void)number, (void)info;
     int saved = errno, asked = ASKED;
-    if (pthread_equal(answer.of, pthread_self()) &&
+    if (pthread_equal(atomic_load(&answer.of), pthread_self()) &&
         atomic_compare_exchange_strong(&answer.state, &asked, TAKING)) {
         answer.top = stack_top(context);
         stack_walk(answer.top.pc, answer.top.fp, &answer.stack);
@@ -201,7 +201,7 @@ bool stack_ask(pthread_t thread, struct stack *out) {
     pthread_mutex_lock(&one_asker);
     bool answered = false;
     if (take_signal()) {
-        answer.of = thread;
+        atomic_store(&answer.of, thread);
         atomic_store(&answer.state, ASKED);
         answered = pthread_kill(thread, SIGURG) == 0 && wait_for_answer();
         atomic_store(&answer.state, NOBODY);

@@ -436,7 +436,9 @@ static void exited(void *state,
                    const struct vectron_outcome *outcome,
                    struct vectron_turn *turn) {
     (void)state, (void)context, (void)turn;
-    if (outcome->status == VECTRON_IO && outcome->handle) exits++;
+    /* LOST_PEER: it had died before the link reached it */
+    bool died = outcome->status == VECTRON_IO || outcome->status == VECTRON_LOST_PEER;
+    if (died && outcome->handle) exits++;
 }
 
 static enum vectron_status
