@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""Three copies of each shard as real processes: any worker may be killed under load, and nothing is lost."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import vectron  # noqa: E402
+from lib.vectron import pb, wait_for  # noqa: E402
+
+# The grace is long: workers come back before anybody replaces them.
+cluster = vectron.Cluster(workers=3, env={'VECTRON_REPLICATION_FACTOR': '3', 'VECTRON_WORKER_GRACE': '10m'})
+client = None
+acknowledged = []
+
+
+def put(deadline=20):
+    """One more point, tried until it is acknowledged; the seconds it took."""
+    name = f'p{len(acknowledged)}'
+    began = time.monotonic()
+    point = pb.Point(id=name, vector=[float(len(acknowledged)), 1])
+    client.Upsert(collection='docs', points=[point], timeout=deadline)
+    acknowledged.append(name)
+    return time.monotonic() - began
+
+
+def missing():
+    found = {r.id for r in client.Search(collection='docs', vector=[0, 0], top_k=10000, consistency=1).results}
+    return set(acknowledged) - found
+
+
+def nothing_is_missing():
+    try:
+        return not missing()
+    except vectron.grpc.RpcError as error:
+        assert error.code() in (vectron.grpc.StatusCode.UNAVAILABLE, vectron.grpc.StatusCode.DEADLINE_EXCEEDED), error
+        return False
+
+
+def three_copies_are_placed():
+    """Made anew until all workers are heard of."""
+    client.CreateCollection(name='docs', dimension=2, distance='euclidean', shards=2)
+    status = client.GetCollectionStatus(name='docs')
+    if all(len(s.replicas) == 3 for s in status.shards):
+        return True
+    client.DeleteCollection(name='docs')
+    return False
+
+
+def test_a_collection_gets_three_copies():
+    wait_for(three_copies_are_placed, 30)
+    for _ in range(20):
+        put()
+    assert not missing(), missing()
+
+
+def test_every_worker_may_be_killed_in_turn():
+    slowest = []
+    for n in range(3):
+        cluster.workers[n].kill()
+        times = [put() for _ in range(20)]
+        slowest.append(max(times))
+        assert not missing(), missing()
+        cluster.start_worker(n)
+        time.sleep(3)
+    print(f'       a write waited at most {max(slowest):.1f} s for another leader')
+    assert max(slowest) < 10, slowest
+
+
+def test_all_of_them_come_back_with_everything():
+    for n in range(3):
+        cluster.workers[n].kill()
+    for n in range(3):
+        cluster.start_worker(n)
+    wait_for(nothing_is_missing, 30)
+    put()
+    assert not missing(), missing()
+
+
+def test_everything_stops_cleanly():
+    assert cluster.gateway.stop() == 0
+    assert [w.stop() for w in cluster.workers] == [0, 0, 0]
+    assert cluster.pd.stop() == 0
+
+
+if __name__ == '__main__':
+    with cluster:
+        client = cluster.client()
+        code = vectron.run_tests(dict(globals()))
+    sys.exit(code)
