@@ -109,7 +109,7 @@ void coder_decode(const struct coder *coder,
                   const uint8_t *fine,
                   float *vector) {
     for (uint32_t i = 0; i < coder->dimension; i++) {
-        uint32_t last = fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
+        uint32_t last = (uint32_t)fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
         uint32_t level = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
         vector[i] = ((float)level - CODER_LEVELS / 2.0f) * coder->step;
     }

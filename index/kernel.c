@@ -58,7 +58,7 @@ void coarse_scalar(
 float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
     float lanes[KERNEL_LANES] = {0};
     for (size_t i = 0; i < n; i++) {
-        unsigned last = fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
+        unsigned last = (unsigned)fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
         unsigned whole = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
         float gap = query[i] - (float)whole;
         lanes[i % KERNEL_LANES] += gap * gap;
