@@ -176,6 +176,10 @@ static enum status start_worker(struct process *process) {
         .rack = config_text(config, "VECTRON_RACK"),
         .searchers = (uint32_t)config_number(config, "VECTRON_SEARCHERS"),
         .grpc_address = process_edge_address(process->edge),
+        .search_only = process->role == ROLE_WORKER && config_on(config, "VECTRON_SEARCH_ONLY"),
+        .collections = process->role == ROLE_WORKER
+                           ? config_text(config, "VECTRON_SEARCH_ONLY_COLLECTIONS")
+                           : "",
     };
     return role_worker_start(process->node, &options);
 }

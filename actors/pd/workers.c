@@ -321,6 +321,18 @@ is_fixed(const struct driver *self, const struct catalog_worker *worker, const s
     return false;
 }
 
+/* The most voters that a shard of this worker shall have. */
+static uint32_t most_wanted(const struct driver *self, const struct catalog_worker *worker) {
+    uint32_t most = 0;
+    for (uint32_t c = 0; c < self->catalog.n_collections; c++) {
+        const struct catalog_collection *collection = self->catalog.collections[c];
+        uint32_t wanted = reconcile_wanted(&self->catalog, collection);
+        for (uint32_t i = 0; wanted > most && i < collection->n_shards; i++)
+            if (catalog_replica_on(&collection->shards[i], worker)) most = wanted;
+    }
+    return most;
+}
+
 /* Where nobody can take over, a drain does not end: that is to be seen. */
 static void say_why_it_waits(const struct driver *self,
                              const struct catalog_worker *worker,
@@ -335,6 +347,12 @@ static void say_why_it_waits(const struct driver *self,
     if (worker->state != WORKER_DRAINING || worker->n_shards == 0 || out->waits[0]) return;
     if (is_fixed(self, worker, turn))
         out->waits = (char *)(uintptr_t) "its shards are not replicated: their data cannot move";
+    uint32_t wanted = most_wanted(self, worker);
+    char *few = turn_printf(turn,
+                            "%" PRIu32 " other workers are ready, its shards want %" PRIu32
+                            " copies: start one, or remove a dead one",
+                            others, wanted);
+    if (few && others < wanted) out->waits = few;
     if (others == 0) out->waits = (char *)(uintptr_t) "no other worker is ready";
     if (!catalog_heard(worker, turn_now_us(turn)))
         out->waits = (char *)(uintptr_t) "it is not heard of";

@@ -67,14 +67,26 @@ def test_what_cannot_be_is_refused_with_words():
     assert 'workers' in admin('--help', link='none').stdout
 
 
-def test_a_draining_worker_gets_nothing_new_until_it_takes_part_again():
-    assert 'worker 2 is being drained' in admin('drain', '2', '--no-wait').stdout
-    assert [w['state'] for w in workers()] == ['ready', 'draining']
+def test_a_drained_worker_keeps_nothing_and_gets_nothing_until_it_takes_part_again():
+    assert 'worker 2 is drained' in admin('drain', '2', '--quiet', '--timeout', '50').stdout
+    assert [(w['state'], w['shards']) for w in workers()] == [('ready', 4), ('drained', 0)]
+    assert len(client.Search(collection='docs', vector=[0, 0], top_k=200).results) == 100
     client.CreateCollection(name='more', dimension=2, distance='euclidean', shards=3)
-    assert [w['shards'] for w in workers()] == [5, 2]
-    assert 'takes part again' in admin('drain', '2', '--stop').stdout
-    assert [w['state'] for w in workers()] == ['ready', 'ready']
+    assert [w['shards'] for w in workers()] == [7, 0]
     client.DeleteCollection(name='more')
+    assert 'takes part again' in admin('drain', '2', '--stop').stdout
+    wait_for(lambda: [w['shards'] for w in workers()] == [2, 2], seconds=60)
+    assert len(client.Search(collection='docs', vector=[0, 0], top_k=200).results) == 100
+
+
+def test_a_replica_is_moved():
+    shard, old = next((s['shard'], s['leader']) for s in json.loads(admin('shards', '--json').stdout)['shards'])
+    new = {'1': '2', '2': '1'}[old]
+    assert f'goes from worker {old} to worker {new}' in admin('move', shard, old, new).stdout
+    # It may be evened out again at once: what counts is that it went.
+    wait_for(lambda: int(next(s['epoch'] for s in json.loads(admin('shards', '--json').stdout)['shards'] if s['shard'] == shard)) > 2, seconds=40)
+    assert len(client.Search(collection='docs', vector=[0, 0], top_k=200).results) == 100
+    admin('rebalance')
 
 
 def test_a_stopped_worker_is_suspected_then_forgotten():

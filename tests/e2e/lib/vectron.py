@@ -199,7 +199,8 @@ class Cluster:
         ports = free_ports(4 + 2 * workers)
         self.pd_port, self.pd_link, self.port, self.http_port = ports[:4]
         self.worker_ports = [ports[4 + 2 * i:6 + 2 * i] for i in range(workers)]
-        self.env, self.gateway_env = env or {}, gateway_env or {}
+        # One copy of a shard unless a test is about copies: most are about processes, and count what each keeps.
+        self.env, self.gateway_env = {'VECTRON_REPLICATION_FACTOR': 1, **(env or {})}, gateway_env or {}
         self.pd = self.gateway = None
         self.workers = [None] * workers
 
