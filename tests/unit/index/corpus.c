@@ -75,6 +75,13 @@ size_t corpus_payload(const struct corpus_point *point, unsigned char *out) {
     return (size_t)(at - out);
 }
 
+static float distance(const float *a, const float *b) {
+    double sum = 0;
+    for (size_t i = 0; i < CORPUS_DIMENSION; i++)
+        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return (float)sum;
+}
+
 static void append_one(struct corpus *corpus) {
     if (corpus->n == corpus->room) {
         corpus->room = corpus->room ? 2 * corpus->room : 256;
@@ -85,6 +92,9 @@ static void append_one(struct corpus *corpus) {
     for (size_t i = 0; i < CORPUS_DIMENSION; i++)
         point->vector[i] = draw_float(corpus);
     draw_texts(corpus, point);
+    if (corpus->by_distance)
+        snprintf(point->texts[3], CORPUS_TEXT, "%.6f",
+                 (double)distance(point->vector, (float[CORPUS_DIMENSION]){0}));
     unsigned char payload[CORPUS_PAYLOAD_MAX];
     char id[24];
     int id_size = snprintf(id, sizeof id, "p%llu", (unsigned long long)point->number);
@@ -286,13 +296,6 @@ size_t corpus_count(const struct corpus *corpus, const struct filter *filter) {
 }
 
 /* --- searches -------------------------------------------------------------------------------- */
-
-static float distance(const float *a, const float *b) {
-    double sum = 0;
-    for (size_t i = 0; i < CORPUS_DIMENSION; i++)
-        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return (float)sum;
-}
 
 static int compare_floats(const void *a, const void *b) {
     const float *x = a, *y = b;

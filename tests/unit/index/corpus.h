@@ -32,6 +32,7 @@ struct corpus {
     struct corpus_point *points; /* live */
     size_t n, room;
     uint64_t next_number;
+    bool by_distance; /* the price of a point is its distance from the origin */
 };
 
 /* A filter with what it borrows. */
