@@ -16,6 +16,7 @@
 
 #include "actors/shard/replica.h"
 #include "runtime/arena.h"
+#include "runtime/log.h"
 #include "runtime/memory.h"
 
 #include "runtime/poison.h"
@@ -172,6 +173,10 @@ static enum status open_index(struct load *load) {
     load->index = NULL;
     enum status s = index_open(&index, path[0] ? path : NULL, &load->index, &applied);
     if (s == STATUS_CORRUPT) {
+        log_info("shard/%" PRIu64
+                 ": %s is damaged, or of another version or settings; the index is "
+                 "built anew from the points",
+                 options->shard, path);
         unlink(path);
         s = index_open(&index, NULL, &load->index, &applied);
     }
