@@ -33,7 +33,8 @@ enum {
     INDEX_ID_MAX = 1024,    /* bytes of an external id */
     INDEX_TAIL_MAX = 20000, /* points scanned exactly; less for long vectors (about a 5 ms scan) */
     INDEX_K_MAX = 10000,
-    INDEX_EF_DEFAULT = 128, /* raised to k when k is larger */
+    INDEX_EXACT_MAX = 2 * INDEX_K_MAX, /* candidates of an exact search */
+    INDEX_EF_DEFAULT = 128,            /* raised to k when k is larger */
     INDEX_EF_MAX = 20000,
 };
 
@@ -146,9 +147,10 @@ void index_reader_close(struct index_reader *reader);
 
 struct index_query {
     const void *vector; /* dimension little-endian float32, any alignment, finite */
-    uint32_t k;         /* 1..INDEX_K_MAX */
+    uint32_t k;         /* 1..INDEX_K_MAX; exact: 1..INDEX_EXACT_MAX */
     uint32_t ef;        /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
-    bool exact;         /* scan everything that matches; of codes as exactly as they are */
+    bool exact;         /* scan everything that matches; of codes as exactly as they are: ask for
+                           more than is wanted and measure them with a ruler */
     const struct filter *filter; /* NULL, or only what it lets through; read by start alone */
     const uint64_t *bitmap; /* NULL, or one bit per slot (index_hit.slot): only set slots match */
     uint32_t bitmap_slots;  /* slots the bitmap covers; later ones do not match */
@@ -190,8 +192,20 @@ struct index_search_stats {
     bool fell_back;       /* the walk found too few: everything that matches was scanned */
     uint64_t points;      /* live when it began */
     uint64_t matching;    /* … that the filter let through */
+    bool coded;           /* distances of linked points are those of their codes */
 };
 struct index_search_stats index_search_stats(const struct index_reader *reader);
+
+/* Distances of whole vectors, whatever the index keeps of them: those of the tail and of float32
+ * storage, to the bit. Of one query, which is copied; one thread at a time. Vectors: as many
+ * little-endian float32 as the dimension says, any alignment, finite. NO_MEMORY. */
+struct index_ruler;
+MUST_USE enum status index_ruler_open(enum index_metric metric,
+                                      uint32_t dimension,
+                                      const void *query,
+                                      struct index_ruler **out);
+float index_ruler_distance(struct index_ruler *ruler, const void *vector);
+void index_ruler_close(struct index_ruler *ruler); /* NULL is fine */
 
 /* --- keeping --- */
 

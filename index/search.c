@@ -234,6 +234,7 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     }
     if (s != STATUS_OK) return s;
     reader->store = walk->store = view_store(view);
+    reader->stats.coded = reader->store->kind == STORE_CODES;
     store_probe(reader->store, &reader->probe);
     walk->query = reader->probe.near;
     return STATUS_OK;
@@ -243,7 +244,8 @@ enum status index_search_start(struct index_reader *reader,
                                const struct index_view *view,
                                const struct index_query *query) {
     assert(!reader->view);
-    if (query->k < 1 || query->k > INDEX_K_MAX || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
+    uint32_t k_max = query->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
+    if (query->k < 1 || query->k > k_max || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
     reader->view = view;
     reader->ticket = epoch_enter((struct epoch *)(uintptr_t)&view->epoch); /* counts, no more */
     enum status s = begin(reader, query);

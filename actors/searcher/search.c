@@ -7,7 +7,7 @@
  * all the time is in every search. Filling in payload and vectors asks the points, which are ahead
  * of the index: a number that has none was removed, or has a successor; then the index is searched
  * again, for as many more, once the successor's entry is applied. What was sent already is left
- * out. */
+ * out. Measuring the candidates of an exact search asks the points first, by the same rules. */
 #include "actors/searcher/search.h"
 
 #include <string.h>
@@ -21,7 +21,8 @@
 enum {
     STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
     DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
-    FILL_STEP = 64,      /* hits filled from the cache in a step */
+    FILL_STEP = 64,      /* hits filled or measured from the cache in a step */
+    FETCH_STEP = 1024,   /* … measured in a blocking job */
     WAITS_MAX = 4000, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
     NS_PER_US = 1000,
     HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
@@ -48,6 +49,7 @@ enum status search_new(const ShardSearch *query,
     search->k = query->k;
     search->ef = query->ef;
     search->exact = query->exact;
+    search->measure.margin = query->exact ? measure_margin(query->k) : 0;
     search->with_vectors = query->include_vectors;
     search->with_payload = query->include_payload;
     search->explain = query->explain;
@@ -69,14 +71,16 @@ void search_free(struct search *search) {
     arena_free(&search->arena);
     arena_free(&search->page_arena);
     holding_drop(search->holding);
+    index_ruler_close(search->measure.ruler);
     mem_free(search->vector);
     mem_free(search);
 }
 
 enum status search_start(struct search *search, struct index_reader *reader) {
-    uint64_t k = (uint64_t)search->k + search->extra;
+    uint64_t k = (uint64_t)search->k + search->extra + search->measure.margin;
+    uint32_t k_max = search->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
     struct index_query query = {.vector = search->vector,
-                                .k = k < INDEX_K_MAX ? (uint32_t)k : INDEX_K_MAX,
+                                .k = k < k_max ? (uint32_t)k : k_max,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
                                 .filter = search->filter.n_nodes ? &search->filter : NULL,
                                 .exact = search->exact};
@@ -202,7 +206,36 @@ static enum search_want step_searching(struct search *search) {
     if (s == STATUS_OK) s = drop_versions(search);
     if (s == STATUS_OK && !search->ids) s = ids_open(search);
     if (s != STATUS_OK) return fail(search, s);
-    search->stage = SEARCH_FILLING;
+    search->measures = search->exact && search->stats.coded;
+    if (search->measures) s = measure_begin(search);
+    if (s != STATUS_OK) return fail(search, s);
+    search->stage = search->measures ? SEARCH_MEASURING : SEARCH_FILLING;
+    return SEARCH_MORE;
+}
+
+/* --- MEASURING
+ * ------------------------------------------------------------------------------------------ */
+
+/* The index has more than was asked for: what did not count may have kept others out. (Hits that
+ * died during the search are not even given, so their number says nothing.) */
+static bool was_crowded_out(const struct search *search) {
+    if (search->filter.n_nodes) return search->asked < search->stats.matching;
+    struct index_stats stats = index_stats(search->holding->view);
+    return search->asked < stats.points + stats.removed;
+}
+
+static enum search_want step_measuring(struct search *search) {
+    enum status s = measure_some(search, KV_CACHED, FILL_STEP);
+    if (s == STATUS_NOT_READY) {
+        search->stage = SEARCH_FETCHING;
+        return SEARCH_FETCH;
+    }
+    if (s != STATUS_OK) return fail(search, s);
+    if (search->next_hit < search->n_hits) return SEARCH_MORE;
+    search->measures = false;
+    bool wider =
+        measure_end(search) && search->attempts < SEARCH_ATTEMPTS && was_crowded_out(search);
+    search->stage = wider ? SEARCH_WAITING : SEARCH_FILLING; /* for a reader: another look */
     return SEARCH_MORE;
 }
 
@@ -250,15 +283,14 @@ page_add(struct search *search, const struct search_hit *hit, const struct point
     return STATUS_OK;
 }
 
-/* The hit's point is gone: when its id has a newer one, the index must have it before the next
- * look. */
-static enum status
-note_successor(struct search *search, const struct search_hit *hit, enum kv_tier tier) {
+enum status
+search_note_gone(struct search *search, const struct search_hit *hit, enum kv_tier tier) {
     struct point_value value;
     struct bytes id = {hit->id, strlen(hit->id)};
     enum status s = point_store_get(search->points, search->holding->store_id, id, tier, &value);
+    if (s != STATUS_OK && s != STATUS_NOT_FOUND) return s;
+    search->extra++;
     if (s == STATUS_NOT_FOUND) return STATUS_OK;
-    if (s != STATUS_OK) return s;
     uint64_t index = value.point.number >> POINT_POSITION_BITS;
     if (index > search->need) search->need = index;
     search->unsettled = true;
@@ -291,9 +323,8 @@ static enum status fill_hit(struct search *search, enum kv_tier tier) {
         struct point_value value;
         s = point_store_read(search->points, search->holding->store_id, hit->number, tier, &value);
         if (s == STATUS_NOT_FOUND) {
-            s = note_successor(search, hit, tier);
+            s = search_note_gone(search, hit, tier);
             if (s != STATUS_OK) return s;
-            search->extra++;
             search->next_hit++;
             return STATUS_OK;
         }
@@ -325,18 +356,11 @@ static bool page_full(const struct search *search) {
 enum status search_fetch(void *context) {
     struct search *search = context;
     enum status s = STATUS_OK;
-    while (s == STATUS_OK && !filled(search) && !page_full(search))
+    if (search->measures) s = measure_some(search, KV_ANY, FETCH_STEP);
+    while (s == STATUS_OK && !search->measures && !filled(search) && !page_full(search))
         s = fill_hit(search, KV_ANY);
     search->status = s;
     return STATUS_OK;
-}
-
-/* The index has more than was asked for: what did not count may have kept others out. (Hits that
- * died during the search are not even given, so their number says nothing.) */
-static bool was_crowded_out(const struct search *search) {
-    if (search->filter.n_nodes) return search->asked < search->stats.matching;
-    struct index_stats stats = index_stats(search->holding->view);
-    return search->asked < stats.points + stats.removed;
 }
 
 static enum search_want step_filling(struct search *search) {
@@ -367,8 +391,10 @@ enum search_want search_step(struct search *search) {
         return step_searching(search);
     case SEARCH_FETCHING:
         if (search->status != STATUS_OK) return SEARCH_FAIL;
-        search->stage = SEARCH_FILLING;
-        return step_filling(search);
+        search->stage = search->measures ? SEARCH_MEASURING : SEARCH_FILLING;
+        return search->measures ? step_measuring(search) : step_filling(search);
+    case SEARCH_MEASURING:
+        return step_measuring(search);
     case SEARCH_FILLING:
         return step_filling(search);
     case SEARCH_WAITING:

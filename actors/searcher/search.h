@@ -5,11 +5,14 @@
  *         └───────────┘  └───────────┘
  *          a hit whose point is gone: look again
  *
+ * An exact search of codes measures its candidates in between (measure.h), with the same fetches.
+ *
  * Used by the searcher actor only; while FETCHING the object belongs to the blocking job. */
 #ifndef ACTORS_SEARCHER_SEARCH_H
 #define ACTORS_SEARCHER_SEARCH_H
 
 #include "actors/filters.h"
+#include "actors/searcher/measure.h"
 #include "actors/shelf.h"
 #include "runtime/arena.h"
 #include "runtime/turn.h"
@@ -21,13 +24,19 @@ enum {
     SEARCH_ATTEMPTS = 16,            /* looks at the index, when hits were replaced meanwhile */
 };
 
-enum search_stage { SEARCH_WAITING, SEARCH_SEARCHING, SEARCH_FILLING, SEARCH_FETCHING };
+enum search_stage {
+    SEARCH_WAITING,
+    SEARCH_SEARCHING,
+    SEARCH_MEASURING,
+    SEARCH_FILLING,
+    SEARCH_FETCHING
+};
 
 struct search_hit {
     uint64_t number;
     const char *id; /* in the arena */
-    float distance;
-    bool dropped; /* an older version of the same id */
+    float distance; /* as the index gave it; of its own vector once it was measured */
+    bool dropped;   /* an older version of the same id, or gone before it was measured */
 };
 
 struct search {
@@ -40,6 +49,8 @@ struct search {
     uint32_t k;
     uint32_t ef;
     bool exact;
+    bool measures; /* its candidates, now */
+    struct measure measure;
     bool with_vectors;
     bool with_payload;
     bool explain;
@@ -93,6 +104,10 @@ enum search_want {
     SEARCH_LAST,  /* send search_page, that was it */
     SEARCH_FAIL,  /* status says why */
 };
+/* The hit's point is gone: when its id has a newer one, the index must have it before the next
+ * look. For measure.h. */
+MUST_USE enum status
+search_note_gone(struct search *search, const struct search_hit *hit, enum kv_tier tier);
 /* At most about 1 ms of work. */
 enum search_want search_step(struct search *search);
 /* Fills the page from the disk. Blocks; any thread. */
