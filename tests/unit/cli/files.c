@@ -50,9 +50,8 @@ static void print_row(FILE *out, const struct reader_row *row) {
 
 /* Without the folder, which differs from run to run. */
 static const char *short_words(const char *words) {
-    const char *name = strrchr(path, '/') + 1;
-    const char *at = strstr(words, name);
-    return at ? at + strlen(name) + 2 : words;
+    const char *at = strstr(words, path);
+    return at ? at + strlen(path) + 2 : words;
 }
 
 char *rows_of(const char *file, const char *format) {
