@@ -25,12 +25,12 @@
         .target = TARGET, .unit = UNIT, .group = GROUP, .effect = EFFECT \
     }
 
-#define PROFILE        "actors hold no locks to wait for; `vectron profile --stalls` shows what holds a lane"
+#define PROFILE \
+    "actors hold no locks to wait for; `vectron profile --stalls` shows what holds a lane"
 #define LATER_AUTH     "authentication comes in a later version; tokens are accepted and ignored"
 #define LATER_RERANK   "reranking comes in a later version; results keep the order of their distances"
 #define LATER_CACHE    "there is no search cache in this version: every search reads the index"
 #define LATER_FEEDBACK "feedback comes in a later version; SubmitFeedback answers UNIMPLEMENTED"
-#define LATER_REPLICAS "one replica per shard in this version; replication comes later"
 #define NO_LOGDB \
     "Raft logs live in one RocksDB per process, synced in groups; nothing to size by hand"
 #define NO_SEGMENTS "there are no segments: new points are scanned exactly until the graph has them"
@@ -249,7 +249,7 @@ const struct setting setting_table[] = {
     NONE("WORKER_LIST_CACHE_TTL_MS", SETTING_INT, "30000", EDGES, "Gateway", NO_ROUTES),
     NONE("RESOLVE_CACHE_TTL_MS", SETTING_INT, "30000", EDGES, "Gateway", NO_ROUTES),
     NONE("WORKER_ROLE_CACHE_TTL_MS", SETTING_INT, "5000", EDGES, "Gateway", NO_ROUTES),
-    NONE("PREFER_SEARCH_ONLY_WORKERS", SETTING_BOOL, "false", EDGES, "Gateway", LATER_REPLICAS),
+    NONE("PREFER_SEARCH_ONLY_WORKERS", SETTING_BOOL, "false", EDGES, "Gateway", "bounded and eventual searches prefer them always"),
     NONE("GRPC_ENABLE_COMPRESSION", SETTING_BOOL, "false", EDGES, "Gateway", NO_HTTP_HOP "; clients that send gzip and accept it get it back"),
     NONE("GRPC_MAX_RECV_MB", SETTING_INT, "256", EDGES, "Limits", "messages of up to 256 MiB are taken, within VECTRON_BODY_BUDGET_MB"),
     NONE("GRPC_MAX_SEND_MB", SETTING_INT, "256", EDGES, "Limits", "replies of up to 256 MiB are sent, within VECTRON_BODY_BUDGET_MB"),
@@ -323,7 +323,7 @@ const struct setting setting_table[] = {
     NONE("VECTRON_WAL_STREAM_BACKFILL_SLEEP_MS", SETTING_INT, "0", STORES, "Worker: replication", NO_STREAM),
     NONE("VECTRON_WAL_STREAM_SUB_BUF", SETTING_INT, "4096", STORES, "Worker: replication", NO_STREAM),
     NONE("VECTRON_WAL_POLL_MS", SETTING_INT, "500", STORES, "Worker: replication", NO_STREAM),
-    NONE("VECTRON_HNSW_SNAPSHOT_CHUNK_KB", SETTING_INT, "256", STORES, "Worker: replication", LATER_REPLICAS),
+    NONE("VECTRON_HNSW_SNAPSHOT_CHUNK_KB", SETTING_INT, "256", STORES, "Worker: replication", "snapshots carry points, in pieces of 512 KiB; indexes are built anew"),
     NONE("VECTRON_WRITE_SPEED_MODE", SETTING_BOOL, "0", STORES, "Worker: storage", NO_UNSAFE),
     NONE("VECTRON_CLEANUP_SHARD_DATA", SETTING_BOOL, "true", STORES, "Worker: storage", "the data of a deleted collection always goes"),
     NONE("VECTRON_DURABILITY_PROFILE", SETTING_STRING, "", STORES, "Worker: storage", NO_UNSAFE),
@@ -357,7 +357,7 @@ const struct setting setting_table[] = {
     NONE("VECTRON_WORKER_DEDUPE_BROADCAST", SETTING_BOOL, "0", STORES, "Worker: search", "results are merged by id always"),
     NONE("VECTRON_WORKER_BATCHSEARCH_CONCURRENCY", SETTING_INT, "0", STORES, "Worker: search", NO_LIMITER),
     NONE("VECTRON_WORKER_SEARCH_CONCURRENCY", SETTING_INT, "0", STORES, "Worker: search", NO_LIMITER),
-    NONE("VECTRON_WORKER_FAST_STALE_READ", SETTING_BOOL, "false", STORES, "Worker: search", "with one replica per shard a linearizable read costs nothing"),
+    NONE("VECTRON_WORKER_FAST_STALE_READ", SETTING_BOOL, "false", STORES, "Worker: search", "each request chooses how fresh it reads: `consistency`"),
     NONE("VECTRON_RAFT_PROPOSE_RETRIES", SETTING_INT, "3", STORES, "Worker: replication", NO_RAFT_RETRY),
     NONE("VECTRON_RAFT_PROPOSE_BACKOFF_MS", SETTING_INT, "25", STORES, "Worker: replication", NO_RAFT_RETRY),
     NONE("VECTRON_RAFT_PROPOSE_TIMEOUT_MS", SETTING_INT, "15000", STORES, "Worker: replication", NO_RAFT_RETRY),
