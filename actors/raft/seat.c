@@ -342,7 +342,12 @@ static void propose(struct seat *seat, struct proposals *batch, struct turn *tur
     bool refused = s == STATUS_NOT_LEADER || s == STATUS_BUSY;
     if (refused) refuse(seat, batch, s, turn);
     carry_out(seat, refused ? STATUS_OK : s, &effects, batch, turn);
-    refuse(seat, batch, s == STATUS_OK ? STATUS_INTERNAL : s, turn);
+    /* CORRUPT is this replica's, and it is given up; what was asked is not at fault. */
+    refuse(seat, batch,
+           s == STATUS_OK        ? STATUS_INTERNAL
+           : s == STATUS_CORRUPT ? STATUS_QUARANTINED
+                                 : s,
+           turn);
 }
 
 void seat_pump(struct seat *seat, struct turn *turn) {
