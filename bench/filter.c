@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/index/curve.h"
+#include "cli/index/curve.h"
 #include "bench/index/peer.h"
 #include "index/index.h"
 #include "runtime/pack.h"

@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/index/curve.h"
 #include "bench/index/peer.h"
+#include "cli/index/curve.h"
 #include "index/index.h"
 #include "tests/data/vectors.h"
 
@@ -312,8 +312,8 @@ static void draw(const struct bench *bench) {
     snprintf(path, sizeof path, "%s/index-%s.svg", folder, bench->set.name);
     for (size_t s = 0; s < bench->n_sides; s++)
         curves[s] = &bench->sides[s].curve;
-    if (curve_draw(path, bench->set.name, curves, bench->n_sides))
-        fprintf(stderr, "bench_index: %s\n", path);
+    struct curve_chart chart = {.path = path, .title = bench->set.name, .k = K};
+    if (curve_draw(&chart, curves, bench->n_sides)) fprintf(stderr, "bench_index: %s\n", path);
 }
 
 static void add_side(struct bench *bench, const struct peer *peer) {

@@ -9,6 +9,7 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct command {
+    const char *of; /* the command that this is a part of: "index" of `vectron index build` */
     const char *name;
     const char *arguments;         /* "COLLECTION TEXT" */
     const char *summary;           /* one line */
@@ -16,9 +17,11 @@ struct command {
     const struct args_flag *flags; /* may be NULL */
     unsigned role;                 /* whose settings are flags too; 0: none */
     int (*run)(const struct args *args);
+    const struct command *const *parts; /* NULL, or commands of its own, ended by NULL */
 };
 
-extern const struct command command_collections, command_search, command_get, command_import;
+extern const struct command command_collections, command_search, command_get, command_import,
+    command_index;
 extern const struct command command_console, command_supervise;
 extern const struct command command_admin, command_trace, command_flight, command_stats,
     command_letters, command_actor, command_tap, command_profile, command_record, command_replay,

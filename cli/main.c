@@ -16,6 +16,7 @@ static const struct command *const tools[] = {
     &command_search,
     &command_collections,
     &command_import,
+    &command_index,
     &command_get,
     &command_stats,
     &command_console,
@@ -51,8 +52,14 @@ static void help(FILE *out) {
 }
 
 static void command_help(FILE *out, const struct command *command) {
-    fprintf(out, "usage: vectron %s%s%s [flags]\n\n%s.\n", command->name,
-            *command->arguments ? " " : "", command->arguments, command->summary);
+    fprintf(out, "usage: vectron %s%s%s%s%s [flags]\n\n%s.\n", command->of ? command->of : "",
+            command->of ? " " : "", command->name, *command->arguments ? " " : "",
+            command->arguments, command->summary);
+    if (command->parts) {
+        fputs("\nCommands:\n", out);
+        list(out, command->parts);
+        fprintf(out, "\nvectron %s COMMAND --help tells more.\n", command->name);
+    }
     if (command->help) fprintf(out, "\n%s", command->help);
     args_help(out, command->flags, command->role);
 }
@@ -104,22 +111,55 @@ static int run(const struct command *command, char *const *argv) {
     return command->run(&args);
 }
 
+/* The part of a command that this word names; NULL: there is none, and that was said. */
+static const struct command *part_of(const struct command *command, const char *name) {
+    const char *best = NULL;
+    size_t least = SIZE_MAX;
+    for (const struct command *const *part = command->parts; *part; part++)
+        if (strcmp((*part)->name, name) == 0) return *part;
+    nearer(name, command->parts, &best, &least);
+    fprintf(stderr, "vectron: unknown command \"%s %s\"", command->name, name);
+    if (best) fprintf(stderr, "; did you mean %s?", best);
+    fprintf(stderr, "\nsee: vectron %s --help\n", command->name);
+    return NULL;
+}
+
+static bool is_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* argv begins behind the command's name. */
+static int run_named(const struct command *command, char *const *argv) {
+    if (!command->parts) return run(command, argv);
+    if (!*argv || is_help(*argv)) {
+        command_help(*argv ? stdout : stderr, command);
+        return *argv ? EXIT_OK : EXIT_USAGE;
+    }
+    command = part_of(command, *argv);
+    return command ? run(command, argv + 1) : EXIT_USAGE;
+}
+
+/* `vectron help`, `vectron help COMMAND`, `vectron help COMMAND PART` */
+static int run_help(char *const *topics) {
+    if (!*topics) {
+        help(stdout);
+        return EXIT_OK;
+    }
+    const struct command *topic = find(*topics);
+    if (!topic) return unknown(*topics);
+    if (topic->parts && topics[1]) topic = part_of(topic, topics[1]);
+    if (!topic) return EXIT_USAGE;
+    command_help(stdout, topic);
+    return EXIT_OK;
+}
+
 int main(int argc, char **argv) {
     if (!child_settle()) return EXIT_FAILED;
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of write, not our end */
     const char *name = argc > 1 ? argv[1] : "help";
-    bool asked =
-        strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
-    const struct command *topic = asked && argc > 2 ? find(argv[2]) : NULL;
-    if (topic)
-        command_help(stdout, topic);
-    else if (asked && argc > 2)
-        return unknown(argv[2]);
-    else if (asked)
-        help(stdout);
-    if (asked) return EXIT_OK;
+    if (is_help(name)) return run_help(argc > 1 ? argv + 2 : argv + 1);
     if (strcmp(name, "launch") == 0) return child_launch(argv + 2);
     if (strcmp(name, "--version") == 0) name = "version";
     const struct command *command = find(name);
-    return command ? run(command, argv + 2) : unknown(name);
+    return command ? run_named(command, argv + 2) : unknown(name);
 }
