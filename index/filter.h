@@ -15,6 +15,10 @@
 
 #include "runtime/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     FILTER_NODES_MAX = 256,
     FILTER_DEPTH_MAX = 20,
@@ -90,5 +94,9 @@ enum {
     FILTER_LOWEST = 2,  /* of all values */
 };
 #define FILTER_HIGHEST UINT64_MAX
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

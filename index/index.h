@@ -19,13 +19,22 @@
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H
 
+#ifdef __cplusplus
+#include <atomic>
+using std::atomic_bool;
+#else
 #include <stdatomic.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "index/filter.h"
 #include "runtime/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum {
     INDEX_COLUMNS_MAX = 64, /* payload indexes */
@@ -245,5 +254,9 @@ struct index_stats index_stats(const struct index_view *view);
 /* "cosine", "euclidean" (also "" and "l2"), "dot", any case. INVALID for others. */
 MUST_USE enum status index_metric_parse(const char *text, enum index_metric *out);
 const char *index_metric_name(enum index_metric metric);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

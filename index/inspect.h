@@ -5,6 +5,10 @@
 
 #include "index/index.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { INDEX_LEVELS = 16, INDEX_ROW_MAX = 256 };
 
 /* The head of a file: enough to open it with index_open. */
@@ -39,5 +43,9 @@ struct index_sample {
     float *vectors;    /* room for n * dimension */
 };
 size_t index_sample(const struct index_view *view, const struct index_sample *sample);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

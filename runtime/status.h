@@ -4,6 +4,10 @@
 #ifndef RUNTIME_STATUS_H
 #define RUNTIME_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* name, text, gRPC code, HTTP code */
 #define STATUS_LIST(X) \
     X(STATUS_OK, "ok", 0, 200) \
@@ -46,5 +50,9 @@ const char *status_text(enum status status);
 /* gRPC status code (0..16) and HTTP status code at the edge. */
 int status_grpc(enum status status);
 int status_http(enum status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
