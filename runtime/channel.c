@@ -27,15 +27,30 @@ void channel_push(struct channel *channel, struct parcel *parcel) {
     channel->queued_bytes += frame_cost(parcel);
 }
 
-bool channel_say(struct channel *channel, const struct frame *frame) {
+static struct parcel *small(const struct frame *frame) {
     unsigned char bytes[FRAME_SMALL_MAX];
     size_t size = frame_write(frame, bytes);
     struct parcel *parcel = parcel_new(size);
-    if (!parcel) return false;
+    if (!parcel) return NULL;
     parcel->envelope.kind = PARCEL_FRAME;
     parcel->size = size;
     memcpy(parcel->body, bytes, size);
-    channel_push(channel, parcel);
+    return parcel;
+}
+
+bool channel_say(struct channel *channel, const struct frame *frame) {
+    struct parcel *parcel = small(frame);
+    if (parcel) channel_push(channel, parcel);
+    return parcel;
+}
+
+bool channel_greet(struct channel *channel, const struct frame *hello) {
+    struct parcel *parcel = small(hello);
+    if (!parcel) return false;
+    parcel->next = channel->first;
+    channel->first = parcel;
+    if (!channel->last) channel->last = parcel;
+    channel->queued_bytes += frame_cost(parcel);
     return true;
 }
 
@@ -54,11 +69,15 @@ static bool is_late(const struct parcel *parcel, uint64_t now_us) {
     return request && e->deadline_us != NO_DEADLINE && e->deadline_us <= now_us;
 }
 
-/* The next frame out of the queue's head. False: the queue is empty, or there is no memory now. */
-static bool fill(struct channel *channel, const struct link_host *host, uint64_t now_us) {
-    while (channel->first && is_late(channel->first, now_us)) {
+static void refuse_late(struct channel *channel, const struct link_host *host, uint64_t now_us) {
+    while (channel->first && is_late(channel->first, now_us))
         host->refuse(host->node, pop(channel), STATUS_EXPIRED);
-    }
+}
+
+/* The next frame out of the queue's head. False: the queue is empty, held, or there is no memory
+ * now. */
+static bool fill(struct channel *channel, const struct link_host *host, uint64_t now_us) {
+    refuse_late(channel, host, now_us);
     struct parcel *parcel = channel->first;
     if (!parcel) return false;
     if (parcel->envelope.kind == PARCEL_FRAME) {
@@ -68,6 +87,7 @@ static bool fill(struct channel *channel, const struct link_host *host, uint64_t
         parcel_free(pop(channel));
         return true;
     }
+    if (channel->held) return false;
     struct frame_builder builder;
     frame_begin(&builder, now_us);
     for (; parcel && parcel->envelope.kind != PARCEL_FRAME; parcel = parcel->next) {
@@ -125,7 +145,10 @@ static enum channel_state push_frame(struct channel *channel) {
 
 enum channel_state
 channel_flush(struct channel *channel, const struct link_host *host, uint64_t now_us) {
-    if (!channel->socket) return CHANNEL_CLEAR;
+    if (!channel->socket) {
+        refuse_late(channel, host, now_us);
+        return channel->first ? CHANNEL_BLOCKED : CHANNEL_CLEAR;
+    }
     for (;;) {
         if (channel->frame_bytes == 0) {
             if (!fill(channel, host, now_us)) {

@@ -15,6 +15,7 @@ struct channel {
     void *socket; /* NULL: not connected; a DEALER is owned by the peer, the ROUTER by the link */
     struct route *route;  /* owned; NULL: the socket is a DEALER */
     bool greeted;         /* the peer's hello is here */
+    bool held;            /* frames of the link itself pass, messages wait */
     uint64_t heard_us;    /* when a sound frame last came */
     struct parcel *first; /* owned, waiting */
     struct parcel *last;
@@ -30,10 +31,12 @@ struct channel {
 void channel_push(struct channel *channel, struct parcel *parcel);
 /* Queues a frame that is not messages. False: no memory. */
 bool channel_say(struct channel *channel, const struct frame *frame);
+/* Before all that waits. */
+bool channel_greet(struct channel *channel, const struct frame *hello);
 
 enum channel_state {
     CHANNEL_CLEAR,   /* all was sent */
-    CHANNEL_BLOCKED, /* the peer does not read fast enough; try again when the socket moves */
+    CHANNEL_BLOCKED, /* held, or the peer does not read fast enough: try again later */
     CHANNEL_GONE,    /* there is no such connection any more */
 };
 /* Sends what it can. Messages whose deadline is over are refused through the host instead. */

@@ -244,8 +244,11 @@ void link_send(struct link *link, struct parcel *parcel) {
         link->host.refuse(link->host.node, parcel, refusal);
         return;
     }
+    size_t cost = frame_cost(parcel);
+    bool data = e->band == BAND_DATA;
     channel_push(peer_channel(peer, e->band), parcel);
     link_mark_busy(link, peer);
+    if (data && peer->way == PEER_BY_CONTROL) link_count_data(link, peer, cost);
 }
 
 /* --- receiving --- */
@@ -276,9 +279,10 @@ uint64_t link_due(const struct link *link) {
 static void beat_channel(struct link *link, struct peer *peer, unsigned i, uint64_t now_us) {
     struct channel *channel = &peer->channels[i];
     struct frame beat = {.kind = FRAME_BEAT, .token = now_us};
+    if (!channel->socket) return;
     if (now_us - channel->heard_us > (uint64_t)LINK_DEAD_MS * 1000) {
         link_fail(link, peer, "you were silent for too long");
-    } else if (channel->socket && channel->frame_bytes == 0) {
+    } else if (channel->frame_bytes == 0) {
         link_say(link, peer, channel, &beat);
     }
 }
@@ -286,7 +290,8 @@ static void beat_channel(struct link *link, struct peer *peer, unsigned i, uint6
 static void beat(struct link *link, uint64_t now_us) {
     for (struct peer *peer = link->peers; peer; peer = peer->next) {
         peer->bad_recent /= 2;
-        for (unsigned i = 0; i < (peer->single ? 1 : PEER_CHANNELS); i++) {
+        link_widen_beat(link, peer);
+        for (unsigned i = 0; i < PEER_CHANNELS; i++) {
             if (peer->state == PEER_OPEN) beat_channel(link, peer, i, now_us);
         }
     }
@@ -340,6 +345,7 @@ void link_tick(struct link *link) {
     link_lookups_tick(link, now_us);
     for (struct peer *peer = link->peers; peer; peer = peer->next) {
         if (peer->state == PEER_CONNECTING) attempt(link, peer, now_us);
+        if (peer->state == PEER_OPEN && peer->widens) link_widen(link, peer, now_us);
     }
     link_leave(link);
 }

@@ -3,6 +3,8 @@
  *
  *     here ── two DEALERs a peer: control, data ──▶ one ROUTER bound a process ── there
  *
+ * The second is made when LINK_NARROW_BYTES of data went by the first, which carries everything
+ * until then: a first answer costs one handshake.
  * A peer is one connection: opened here by link_lookup, or there by the other side. Messages of one
  * turn to one peer are packed into frames of up to 64 messages or 64 KiB and flushed once a turn,
  * in order within the data class (data band) and within the control class (system and control
@@ -25,6 +27,7 @@ enum {
     LINK_DEAD_MS = 3000,
     LINK_REACH_MS = 1000, /* a lookup waits that long for a process that is not there (yet) */
     LINK_PEERS_MAX = 4096,
+    LINK_NARROW_BYTES = 64 * 1024,
     LINK_QUEUE_BYTES = 64 * 1024 * 1024,   /* waiting for one peer; beyond it calls and casts of the
                                               data band are refused */
     LINK_QUEUE_RESERVE = 16 * 1024 * 1024, /* on top, for replies and the other bands */
@@ -111,8 +114,8 @@ uint64_t link_due(const struct link *link);
 /* Heartbeats, timeouts, retries. */
 void link_tick(struct link *link);
 
-/* Whether this peer keeps credits (runtime/credit.h): it has two connections, as Vectron processes
- * do; foreign programs have one. False when it is not open. */
+/* Whether this peer keeps credits (runtime/credit.h): it is one for two connections, as Vectron
+ * processes are; foreign programs have one. False when it is not open. */
 bool link_keeps_ledger(const struct link *link, uint16_t number);
 
 struct link_peer {

@@ -17,7 +17,8 @@ static void greet(struct link *link, struct peer *peer, unsigned i, const struct
     };
     snprintf(hello.text, sizeof hello.text, "%s", link->self.name);
     snprintf(hello.link, sizeof hello.link, "%s", link->self.link);
-    link_say(link, peer, &peer->channels[i], &hello);
+    if (!channel_greet(&peer->channels[i], &hello)) peer->refused++; /* it tries again */
+    link_mark_busy(link, peer);
 }
 
 /* To a connection that is no peer; lost when it does not read. */
@@ -31,23 +32,20 @@ static void turn_away(struct link *link, zmq_msg_t *id, const char *text) {
     zmq_send(link->router, bytes, size, ZMQ_DONTWAIT);
 }
 
-/* The peer whose other connection said hello before. */
-static struct peer *
-half_of(const struct link *link, const struct frame *hello, unsigned i, const char *key) {
+/* The peer whose control connection said hello before. */
+static struct peer *half_of(const struct link *link, const struct frame *hello, const char *key) {
     struct peer *peer = link->peers;
     for (; peer; peer = peer->next) {
         bool same = !peer->opened && !peer->single && peer->session == hello->session &&
                     peer->incarnation == hello->incarnation && strcmp(peer->key, key) == 0;
-        if (same && peer->state == PEER_OPEN && !peer->channels[i].socket) return peer;
+        if (same && peer->state == PEER_OPEN && !peer->channels[PEER_DATA].socket) return peer;
     }
     return NULL;
 }
 
-static struct peer *
-welcome(struct link *link, const struct frame *hello, unsigned i, const char *key) {
-    struct peer *peer = hello->class == FRAME_BOTH ? NULL : half_of(link, hello, i, key);
-    if (peer) return peer;
-    peer = link_new_peer(link);
+static struct peer *welcome(struct link *link, const struct frame *hello, const char *key) {
+    if (hello->class == FRAME_DATA) return half_of(link, hello, key);
+    struct peer *peer = link_new_peer(link);
     if (!peer) return NULL;
     peer->state = PEER_OPEN;
     peer->met = true;
@@ -57,8 +55,6 @@ welcome(struct link *link, const struct frame *hello, unsigned i, const char *ke
     memcpy(peer->name, hello->text, sizeof peer->name);
     memcpy(peer->address, hello->link, sizeof peer->address);
     memcpy(peer->key, key, sizeof peer->key);
-    for (unsigned c = 0; c < PEER_CHANNELS; c++)
-        peer->channels[c].heard_us = link_now(link);
     return peer;
 }
 
@@ -76,10 +72,11 @@ accept_hello(struct link *link, zmq_msg_t *id, zmq_msg_t *bytes, const struct fr
     }
     struct route *route = route_add(&link->routes, zmq_msg_data(id), zmq_msg_size(id));
     unsigned i = hello->class == FRAME_DATA ? PEER_DATA : PEER_CONTROL;
-    struct peer *peer = route ? welcome(link, hello, i, key) : NULL;
+    struct peer *peer = route ? welcome(link, hello, key) : NULL;
     if (!peer) {
         route_remove(&link->routes, route);
-        turn_away(link, id, "hello: too many peers");
+        turn_away(link, id,
+                  i == PEER_DATA ? "hello: control comes before data" : "hello: too many peers");
         return;
     }
     route->peer = peer;
@@ -89,6 +86,17 @@ accept_hello(struct link *link, zmq_msg_t *id, zmq_msg_t *bytes, const struct fr
     peer->channels[i].greeted = true;
     peer->channels[i].heard_us = link_now(link);
     greet(link, peer, i, hello);
+    if (i == PEER_DATA) link_widened(link, peer);
+}
+
+static void on_data_hello(struct link *link, struct peer *peer, const struct frame *hello) {
+    bool same = hello->version == FRAME_VERSION && hello->session == peer->session &&
+                hello->class == FRAME_DATA && hello->incarnation == peer->incarnation;
+    peer->channels[PEER_DATA].greeted = true;
+    if (same)
+        link_widened(link, peer);
+    else
+        link_fail(link, peer, "hello: not whom control reached");
 }
 
 /* The answer to a hello of ours. Both connections must have reached the same life of the process.
@@ -99,21 +107,20 @@ static void on_hello(struct link *link, struct peer *peer, unsigned i, const str
         link_bad_frame(link, peer);
         return;
     }
-    const struct channel *other = &peer->channels[i == PEER_CONTROL ? PEER_DATA : PEER_CONTROL];
-    enum frame_class class = i == PEER_CONTROL ? FRAME_CONTROL : FRAME_DATA;
+    if (i == PEER_DATA) {
+        on_data_hello(link, peer, hello);
+        return;
+    }
     if (hello->version != FRAME_VERSION || hello->session != peer->session ||
-        hello->class != class || (other->greeted && hello->incarnation != peer->incarnation)) {
+        hello->class != FRAME_CONTROL) {
         link_attempt_failed(link, peer);
         return;
     }
     channel->greeted = true;
     peer->incarnation = hello->incarnation;
     memcpy(peer->name, hello->text, sizeof peer->name);
-    if (!other->greeted) return;
     peer->state = PEER_OPEN;
     peer->met = true;
-    for (unsigned c = 0; c < PEER_CHANNELS; c++)
-        peer->channels[c].heard_us = link_now(link);
     link_ask(link, peer);
 }
 
@@ -173,9 +180,11 @@ static void on_frame(struct link *link, struct peer *peer, unsigned i, struct fr
         break;
     case FRAME_BEAT:
         link_say(link, peer, &peer->channels[i], &answer);
+        link_asked_to_widen(link, peer, frame->token);
         break;
     case FRAME_BEATEN:
-        if (i == PEER_CONTROL) on_beaten(link, peer, frame->token);
+        if (i == PEER_CONTROL && !link_fence_passed(link, peer, frame->token))
+            on_beaten(link, peer, frame->token);
         break;
     case FRAME_REGISTER:
         link_register(link, peer, i, frame);

@@ -1,12 +1,13 @@
 /* link_state: what the parts of the link share: link.c (its life, sending, time), link_input.c
- * (what peers say), link_lookup.c (names asked of peers), link_names.c (names of peers' actors). */
+ * (what peers say), link_data.c (peers' second connections), link_lookup.c (names asked of peers),
+ * link_names.c (names of peers' actors). */
 #ifndef RUNTIME_LINK_STATE_H
 #define RUNTIME_LINK_STATE_H
 
 #include "runtime/link.h"
 #include "runtime/peer.h"
 
-enum { LINK_HELLO_MS = 1000 }; /* until then both hellos of an attempt are answered, or it failed */
+enum { LINK_HELLO_MS = 1000 }; /* until then the hello of an attempt is answered, or it failed */
 
 /* One link_lookup that was not answered yet. */
 struct lookup {
@@ -73,6 +74,20 @@ void link_bad_frame(struct link *link, struct peer *peer);
 /* --- link_input.c --- */
 /* Reads at most *budget frames and takes them off it; true: the socket was read empty. */
 bool link_read(struct link *link, struct doorbell *bell, unsigned *budget);
+
+/* --- link_data.c --- */
+/* A message of the data band is queued. */
+void link_count_data(struct link *link, struct peer *peer, size_t bytes);
+/* Makes the data connection of an open peer when it is due. */
+void link_widen(struct link *link, struct peer *peer, uint64_t now_us);
+/* Each LINK_BEAT_MS. */
+void link_widen_beat(struct link *link, struct peer *peer);
+/* The data connection said hello. */
+void link_widened(struct link *link, struct peer *peer);
+/* A beat, or an answer to one, came by the control connection. */
+void link_asked_to_widen(struct link *link, struct peer *peer, uint64_t token);
+/* True: it was the fence's. */
+bool link_fence_passed(struct link *link, struct peer *peer, uint64_t token);
 
 /* --- link_names.c --- */
 /* Answers a FRAME_REGISTER that came on this channel. */

@@ -19,7 +19,8 @@ enum {
 };
 
 struct channel *peer_channel(struct peer *peer, enum parcel_band band) {
-    return &peer->channels[band == BAND_DATA && !peer->single ? PEER_DATA : PEER_CONTROL];
+    bool data = band == BAND_DATA && peer->way != PEER_BY_CONTROL;
+    return &peer->channels[data ? PEER_DATA : PEER_CONTROL];
 }
 
 size_t peer_queued(const struct peer *peer) {
@@ -85,7 +86,7 @@ static enum status connect_channel(struct peer *peer,
     };
     snprintf(hello.text, sizeof hello.text, "%s", self->name);
     snprintf(hello.link, sizeof hello.link, "%s", self->link);
-    return channel_say(channel, &hello) ? STATUS_OK : STATUS_NO_MEMORY;
+    return channel_greet(channel, &hello) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 enum status peer_connect(struct peer *peer,
@@ -97,28 +98,38 @@ enum status peer_connect(struct peer *peer,
     peer->attempts++;
     if (getrandom(&peer->session, sizeof peer->session, 0) != sizeof peer->session)
         return STATUS_IO;
-    for (unsigned i = 0; i < PEER_CHANNELS; i++) {
-        enum status s = connect_channel(peer, i, self, bells);
-        if (s != STATUS_OK) return s;
+    return connect_channel(peer, PEER_CONTROL, self, bells);
+}
+
+static void disconnect_channel(struct peer *peer, unsigned i, struct doorbells *bells) {
+    struct channel *channel = &peer->channels[i];
+    if (channel->route) return; /* the socket is the ROUTER */
+    void *monitor = peer->monitors[i].socket;
+    doorbell_remove(bells, &peer->monitors[i]);
+    doorbell_remove(bells, &peer->dealers[i]);
+    if (channel->socket) {
+        /* Else the I/O thread could tell of an event when nobody is there to take it. */
+        zmq_socket_monitor(channel->socket, NULL, 0);
+        zmq_close(channel->socket);
     }
-    return STATUS_OK;
+    if (monitor) zmq_close(monitor);
+    channel->socket = NULL;
+    channel->greeted = false;
+}
+
+enum status peer_widen(struct peer *peer,
+                       const struct peer_self *self,
+                       struct doorbells *bells,
+                       uint64_t now_us) {
+    enum status s = connect_channel(peer, PEER_DATA, self, bells);
+    if (s != STATUS_OK) disconnect_channel(peer, PEER_DATA, bells);
+    peer->channels[PEER_DATA].heard_us = now_us;
+    return s;
 }
 
 void peer_disconnect(struct peer *peer, struct doorbells *bells, const struct link_host *host) {
     for (unsigned i = 0; i < PEER_CHANNELS; i++) {
-        struct channel *channel = &peer->channels[i];
-        channel_drop(channel, host, STATUS_LOST_PEER);
-        if (channel->route) continue; /* the socket is the ROUTER */
-        void *monitor = peer->monitors[i].socket;
-        doorbell_remove(bells, &peer->monitors[i]);
-        doorbell_remove(bells, &peer->dealers[i]);
-        if (channel->socket) {
-            /* Else the I/O thread could tell of an event when nobody is there to take it. */
-            zmq_socket_monitor(channel->socket, NULL, 0);
-            zmq_close(channel->socket);
-        }
-        if (monitor) zmq_close(monitor);
-        channel->socket = NULL;
-        channel->greeted = false;
+        channel_drop(&peer->channels[i], host, STATUS_LOST_PEER);
+        disconnect_channel(peer, i, bells);
     }
 }

@@ -94,7 +94,10 @@ static void incoming_words(const struct rebuff *r, struct buffer *out) {
                            "VECTRON_ALLOWED_KEYS, or the name in the address, is wrong");
         break;
     default:
-        buffer_printf(out, "the handshake was broken off");
+        buffer_printf(out, "the handshake was broken off; %s",
+                      r->curve
+                          ? "perhaps it does not speak CURVE, or takes this process for another"
+                          : "perhaps it speaks CURVE and this link is plain");
     }
 }
 

@@ -120,6 +120,91 @@ double plain_connect(const struct load *load) {
     return connect_p50(load->messages, false);
 }
 
+/* --- the same by libzmq alone: a DEALER a time, a ROUTER that sends back what comes --- */
+
+struct echo {
+    void *router;
+    uint64_t times;
+};
+
+static void *echo_run(void *argument) {
+    struct echo *echo = argument;
+    for (uint64_t i = 0; i < 2 * echo->times; i++) { /* the id, the word */
+        char part[64];
+        int size = zmq_recv(echo->router, part, sizeof part, 0);
+        assert(size >= 0);
+        zmq_send(echo->router, part, (size_t)size, i % 2 == 0 ? ZMQ_SNDMORE : 0);
+    }
+    return NULL;
+}
+
+static void set_text(void *socket, int option, const char *text) {
+    int rc = zmq_setsockopt(socket, option, text, strlen(text) + 1);
+    assert(rc == 0);
+}
+
+static void *raw_socket(void *context, int type) {
+    void *socket = zmq_socket(context, type);
+    int none = 0;
+    zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
+    return socket;
+}
+
+static uint64_t raw_answer_ns(void *context, const char *address, const struct keys *keys) {
+    void *dealer = raw_socket(context, ZMQ_DEALER);
+    uint64_t began = measure_now_ns();
+    if (keys) {
+        set_text(dealer, ZMQ_CURVE_SERVERKEY, keys[1].public);
+        set_text(dealer, ZMQ_CURVE_PUBLICKEY, keys[0].public);
+        set_text(dealer, ZMQ_CURVE_SECRETKEY, keys[0].secret);
+    }
+    char word[8];
+    int rc = zmq_connect(dealer, address);
+    if (rc == 0) rc = zmq_send(dealer, "word", 4, 0);
+    if (rc >= 0) rc = zmq_recv(dealer, word, sizeof word, 0);
+    assert(rc == 4);
+    uint64_t took = measure_now_ns() - began;
+    zmq_close(dealer);
+    return took;
+}
+
+static double raw_connect_p50(uint64_t times, bool curve) {
+    struct keys keys[2];
+    for (int i = 0; i < 2; i++)
+        zmq_curve_keypair(keys[i].public, keys[i].secret);
+    void *far = zmq_ctx_new(), *near = zmq_ctx_new();
+    struct echo echo = {raw_socket(far, ZMQ_ROUTER), times};
+    if (curve) {
+        zmq_setsockopt(echo.router, ZMQ_CURVE_SERVER, &(int){1}, sizeof(int));
+        set_text(echo.router, ZMQ_CURVE_SECRETKEY, keys[1].secret);
+    }
+    char address[64];
+    size_t size = sizeof address;
+    int rc = zmq_bind(echo.router, "tcp://127.0.0.1:*");
+    if (rc == 0) rc = zmq_getsockopt(echo.router, ZMQ_LAST_ENDPOINT, address, &size);
+    pthread_t thread;
+    if (rc == 0) rc = pthread_create(&thread, NULL, echo_run, &echo);
+    uint64_t *ns = mem_zero(times, sizeof *ns);
+    assert(rc == 0 && ns);
+    for (uint64_t i = 0; i < times; i++)
+        ns[i] = raw_answer_ns(near, address, curve ? keys : NULL);
+    pthread_join(thread, NULL);
+    zmq_close(echo.router);
+    zmq_ctx_term(near);
+    zmq_ctx_term(far);
+    double p50 = measure_us(ns, times, 50);
+    mem_free(ns);
+    return p50;
+}
+
+double raw_curve_connect(const struct load *load) {
+    return raw_connect_p50(load->messages, true);
+}
+
+double raw_plain_connect(const struct load *load) {
+    return raw_connect_p50(load->messages, false);
+}
+
 /* --- a stream --- */
 
 struct stream {

@@ -53,6 +53,8 @@ double zmq_tcp_stream(const struct load *load);
 /* Our link over tcp, with keys and without: a fresh node's first call; a stream. */
 double curve_connect(const struct load *load);
 double plain_connect(const struct load *load);
+double raw_curve_connect(const struct load *load);
+double raw_plain_connect(const struct load *load);
 double curve_stream(const struct load *load);
 double plain_stream(const struct load *load);
 double zactor_rtt(const struct load *load);

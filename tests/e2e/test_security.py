@@ -167,7 +167,8 @@ def test_a_plain_peer_is_refused_and_told_on_both_sides():
     assert 'CURVE' in words, words
     wait_for(lambda: 'does not speak CURVE' in processes['pd'].log())
     refusals = report(f'pd@127.0.0.1:{pd_port}')['security']['refusals']
-    assert 'security differs' in [row['why'] for row in refusals], refusals
+    whys = {row['why'] for row in refusals}  # who closes first is chance
+    assert whys & {'security differs', 'handshake broken off'}, refusals
 
 
 def test_a_node_that_is_another_is_refused():

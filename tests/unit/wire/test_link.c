@@ -303,7 +303,9 @@ Test(link, bounds_what_waits_for_a_slow_reader) {
     open_both(TCP);
     actor_handle to = end_meet(&here, &there, 3);
     enum { SIZE = 1 << 20 };
-    size_t sent = 0;
+    link_send(here.link, end_parcel(to, 0, SIZE));
+    end_pump(&here, &there, 100, NULL); /* until both connections are there */
+    size_t sent = 1;
     for (; here.refused[STATUS_BUSY] == 0 && sent < 1000; sent++) {
         link_send(here.link, end_parcel(to, sent, SIZE));
         link_flush(here.link);
@@ -569,6 +571,118 @@ Test(link, counts_garbage_and_cuts_who_sends_much_of_it) {
     raw_send(raw, &single_hello);
     cr_expect(raw_expect(raw, &there, FRAME_HELLO, &got), "and may try again later");
     zmq_close(raw);
+}
+
+/* A program with two connections, of a class each. */
+static void *raw_class(enum frame_class class) {
+    void *raw = raw_dealer(&there);
+    struct frame hello = single_hello;
+    hello.class = class;
+    raw_send(raw, &hello);
+    return raw;
+}
+
+/* Answers of the data band to the first peer, numbered from 1 on. */
+static void answer(uint64_t n) {
+    struct link_peer peer;
+    cr_assert(link_peer(there.link, 0, &peer));
+    for (uint64_t i = 1; i <= n; i++) {
+        struct parcel *reply =
+            end_parcel(end_local(1) | (uint64_t)peer.number << 48, i, LINK_NARROW_BYTES / 64);
+        reply->envelope.kind = PARCEL_REPLY;
+        link_send(there.link, reply);
+    }
+}
+
+/* Reads messages, numbered from *next on in order, until another frame comes, which is got, or
+ * nothing more (false). */
+static bool raw_messages(void *raw, uint64_t *next, struct frame *got) {
+    static unsigned char bytes[2 * LINK_PACK_BYTES];
+    for (unsigned quiet = 0; quiet < 20;) {
+        end_pump(NULL, &there, 1, NULL);
+        int size = zmq_recv(raw, bytes, sizeof bytes, 0);
+        quiet = size < 0 ? quiet + 1 : 0;
+        if (size < 0) continue;
+        cr_assert_eq(frame_read(bytes, (size_t)size, got, NULL), STATUS_OK);
+        if (got->kind != FRAME_MESSAGES) return true;
+        struct parcel *parcel = NULL;
+        while (frame_next(got, end_now_us(NULL), &parcel, NULL) == STATUS_OK && parcel) {
+            cr_assert_eq(parcel->envelope.correlation, (*next)++);
+            parcel_free(parcel);
+        }
+    }
+    return false;
+}
+
+Test(link, needs_one_connection_for_little) {
+    end_open(&there, TCP, "worker", 77);
+    void *control = raw_class(FRAME_CONTROL);
+    struct frame got;
+    cr_assert(raw_expect(control, &there, FRAME_HELLO, &got));
+    answer(20);
+    uint64_t next = 1;
+    cr_expect_not(raw_messages(control, &next, &got), "nothing else is said");
+    cr_expect_eq(next, 21);
+    zmq_close(control);
+}
+
+/* It asks for the second connection, and what goes by it overtakes nothing. */
+Test(link, goes_on_by_the_second_connection_behind_a_fence) {
+    enum { N = 200 };
+    end_open(&there, TCP, "worker", 77);
+    void *control = raw_class(FRAME_CONTROL);
+    struct frame got, fence;
+    cr_assert(raw_expect(control, &there, FRAME_HELLO, &got));
+    answer(N);
+    uint64_t next = 1;
+    cr_assert(raw_messages(control, &next, &got));
+    cr_assert(got.kind == FRAME_BEAT && got.token == UINT64_C(1) << 63, "it asks");
+    cr_expect(next > 50 && next < 70, "some 64 KiB went: %lu KiB", next);
+
+    void *data = raw_class(FRAME_DATA);
+    cr_assert(raw_expect(data, &there, FRAME_HELLO, &got));
+    cr_expect_eq(got.class, FRAME_DATA);
+    cr_assert(raw_messages(control, &next, &fence));
+    cr_assert(fence.kind == FRAME_BEAT && fence.token > UINT64_C(1) << 63, "the fence");
+    uint64_t before = next;
+    raw_send(control, &(struct frame){.kind = FRAME_BEATEN, .token = fence.token + 1});
+    cr_expect_not(raw_messages(data, &next, &got), "another beat's answer");
+    cr_expect_eq(next, before);
+    raw_send(control, &(struct frame){.kind = FRAME_BEATEN, .token = fence.token});
+    raw_messages(data, &next, &got);
+    cr_expect_eq(next, N + 1);
+    zmq_close(data);
+    zmq_close(control);
+}
+
+static bool both_there(const struct end *a, const struct end *b) {
+    return a->delivered >= 1000 && b->delivered >= 1000;
+}
+
+Test(link, keeps_the_order_both_ways_while_the_second_connection_comes) {
+    open_both(TCP);
+    actor_handle to = end_meet(&here, &there, 3);
+    struct link_peer peer;
+    cr_assert(link_peer(there.link, 0, &peer));
+    for (uint64_t i = 0; i < 1000; i++) {
+        link_send(here.link, end_parcel(to, i, 300));
+        link_send(there.link, end_parcel(end_local(1) | (uint64_t)peer.number << 48, i, 200));
+        if (i % 7 == 0) end_pump(&here, &there, 0, NULL);
+    }
+    cr_assert(end_pump(&here, &there, 10000, both_there));
+    for (uint64_t i = 0; i < 1000; i++) {
+        cr_assert_eq(there.parcels[i]->envelope.correlation, i);
+        cr_assert_eq(here.parcels[i]->envelope.correlation, i);
+    }
+}
+
+Test(link, wants_control_before_data) {
+    end_open(&there, TCP, "worker", 77);
+    void *data = raw_class(FRAME_DATA);
+    struct frame got;
+    cr_assert(raw_expect(data, &there, FRAME_BYE, &got));
+    cr_expect_str_eq(got.text, "hello: control comes before data");
+    zmq_close(data);
 }
 
 /* A frame above the limit ends the connection before it is in memory. */
