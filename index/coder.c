@@ -89,7 +89,7 @@ float coder_encode(const struct coder *coder,
         uint8_t last[KERNEL_CODES];
         for (uint32_t i = 0; i < KERNEL_CODES; i++) {
             uint32_t level = level_of(scratch[block + i]);
-            coarse[block + i] = (uint8_t)(level >> 5 | (level >> 4 & 1) << 7);
+            coarse[block + i] = (uint8_t)(level >> CODER_FINE_BITS);
             last[i] = level & 15;
         }
         for (uint32_t i = 0; i < KERNEL_CODES / 2; i++)
@@ -101,7 +101,7 @@ float coder_encode(const struct coder *coder,
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse) {
     to_units(coder, vector, units);
     for (uint32_t i = 0; coarse && i < coder->n; i++)
-        coarse[i] = (uint8_t)(level_of(units[i]) >> CODER_COARSE_SHIFT);
+        coarse[i] = (uint8_t)(level_of(units[i]) >> CODER_FINE_BITS);
 }
 
 void coder_decode(const struct coder *coder,
@@ -110,7 +110,7 @@ void coder_decode(const struct coder *coder,
                   float *vector) {
     for (uint32_t i = 0; i < coder->dimension; i++) {
         uint32_t last = (uint32_t)fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
-        uint32_t level = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
+        uint32_t level = (uint32_t)coarse[i] << CODER_FINE_BITS | last;
         vector[i] = ((float)level - CODER_LEVELS / 2.0f) * coder->step;
     }
     rotation_undo(&coder->rotation, vector);

@@ -1,11 +1,11 @@
 /* coder: vectors as codes of twelve bits a dimension.
  *
  *     vector ─ centre ─▶ rotated (rotation.h) ─▶ v = round((x + bound) / step), 0..4095
- *     v = 7 bits | 1 | 4        coarse byte: the 1 on top of the 7     fine nibble: the 4
+ *     v = 8 bits | 4        coarse byte | fine nibble
  *
  * One scale for all dimensions: after the rotation they look alike, and the bound is the largest
  * coordinate of the sample and some more, so that nothing of it is cut off. Graphs are walked on
- * the seven bits, results measured on all twelve (kernel.h). Constant once it is trained; any
+ * the eight bits, results measured on all twelve (kernel.h). Constant once it is trained; any
  * thread. */
 #ifndef INDEX_CODER_H
 #define INDEX_CODER_H
@@ -16,7 +16,7 @@
 
 #include "index/rotation.h"
 
-enum { CODER_LEVELS = 4095, CODER_COARSE_SHIFT = 5 };
+enum { CODER_LEVELS = 4095, CODER_FINE_BITS = 4 };
 
 struct coder {
     uint32_t dimension;
@@ -40,7 +40,7 @@ bool coder_set_bound(struct coder *coder, float bound);
  * farthest was, 1 at the bound. `scratch`: n floats. */
 float coder_encode(
     const struct coder *coder, const float *vector, float *scratch, uint8_t *coarse, uint8_t *fine);
-/* A query: n seven-bit codes (NULL: not wanted), and n floats in units of the twelve-bit code. */
+/* A query: n eight-bit codes (NULL: not wanted), and n floats in units of the twelve-bit code. */
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse);
 /* The vector a code stands for; `vector` has room for n floats. */
 void coder_decode(const struct coder *coder,

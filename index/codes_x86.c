@@ -1,6 +1,5 @@
-/* codes_x86: distances of codes. Differences of seven-bit codes fit a signed byte, and two of their
- * squares a signed 16-bit word: one multiply-add squares and sums four of them (VNNI), or two
- * (AVX2), without a correction for signs. */
+/* codes_x86: distances of codes. Differences of bytes are taken without their signs and widened to
+ * words: one multiply-add squares and sums two of them. */
 #include "index/kernel_isa.h"
 
 #if defined(__x86_64__)
@@ -14,9 +13,10 @@ enum { LINE = 64, AHEAD_LINES = 4 };
 #define AVX2 __attribute__((target("avx2,fma")))
 
 VNNI static inline __m512i square_512(__m512i sum, __m512i query, const uint8_t *row) {
-    __m512i code = _mm512_and_si512(_mm512_load_si512(row), _mm512_set1_epi8(0x7f));
-    __m512i gap = _mm512_abs_epi8(_mm512_sub_epi8(query, code));
-    return _mm512_dpbusd_epi32(sum, gap, gap);
+    __m512i code = _mm512_load_si512(row), zero = _mm512_setzero_si512();
+    __m512i gap = _mm512_sub_epi8(_mm512_max_epu8(query, code), _mm512_min_epu8(query, code));
+    __m512i low = _mm512_unpacklo_epi8(gap, zero), high = _mm512_unpackhi_epi8(gap, zero);
+    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
 }
 
 /* The sums of four vectors side by side. */
@@ -41,13 +41,13 @@ coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
             sum[i] = _mm512_setzero_si512();
         }
         for (size_t at = 0; at < n; at += LINE) {
-            __m512i part = _mm512_and_si512(_mm512_load_si512(query + at), _mm512_set1_epi8(0x7f));
+            __m512i part = _mm512_load_si512(query + at);
             for (size_t i = 0; i < 4; i++) {
                 if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next[i] + at, _MM_HINT_T0);
                 sum[i] = square_512(sum[i], part, row[i] + at);
             }
         }
-        __m128 totals = _mm_cvtepi32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
+        __m128 totals = _mm_cvtepu32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
         if (r + 4 <= n_rows) {
             _mm_storeu_ps(out + r, totals);
         } else {
@@ -64,10 +64,8 @@ VNNI static inline __m512 gap_512(__m512 sum, const float *query, __m512i code) 
 
 /* 32 codes of twelve bits in 16-bit words. */
 VNNI static inline __m512i whole_512(__m256i coarse, __m256i fine) {
-    __m512i wide = _mm512_cvtepu8_epi16(coarse);
-    __m512i upper = _mm512_slli_epi16(_mm512_and_si512(wide, _mm512_set1_epi16(0x7f)), 5);
-    __m512i next = _mm512_slli_epi16(_mm512_srli_epi16(wide, 7), 4);
-    return _mm512_ternarylogic_epi64(upper, next, _mm512_cvtepu8_epi16(fine), 0xfe); /* or */
+    __m512i upper = _mm512_slli_epi16(_mm512_cvtepu8_epi16(coarse), 4);
+    return _mm512_or_si512(upper, _mm512_cvtepu8_epi16(fine));
 }
 
 VNNI float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
@@ -93,13 +91,13 @@ VNNI float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *f
 }
 
 AVX2 static inline __m256i square_256(__m256i sum, const uint8_t *query, const uint8_t *row) {
-    const __m256i upper = _mm256_set1_epi8(0x7f);
     __m256i a = _mm256_load_si256((const __m256i *)(const void *)query);
     __m256i b = _mm256_load_si256((const __m256i *)(const void *)row);
-    __m256i gap =
-        _mm256_abs_epi8(_mm256_sub_epi8(_mm256_and_si256(a, upper), _mm256_and_si256(b, upper)));
-    __m256i pairs = _mm256_maddubs_epi16(gap, gap);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    __m256i gap = _mm256_sub_epi8(_mm256_max_epu8(a, b), _mm256_min_epu8(a, b));
+    __m256i low = _mm256_unpacklo_epi8(gap, _mm256_setzero_si256());
+    __m256i high = _mm256_unpackhi_epi8(gap, _mm256_setzero_si256());
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, low));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(high, high));
 }
 
 AVX2 void
@@ -117,7 +115,7 @@ coarse_avx2(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
             _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
         four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-        out[r] = (float)_mm_cvtsi128_si32(four);
+        out[r] = (float)(uint32_t)_mm_cvtsi128_si32(four);
     }
 }
 
@@ -125,9 +123,7 @@ coarse_avx2(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
 AVX2 static inline void
 gaps_256(__m256 *sum, const float *query, const uint8_t *coarse, __m128i fine) {
     __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)coarse));
-    __m256i upper = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 5);
-    __m256i next = _mm256_slli_epi16(_mm256_srli_epi16(wide, 7), 4);
-    __m256i whole = _mm256_or_si256(_mm256_or_si256(upper, next), _mm256_cvtepu8_epi16(fine));
+    __m256i whole = _mm256_or_si256(_mm256_slli_epi16(wide, 4), _mm256_cvtepu8_epi16(fine));
     for (int half = 0; half < 2; half++) {
         __m128i words = half ? _mm256_extracti128_si256(whole, 1) : _mm256_castsi256_si128(whole);
         __m256 gap = _mm256_sub_ps(_mm256_loadu_ps(query + 8 * half),

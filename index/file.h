@@ -31,7 +31,7 @@
 #define FILE_MAGIC "VECTRIDX"
 
 enum {
-    FILE_VERSION = 2,  /* 1 had no codes */
+    FILE_VERSION = 3,  /* 1 had no codes, 2 other ones */
     FILE_LEVEL = 0x0f, /* mask */
     FILE_LINKED = 0x10,
     FILE_TAIL = 0x20,

@@ -46,10 +46,10 @@ void dot_scalar(
 void coarse_scalar(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
-        int32_t sum = 0;
+        uint32_t sum = 0; /* of the longest vectors it just fits */
         for (size_t i = 0; i < n; i++) {
-            int32_t gap = (query[i] & 0x7f) - (rows[r][i] & 0x7f);
-            sum += gap * gap;
+            int32_t gap = query[i] - rows[r][i];
+            sum += (uint32_t)(gap * gap);
         }
         out[r] = (float)sum;
     }
@@ -59,7 +59,7 @@ float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine
     float lanes[KERNEL_LANES] = {0};
     for (size_t i = 0; i < n; i++) {
         unsigned last = (unsigned)fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
-        unsigned whole = (coarse[i] & 0x7fu) << 5 | (coarse[i] >> 7 & 1u) << 4 | last;
+        unsigned whole = (unsigned)coarse[i] << 4 | last;
         float gap = query[i] - (float)whole;
         lanes[i % KERNEL_LANES] += gap * gap;
     }

@@ -3,9 +3,9 @@
  * Rows are padded with zeros to a multiple of their lanes and 64-byte aligned, so the loops have no
  * tails. A batch is one indirect call, and fetches the next row while it computes this one.
  *
- * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper seven
- * bits in its lower seven and the next bit on top, and `fine`, the last four bits: of a block of 64
- * dimensions, byte j has dimension j below and dimension 32 + j above. */
+ * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper eight,
+ * and `fine`, the last four bits: of a block of 64 dimensions, byte j has dimension j below and
+ * dimension 32 + j above. */
 #ifndef INDEX_KERNEL_H
 #define INDEX_KERNEL_H
 
@@ -21,8 +21,7 @@ enum {
 /* out[i] = the measure of query and rows[i]; n_floats is the padded length. */
 typedef void (*kernel_function)(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
-/* out[i] = squared L2 of the seven-bit codes, whatever is on top of them; n is the padded
- * dimension. */
+/* out[i] = squared L2 of the eight-bit codes; n is the padded dimension. */
 typedef void (*kernel_coarse)(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
 /* Squared L2 of a query in units of the twelve-bit code, and one whole code. */

@@ -48,14 +48,12 @@ void dot_neon(
 
 void coarse_neon(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
-    const uint8x16_t upper = vdupq_n_u8(0x7f);
     for (size_t r = 0; r < n_rows; r++) {
         const uint8_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
         uint32x4_t sum[2] = {vdupq_n_u32(0), vdupq_n_u32(0)};
         for (size_t i = 0; i < n; i += 16) {
             __builtin_prefetch(next + i);
-            uint8x16_t gap =
-                vabdq_u8(vandq_u8(vld1q_u8(query + i), upper), vandq_u8(vld1q_u8(row + i), upper));
+            uint8x16_t gap = vabdq_u8(vld1q_u8(query + i), vld1q_u8(row + i));
             sum[0] = vpadalq_u16(sum[0], vmull_u8(vget_low_u8(gap), vget_low_u8(gap)));
             sum[1] = vpadalq_u16(sum[1], vmull_high_u8(gap, gap));
         }
@@ -67,11 +65,9 @@ void coarse_neon(
 static inline void
 gaps_neon(float32x4_t *sum, const float *query, const uint8_t *coarse, uint8x16_t fine) {
     uint8x16_t codes = vld1q_u8(coarse);
-    uint8x16_t upper = vandq_u8(codes, vdupq_n_u8(0x7f));
-    uint8x16_t lower = vorrq_u8(vshlq_n_u8(vshrq_n_u8(codes, 7), 4), fine);
     uint16x8_t whole[2] = {
-        vorrq_u16(vshll_n_u8(vget_low_u8(upper), 5), vmovl_u8(vget_low_u8(lower))),
-        vorrq_u16(vshll_n_u8(vget_high_u8(upper), 5), vmovl_u8(vget_high_u8(lower))),
+        vorrq_u16(vshll_n_u8(vget_low_u8(codes), 4), vmovl_u8(vget_low_u8(fine))),
+        vorrq_u16(vshll_n_u8(vget_high_u8(codes), 4), vmovl_u8(vget_high_u8(fine))),
     };
     for (int half = 0; half < 2; half++) {
         uint32x4_t low = vmovl_u16(vget_low_u16(whole[half])), high = vmovl_high_u16(whole[half]);

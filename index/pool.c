@@ -19,11 +19,12 @@ void pool_reset(struct pool *pool) {
 
 enum status pool_begin(struct pool *pool, size_t ef, size_t limit) {
     assert(ef >= 1 && limit >= ef);
-    if (limit > pool->room) {
-        uint64_t *entries = mem_resize(pool->entries, limit * sizeof *entries);
+    size_t room = limit + POOL_BATCH;
+    if (room > pool->room) {
+        uint64_t *entries = mem_resize(pool->entries, room * sizeof *entries);
         if (!entries) return STATUS_NO_MEMORY;
         pool->entries = entries;
-        pool->room = limit;
+        pool->room = room;
     }
     pool->limit = limit;
     pool->ef = ef;
@@ -45,22 +46,46 @@ static void trim(struct pool *pool) {
         drop_last(pool);
 }
 
-void pool_insert(struct pool *pool, uint64_t entry) {
-    assert_hot(pool_wants(pool, entry));
-    if (pool->size == pool->limit) drop_last(pool);
-    size_t low = 0, high = pool->size;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pool->entries[middle] < entry)
-            low = middle + 1;
-        else
-            high = middle;
+/* How many entries come before this one. Without branches: each of them would be anyone's guess. */
+static size_t place_of(const struct pool *pool, uint64_t entry) {
+    const uint64_t *at = pool->entries;
+    for (size_t n = pool->size; n > 0;) {
+        size_t half = (n + 1) / 2;
+        at += at[half - 1] < entry ? half : 0;
+        n -= half;
     }
-    uint64_t *at = pool->entries + low;
-    memmove(at + 1, at, (pool->size - low) * sizeof *at);
-    *at = entry;
-    pool->size++;
-    if (pool_is_live(entry)) pool->n_live++;
-    if (low < pool->next) pool->next = low;
+    return (size_t)(at - pool->entries);
+}
+
+static void sort_few(uint64_t *entries, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        uint64_t moved = entries[i];
+        size_t at = i;
+        for (; at > 0 && entries[at - 1] > moved; at--)
+            entries[at] = entries[at - 1];
+        entries[at] = moved;
+    }
+}
+
+/* The places are looked for all at once, so that the waits of one search hide those of another;
+ * then every part of the pool moves once, the last one first. */
+void pool_merge(struct pool *pool, uint64_t *entries, size_t n) {
+    size_t places[POOL_BATCH], end = pool->size;
+    assert_hot(n <= POOL_BATCH);
+    if (n == 0) return;
+    sort_few(entries, n);
+    for (size_t i = 0; i < n; i++)
+        places[i] = place_of(pool, entries[i]);
+    for (size_t i = n; i-- > 0;) {
+        uint64_t *from = pool->entries + places[i];
+        memmove(from + i + 1, from, (end - places[i]) * sizeof *from);
+        from[i] = entries[i];
+        pool->n_live += pool_is_live(entries[i]);
+        end = places[i];
+    }
+    if (places[0] < pool->next) pool->next = places[0];
+    pool->size += n;
+    while (pool->size > pool->limit)
+        drop_last(pool);
     trim(pool);
 }

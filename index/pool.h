@@ -18,6 +18,7 @@
 #include "runtime/status.h"
 
 enum { POOL_EXPANDED = 1, POOL_DEAD = 2 };
+enum { POOL_BATCH = 256 }; /* entries of a merge */
 
 struct pool {
     uint64_t *entries; /* owned */
@@ -33,8 +34,9 @@ void pool_init(struct pool *pool);
 void pool_reset(struct pool *pool);
 /* Empties it for a search that keeps ef live entries, and at most `limit` in all. */
 MUST_USE enum status pool_begin(struct pool *pool, size_t ef, size_t limit);
-/* Puts an entry that pool_wants in its place. */
-void pool_insert(struct pool *pool, uint64_t entry);
+/* Puts entries into their places, at most POOL_BATCH, of which none is there; sorts them, and drops
+ * what is not wanted any more. */
+void pool_merge(struct pool *pool, uint64_t *entries, size_t n);
 
 static inline uint32_t pool_key(float distance) {
     uint32_t bits;
@@ -76,10 +78,10 @@ static inline float pool_worst(const struct pool *pool) {
     return full ? pool_distance(pool->entries[pool->size - 1]) : FLT_MAX;
 }
 
-/* False: worse than everything, when there is no more room for worse. */
-static inline bool pool_wants(const struct pool *pool, uint64_t entry) {
+/* Entries from this one on are not wanted. */
+static inline uint64_t pool_end(const struct pool *pool) {
     bool full = pool->n_live >= pool->ef || pool->size >= pool->limit;
-    return !full || entry < pool->entries[pool->size - 1];
+    return full ? pool->entries[pool->size - 1] : UINT64_MAX;
 }
 
 #endif

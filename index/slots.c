@@ -2,7 +2,6 @@
  * because a graph search jumps and a miss of the translation costs as much as one of the cache. */
 #include "index/slots.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -42,13 +41,13 @@ static void *map_huge(size_t bytes) {
     return memory + before;
 }
 
-static void *segment_new(size_t bytes) {
+static void *segment_new(size_t bytes, bool seldom) {
     if (bytes < HEAP_MAX) {
         void *memory = mem_aligned(ALIGN, bytes);
         if (memory) memset(memory, 0, bytes);
         return memory;
     }
-    if (bytes >= HUGE_MIN) return map_huge(bytes);
+    if (bytes >= HUGE_MIN && !seldom) return map_huge(bytes);
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
@@ -79,7 +78,7 @@ enum status slots_grow(struct slots *slots, uint64_t n) {
         unsigned segment = 0;
         while (first_slot(segment) < slots->capacity || (segment == 0 && slots->capacity > 0))
             segment++;
-        void *memory = segment_new(segment_bytes(slots, segment));
+        void *memory = segment_new(segment_bytes(slots, segment), slots->seldom);
         if (!memory) return STATUS_NO_MEMORY;
         slots->base[segment] = (uintptr_t)memory - (uintptr_t)first_slot(segment) * slots->stride;
         slots->capacity = end_slot(segment);

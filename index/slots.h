@@ -10,6 +10,7 @@
 #ifndef INDEX_SLOTS_H
 #define INDEX_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ enum {
 
 struct slots {
     size_t stride;                  /* bytes of a slot */
+    bool seldom;                    /* read: pages stay small, their rounding too */
     uint64_t capacity;              /* slots there is memory for */
     uintptr_t base[SLOTS_SEGMENTS]; /* address of slot 0, were the segment to reach down to it */
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "index/graph.h"
+#include "index/prefetch.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
@@ -83,6 +84,7 @@ enum status store_new_codes(const struct metric *metric, struct coder *coder, st
     store->kind = STORE_CODES;
     slots_init(&store->rows, coder->n + (metric->kind == INDEX_DOT ? LINE : 0));
     slots_init(&store->fine, coder->n / 2);
+    store->fine.seldom = true;
     store->scratch = mem_aligned(KERNEL_ALIGN, bytes);
     store->origin = mem_aligned(KERNEL_ALIGN, bytes);
     if (!store->scratch || !store->origin) {
@@ -206,7 +208,7 @@ void store_near(
     }
     store->kernel->coarse(query, (const uint8_t *const *)rows, n, store->coder.n, out);
     if (store->metric.kind != INDEX_DOT) return;
-    float unit = store->coder.step * (1 << CODER_COARSE_SHIFT);
+    float unit = store->coder.step * (1 << CODER_FINE_BITS);
     for (size_t i = 0; i < n; i++)
         out[i] = out[i] * (unit * unit) - row_square(store, rows[i]);
 }
@@ -269,12 +271,10 @@ static bool is_aside(const struct store *store, const struct probe *probe, uint3
 }
 
 /* A few codes ahead: each is some dozen lines, from anywhere. */
-static void prefetch_code(const struct store *store, uint32_t slot) {
-    const char *row = store_row(store, slot), *fine = slots_at(&store->fine, slot);
-    for (size_t at = 0; at < store->fine.stride; at += LINE / 2) {
-        __builtin_prefetch(row + 2 * at);
-        if (at % LINE == 0) __builtin_prefetch(fine + at);
-    }
+__attribute__((always_inline)) static inline void prefetch_code(const struct store *store,
+                                                                uint32_t slot) {
+    prefetch_bytes(store_row(store, slot), store->rows.stride);
+    prefetch_bytes(slots_at(&store->fine, slot), store->fine.stride);
 }
 
 static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {

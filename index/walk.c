@@ -3,9 +3,12 @@
  * still being read, the kernel asks for the rest. */
 #include "index/walk.h"
 
+#include "index/prefetch.h"
+#include "runtime/assert.h"
 #include "runtime/poison.h"
 
-enum { PREFETCH_LINES = 4, LINE = 64 };
+enum { PREFETCH_LINES = 4 };
+static_assert((int)GRAPH_ROW_MAX <= (int)POOL_BATCH, "a row is one merge");
 
 void walk_init(struct walk *walk) {
     *walk = (struct walk){0};
@@ -18,9 +21,10 @@ void walk_reset(struct walk *walk) {
     pool_reset(&walk->pool);
 }
 
-static inline void prefetch(const struct walk *walk, const void *row) {
-    for (size_t at = 0; at < walk->store->rows.stride && at < PREFETCH_LINES * LINE; at += LINE)
-        __builtin_prefetch((const char *)row + at);
+__attribute__((always_inline)) static inline void prefetch(const struct walk *walk,
+                                                           const void *row) {
+    size_t bytes = walk->store->rows.stride, most = PREFETCH_LINES * PREFETCH_LINE;
+    prefetch_bytes(row, bytes < most ? bytes : most);
 }
 
 static float measure_one(struct walk *walk, uint32_t slot) {
@@ -59,23 +63,24 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
 
 /* The edges of who will be expanded next: asked for as soon as it is known, because nothing can be
  * done before they are there. */
-static inline void prefetch_row(const struct walk *walk, uint64_t entry, unsigned level) {
-    const char *row = (const char *)graph_row(walk->graph, pool_slot(entry), level);
-    size_t bytes = graph_row_max(walk->graph, level) * sizeof(graph_edge);
-    for (size_t at = 0; at < bytes; at += LINE)
-        __builtin_prefetch(row + at);
+__attribute__((always_inline)) static inline void
+prefetch_row(const struct walk *walk, uint64_t entry, unsigned level) {
+    prefetch_bytes(graph_row(walk->graph, pool_slot(entry), level),
+                   graph_row_max(walk->graph, level) * sizeof(graph_edge));
 }
 
-/* `fresh`: not among the results already. */
-static inline void
-offer(struct walk *walk, float distance, uint32_t slot, unsigned level, bool fresh) {
-    struct pool *pool = &walk->pool;
-    uint64_t entry = pool_entry(distance, slot);
-    if (!pool_wants(pool, entry)) return;
-    if (!fresh || !walk_is_live(walk, slot)) entry |= POOL_DEAD;
-    pool_insert(pool, entry);
-    if (pool->next < pool->size && pool->entries[pool->next] == entry)
-        prefetch_row(walk, entry, level);
+/* Keeps the good ones. */
+static void
+offer(struct walk *walk, const float *distances, const uint32_t *slots, unsigned n_slots) {
+    uint64_t entries[GRAPH_ROW_MAX], end = pool_end(&walk->pool);
+    unsigned n = 0;
+    for (unsigned i = 0; i < n_slots; i++) {
+        entries[n] = pool_entry(distances[i], slots[i]);
+        n += entries[n] < end;
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (!walk_is_live(walk, pool_slot(entries[i]))) entries[i] |= POOL_DEAD;
+    pool_merge(&walk->pool, entries, n);
 }
 
 void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n) {
@@ -88,42 +93,68 @@ void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n) {
     }
     store_near(walk->store, walk->query, rows, n, distances);
     walk->distances += n;
-    for (unsigned i = 0; i < n; i++)
-        offer(walk, distances[i], slots[i], 0, true);
+    offer(walk, distances, slots, n);
+    size_t next = pool_next(&walk->pool);
+    if (next < walk->pool.size) prefetch_row(walk, walk->pool.entries[next], 0);
 }
 
 void walk_start(struct walk *walk, uint32_t slot) {
-    float distance = measure_one(walk, slot);
+    uint64_t entry = pool_entry(measure_one(walk, slot), slot);
+    walk->batches[0].n = walk->batches[1].n = 0;
+    walk->planned = SLOT_NONE;
     /* A start met before, in the tail, is a result already and only a way to others now. */
-    offer(walk, distance, slot, 0, visited_add(&walk->visited, slot));
+    if (!visited_add(&walk->visited, slot) || !walk_is_live(walk, slot)) entry |= POOL_DEAD;
+    pool_merge(&walk->pool, &entry, 1);
 }
 
-bool walk_step(struct walk *walk, unsigned level) {
+/* The best candidate that nobody expanded; its edges are asked for. SLOT_NONE: none is left. */
+static uint32_t plan(struct walk *walk, unsigned level) {
     struct pool *pool = &walk->pool;
     size_t at = pool_next(pool);
-    if (at == pool->size) return false;
+    if (at == pool->size) return SLOT_NONE;
     pool->entries[at] |= POOL_EXPANDED;
-    const void *rows[GRAPH_ROW_MAX];
-    float distances[GRAPH_ROW_MAX];
-    uint32_t slots[GRAPH_ROW_MAX];
-    const graph_edge *row = graph_row(walk->graph, pool_slot(pool->entries[at]), level);
+    prefetch_row(walk, pool->entries[at], level);
+    return pool_slot(pool->entries[at]);
+}
+
+static void gather(struct walk *walk, uint32_t slot, unsigned level, struct walk_batch *batch) {
+    const graph_edge *row = graph_row(walk->graph, slot, level);
     unsigned max = graph_row_max(walk->graph, level), n = 0;
     for (unsigned i = 0; i < max; i++) {
         uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
         if (edge == 0) break;
-        slots[n] = edge - 1;
+        batch->slots[n] = edge - 1;
         n += visited_add(&walk->visited, edge - 1);
     }
     for (unsigned i = 0; i < n; i++) {
-        rows[i] = store_row(walk->store, slots[i]);
-        prefetch(walk, rows[i]);
+        batch->rows[i] = store_row(walk->store, batch->slots[i]);
+        prefetch(walk, batch->rows[i]);
     }
-    size_t ahead = pool_next(pool);
-    if (ahead < pool->size) prefetch_row(walk, pool->entries[ahead], level);
-    store_near_below(walk->store, walk->query, rows, n, pool_worst(pool), distances);
-    walk->distances += n;
+    batch->n = n;
     walk->hops++;
-    for (unsigned i = 0; i < n; i++)
-        offer(walk, distances[i], slots[i], level, true);
-    return pool_next(pool) < pool->size;
+}
+
+static void measure(struct walk *walk, const struct walk_batch *batch) {
+    float distances[GRAPH_ROW_MAX];
+    store_near_below(walk->store, walk->query, batch->rows, batch->n, pool_worst(&walk->pool),
+                     distances);
+    walk->distances += batch->n;
+    offer(walk, distances, batch->slots, batch->n);
+}
+
+/* Three nodes are under way: of one the edges come, of the second the neighbours' vectors, those of
+ * the third are measured. So a walk is two nodes behind in what it knows, which costs it a few more
+ * distances, and seldom waits for memory. */
+bool walk_step(struct walk *walk, unsigned level) {
+    struct walk_batch *fresh = &walk->batches[walk->turn], *due = &walk->batches[!walk->turn];
+    fresh->n = 0;
+    if (walk->planned == SLOT_NONE) walk->planned = plan(walk, level);
+    if (walk->planned != SLOT_NONE) {
+        gather(walk, walk->planned, level, fresh);
+        walk->planned = plan(walk, level);
+    }
+    if (due->n > 0) measure(walk, due);
+    due->n = 0;
+    walk->turn = !walk->turn;
+    return fresh->n > 0 || walk->planned != SLOT_NONE || pool_next(&walk->pool) < walk->pool.size;
 }

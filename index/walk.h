@@ -13,6 +13,13 @@
 #include "index/store.h"
 #include "index/visited.h"
 
+/* The unseen neighbours of one node, on their way into the cache. */
+struct walk_batch {
+    uint32_t slots[GRAPH_ROW_MAX];
+    const void *rows[GRAPH_ROW_MAX];
+    unsigned n;
+};
+
 struct walk {
     const struct graph *graph;   /* borrowed */
     const struct points *points; /* borrowed */
@@ -22,7 +29,10 @@ struct walk {
     uint32_t bitmap_slots;
     struct visited visited;
     struct pool pool;
-    uint64_t distances; /* computed since someone set it to 0 */
+    struct walk_batch batches[2]; /* gathered in the last step, and in this one */
+    unsigned turn;                /* which of them this one fills */
+    uint32_t planned;             /* node whose edges were asked for; SLOT_NONE */
+    uint64_t distances;           /* computed since someone set it to 0 */
     uint64_t hops;
 };
 
@@ -32,7 +42,8 @@ void walk_reset(struct walk *walk);
 struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsigned level);
 /* Puts a start into the pool; visited and pool were begun. */
 void walk_start(struct walk *walk, uint32_t slot);
-/* Expands the best candidate; false when none is left. */
+/* Gathers the neighbours of the best candidate and measures those gathered in the step before;
+ * false when nothing is left. */
 bool walk_step(struct walk *walk, unsigned level);
 /* Measures slots that were not met before and keeps the good ones; at most GRAPH_ROW_MAX. */
 void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n);

@@ -180,7 +180,7 @@ Test(pool, distances_keep_their_order_as_keys) {
 /* Beside a plain list: the ef best live entries are there, in order, with the dead before the last.
  */
 Test(pool, keeps_the_best_live_entries) {
-    enum { N = 400, EF = 20 };
+    enum { N = 400, EF = 20, BATCH = 40 };
     for (uint64_t seed = 1; seed <= 50; seed++) {
         struct pool pool;
         struct rng rng;
@@ -188,11 +188,15 @@ Test(pool, keeps_the_best_live_entries) {
         rng_init(&rng, seed);
         pool_init(&pool);
         cr_assert_eq(pool_begin(&pool, EF, N), STATUS_OK);
-        for (uint32_t i = 0; i < N; i++) {
-            uint64_t entry = pool_entry((float)rng_below(&rng, 100), i);
-            bool dead = rng_below(&rng, 3) == 0;
-            if (pool_wants(&pool, entry)) pool_insert(&pool, entry | (dead ? POOL_DEAD : 0));
-            entries[i] = entry | (dead ? POOL_DEAD : 0);
+        for (uint32_t i = 0; i < N;) {
+            uint64_t batch[BATCH], end = pool_end(&pool);
+            size_t n = 0, n_batch = 1 + rng_below(&rng, BATCH);
+            for (size_t j = 0; j < n_batch && i < N; j++, i++) {
+                uint64_t entry = pool_entry((float)rng_below(&rng, 100), i);
+                entries[i] = entry | (rng_below(&rng, 3) == 0 ? POOL_DEAD : 0);
+                if (entry < end) batch[n++] = entries[i];
+            }
+            pool_merge(&pool, batch, n);
         }
         size_t n_live = 0;
         for (size_t i = 0; i < pool.size; i++) {
