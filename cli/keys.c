@@ -1,6 +1,8 @@
 /* keys: see the header. */
 #include "cli/keys.h"
 
+#include <stdio.h>
+
 #include "cli/command.h"
 #include "runtime/keyring.h"
 #include "runtime/log.h"
@@ -28,6 +30,26 @@ int keys_load(const struct config *config, struct keyring **out) {
     return code;
 }
 
+static void renew(struct node *node, struct keyring *keyring) {
+    size_t n = keyring_count(keyring);
+    char name[KEYRING_NAME_MAX + 1], public[KEY_TEXT + 1];
+    snprintf(name, sizeof name, "%s", keyring_name(keyring));
+    snprintf(public, sizeof public, "%s", keyring_public(keyring));
+    switch (node_renew_keys(node, keyring)) {
+    case KEYRING_NEW:
+        log_info("this node has a new key now: %s %s", name, public);
+        break;
+    case KEYRING_OTHER:
+        log_error("the old key pair stays: the key file is now of %s; a name is for the process's "
+                  "life, restart it",
+                  name);
+        break;
+    case KEYRING_SAME:
+        break;
+    }
+    log_info("%zu allowed keys were read again", n);
+}
+
 void keys_reload(const struct config *config, struct node *node) {
     struct keyring *keyring;
     struct buffer why;
@@ -37,8 +59,7 @@ void keys_reload(const struct config *config, struct node *node) {
         log_error("the old keys stay: %s %.*s", status_name(s), (int)why.size,
                   why.size ? (const char *)why.data : "");
     } else if (keyring) {
-        log_info("%zu allowed keys were read again", keyring_count(keyring));
-        node_renew_keys(node, keyring);
+        renew(node, keyring);
     }
     buffer_free(&why);
 }

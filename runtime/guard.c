@@ -45,9 +45,11 @@ void guard_close(struct guard *guard) {
     guard->keyring = NULL;
 }
 
-void guard_renew(struct guard *guard, struct keyring *fresh) {
-    if (guard->keyring) keyring_adopt(guard->keyring, fresh);
+enum keyring_change guard_renew(struct guard *guard, struct keyring *fresh) {
+    enum keyring_change change =
+        guard->keyring ? keyring_adopt(guard->keyring, fresh) : KEYRING_SAME;
     keyring_free(fresh);
+    return change;
 }
 
 /* --- reporting --- */
@@ -126,23 +128,26 @@ enum status guard_watch(struct guard *guard, void *socket) {
 enum status
 guard_connect(struct guard *guard, const struct guard_attempt *attempt, char key[KEY_TEXT + 1]) {
     char name[KEYRING_NAME_MAX + 1];
-    key[0] = 0;
     if (!endpoint_name(attempt->address, name)) return STATUS_INVALID;
     if (!name[0]) {
+        key[0] = 0;
         bool fine = !endpoint_is_open(attempt->address) || guard->insecure;
         if (!fine) refuse(guard, attempt, REBUFF_OPEN, false);
         return fine ? STATUS_OK : STATUS_DENIED;
     }
     const struct keyring *keyring = guard->keyring;
-    const char *there = keyring ? keyring_key(keyring, name, attempt->nth) : NULL;
-    if (!there) {
+    const char *whose = keyring && key[0] ? keyring_who(keyring, key) : NULL;
+    if (!whose || strcmp(whose, name) != 0) {
+        const char *there = keyring ? keyring_key(keyring, name, attempt->nth) : NULL;
+        snprintf(key, KEY_TEXT + 1, "%s", there ? there : "");
+    }
+    if (!key[0]) {
         refuse(guard, attempt, REBUFF_UNKNOWN, true);
         return STATUS_DENIED;
     }
-    set(attempt->socket, ZMQ_CURVE_SERVERKEY, there, KEY_TEXT + 1);
+    set(attempt->socket, ZMQ_CURVE_SERVERKEY, key, KEY_TEXT + 1);
     set(attempt->socket, ZMQ_CURVE_PUBLICKEY, keyring_public(keyring), KEY_TEXT + 1);
     set(attempt->socket, ZMQ_CURVE_SECRETKEY, keyring_secret(keyring), KEY_TEXT + 1);
-    memcpy(key, there, KEY_TEXT + 1);
     return STATUS_OK;
 }
 
@@ -150,6 +155,13 @@ guard_connect(struct guard *guard, const struct guard_attempt *attempt, char key
 
 bool guard_allows(const struct guard *guard, const char *key) {
     return !key[0] || (guard->keyring && keyring_who(guard->keyring, key));
+}
+
+bool guard_same_node(const struct guard *guard, const char *key, const char *other) {
+    if (strcmp(key, other) == 0) return true;
+    const char *a = guard->keyring ? keyring_who(guard->keyring, key) : NULL;
+    const char *b = a ? keyring_who(guard->keyring, other) : NULL;
+    return b && strcmp(a, b) == 0;
 }
 
 bool guard_admits(const struct guard *guard, zmq_msg_t *message, char key[KEY_TEXT + 1]) {

@@ -34,8 +34,9 @@ struct guard {
  * the struct is zero. */
 MUST_USE enum status guard_open(struct guard *guard, struct keyring *keyring);
 void guard_close(struct guard *guard);
-/* The allowed keys of `fresh`, which is taken, from now on; its own key is not. */
-void guard_renew(struct guard *guard, struct keyring *fresh);
+/* The keys of `fresh`, which is taken, from now on: keyring_adopt. A listener that is bound goes on
+ * with the key that it was bound with. */
+enum keyring_change guard_renew(struct guard *guard, struct keyring *fresh);
 
 /* Before a listener is bound. DENIED: it would be open to the network. */
 MUST_USE enum status guard_listen(struct guard *guard, void *socket, const char *address);
@@ -43,8 +44,9 @@ MUST_USE enum status guard_listen(struct guard *guard, void *socket, const char 
 void guard_address(const struct guard *guard, const char *bound, char out[ENDPOINT_MAX + 1]);
 /* Watches it; before it is closed: guard_close. */
 MUST_USE enum status guard_watch(struct guard *guard, void *socket);
-/* Before a socket connects; key: of the node there, "" for a plain connection. nth: of the attempt,
- * for nodes with several keys. INVALID: the address; DENIED: refused by us, and reported. */
+/* Before a socket connects; key: of the node there, "" for a plain connection; one that is still
+ * allowed stays. nth: of the attempt, for nodes with several keys. INVALID: the address; DENIED:
+ * refused by us, and reported. */
 struct guard_attempt {
     void *socket;
     const char *address;
@@ -61,6 +63,8 @@ void guard_look(struct guard *guard, uint64_t now_us);
 /* The key behind a first message, "" on a plain link; false: it is not allowed any more. */
 bool guard_admits(const struct guard *guard, zmq_msg_t *message, char key[KEY_TEXT + 1]);
 bool guard_allows(const struct guard *guard, const char *key);
+/* Both are the same key, or allowed ones of the same node. */
+bool guard_same_node(const struct guard *guard, const char *key, const char *other);
 
 /* One event of a socket's monitor; false: there is none. */
 struct guard_event {

@@ -267,12 +267,17 @@ keyring_load(const struct keyring_paths *paths, struct keyring **out, struct buf
     return STATUS_OK;
 }
 
-void keyring_adopt(struct keyring *keyring, struct keyring *from) {
+enum keyring_change keyring_adopt(struct keyring *keyring, struct keyring *from) {
     mem_free(keyring->nodes);
     keyring->nodes = from->nodes;
     keyring->n = from->n;
     from->nodes = NULL;
     from->n = 0;
+    if (strcmp(keyring->name, from->name) != 0) return KEYRING_OTHER;
+    if (strcmp(keyring->public, from->public) == 0) return KEYRING_SAME;
+    memcpy(keyring->public, from->public, sizeof keyring->public);
+    memcpy(keyring->secret, from->secret, sizeof keyring->secret);
+    return KEYRING_NEW;
 }
 
 void keyring_free(struct keyring *keyring) {

@@ -1,5 +1,5 @@
 /* keyring: who this process is on its links, and whom it lets in: its own CURVE key pair and the
- * public keys of the allowed nodes. Does not change once it is loaded; one thread at a time.
+ * public keys of the allowed nodes. Changes by keyring_adopt only; one thread at a time.
  *
  *     own file, mode 0600               allowed keys: a file, or a folder of *.pub files
  *         name worker1                      # one node a line; a node may have several keys
@@ -37,8 +37,14 @@ keyring_load(const struct keyring_paths *paths, struct keyring **out, struct buf
 /* The same from text; `own` is wiped. */
 MUST_USE enum status
 keyring_read(char *own, char *allowed, struct keyring **out, struct buffer *why);
-/* The allowed keys of `from`, which keeps none; the own key stays. */
-void keyring_adopt(struct keyring *keyring, struct keyring *from);
+/* The allowed keys of `from`, and its own pair when that is of the same name. `from` is only to be
+ * freed after it. */
+enum keyring_change {
+    KEYRING_SAME,  /* the own pair */
+    KEYRING_NEW,   /* another one */
+    KEYRING_OTHER, /* another name's: the own pair stays */
+};
+enum keyring_change keyring_adopt(struct keyring *keyring, struct keyring *from);
 /* Wipes the secret. NULL is fine. */
 void keyring_free(struct keyring *keyring);
 

@@ -342,6 +342,7 @@ void link_tick(struct link *link) {
         beat(link, now_us);
     }
     link->due_us = link->beat_us;
+    link_rebind(link, now_us);
     link_lookups_tick(link, now_us);
     for (struct peer *peer = link->peers; peer; peer = peer->next) {
         if (peer->state == PEER_CONNECTING) attempt(link, peer, now_us);
@@ -353,7 +354,6 @@ void link_tick(struct link *link) {
 /* --- life --- */
 
 static enum status open_router(struct link *link, const char *address) {
-    char bound[ENDPOINT_MAX + 1];
     link->router = zmq_socket(link->self.zmq_context, ZMQ_ROUTER);
     if (!link->router) return STATUS_NO_MEMORY;
     peer_configure(link->router);
@@ -361,9 +361,9 @@ static enum status open_router(struct link *link, const char *address) {
     zmq_setsockopt(link->router, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     enum status s = guard_listen(&link->guard, link->router, address);
     if (s == STATUS_OK) s = guard_watch(&link->guard, link->router);
-    if (s == STATUS_OK) s = endpoint_bind(link->router, address, bound, sizeof bound);
+    if (s == STATUS_OK) s = endpoint_bind(link->router, address, link->bound, sizeof link->bound);
     if (s != STATUS_OK) return s;
-    guard_address(&link->guard, bound, link->address);
+    guard_address(&link->guard, link->bound, link->address);
     link->router_bell = (struct doorbell){.kind = DOORBELL_ROUTER, .socket = link->router};
     return doorbell_add(&link->bells, &link->router_bell);
 }
@@ -479,31 +479,4 @@ bool link_peer(const struct link *link, size_t nth, struct link_peer *out) {
     if (node) snprintf(out->node, sizeof out->node, "%s", node);
     if (peer->opened) add_failures(&link->guard.rebuffs, out);
     return true;
-}
-
-void link_security(const struct link *link, struct link_security *out) {
-    const struct guard *guard = &link->guard;
-    *out = (struct link_security){
-        .listens = link->router,
-        .curve = guard->curve,
-        .allowed_keys = guard->keyring ? keyring_count(guard->keyring) : 0,
-        .refused_incoming = guard->rebuffs.incoming,
-        .refused_outgoing = guard->rebuffs.outgoing,
-    };
-    if (guard->keyring) snprintf(out->node, sizeof out->node, "%s", keyring_name(guard->keyring));
-}
-
-const struct rebuff *link_rebuff(const struct link *link, size_t nth) {
-    const struct rebuffs *rebuffs = &link->guard.rebuffs;
-    return nth < rebuffs->n ? &rebuffs->rows[nth] : NULL;
-}
-
-void link_renew_keys(struct link *link, struct keyring *keyring) {
-    guard_renew(&link->guard, keyring);
-    link_enter(link);
-    for (struct peer *peer = link->peers; peer; peer = peer->next) {
-        if (!guard_allows(&link->guard, peer->key))
-            link_fail(link, peer, "your key is not allowed here any more");
-    }
-    link_leave(link);
 }

@@ -18,6 +18,7 @@
 #ifndef RUNTIME_LINK_H
 #define RUNTIME_LINK_H
 
+#include "runtime/keyring.h"
 #include "runtime/parcel.h"
 
 enum {
@@ -39,7 +40,6 @@ enum {
 
 #define LINK_FOREIGN "ext/" /* how they begin */
 
-struct keyring;
 struct link;
 struct rebuff;
 
@@ -140,9 +140,11 @@ struct link_peer {
 /* The nth peer, for sys. False beyond the last. */
 bool link_peer(const struct link *link, size_t nth, struct link_peer *out);
 
-/* The keys that are allowed from now on (taken); peers with another one are cut. The own key stays
- * as it is. Without effect on a link that was opened without keys. */
-void link_renew_keys(struct link *link, struct keyring *keyring);
+/* The keys from now on (taken): peers whose key is not allowed any more are cut. With another own
+ * pair of the same name the listener is bound anew, which cuts all that came in by tcp; they are
+ * welcome again, who know the new key. A pair of another name is not taken. Without effect on a
+ * link that was opened without keys. */
+enum keyring_change link_renew_keys(struct link *link, struct keyring *keyring);
 
 struct link_security {
     bool listens;

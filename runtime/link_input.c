@@ -37,7 +37,8 @@ static struct peer *half_of(const struct link *link, const struct frame *hello, 
     struct peer *peer = link->peers;
     for (; peer; peer = peer->next) {
         bool same = !peer->opened && !peer->single && peer->session == hello->session &&
-                    peer->incarnation == hello->incarnation && strcmp(peer->key, key) == 0;
+                    peer->incarnation == hello->incarnation &&
+                    guard_same_node(&link->guard, peer->key, key);
         if (same && peer->state == PEER_OPEN && !peer->channels[PEER_DATA].socket) return peer;
     }
     return NULL;

@@ -26,7 +26,9 @@ struct link {
     struct link_host host;
     struct peer_self self;
     char name[FRAME_NAME_MAX + 1];
-    char address[ENDPOINT_MAX + 1]; /* bound */
+    char address[ENDPOINT_MAX + 1]; /* as peers write it */
+    char bound[ENDPOINT_MAX + 1];   /* as ZeroMQ does */
+    uint64_t rebind_us;             /* not bound at present: when to try again; else 0 */
     void *router;                   /* owned; NULL: only outgoing */
     struct doorbell router_bell;
     struct doorbells bells;
@@ -70,6 +72,10 @@ void link_leave(struct link *link);
 void link_fail(struct link *link, struct peer *peer, const char *text);
 /* A frame of this peer was bad: counted; the peer is cut when there were many. */
 void link_bad_frame(struct link *link, struct peer *peer);
+
+/* --- link_keys.c --- */
+/* Binds the listener again when that is due. */
+void link_rebind(struct link *link, uint64_t now_us);
 
 /* --- link_input.c --- */
 /* Reads at most *budget frames and takes them off it; true: the socket was read empty. */

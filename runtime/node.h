@@ -8,6 +8,7 @@
 #define RUNTIME_NODE_H
 
 #include "runtime/gauge.h"
+#include "runtime/keyring.h"
 #include "runtime/permit.h"
 #include "runtime/turn.h"
 
@@ -85,9 +86,9 @@ void node_gauge(struct node *node, const struct gauge *gauge);
 
 /* The address peers use, with the port that was picked; "" when there is none. */
 const char *node_link(const struct node *node);
-/* The keys that are allowed from now on (taken); peers with another one are cut. The node's own key
- * stays. Waits until it is so. */
-void node_renew_keys(struct node *node, struct keyring *keyring);
+/* The keys from now on (taken), as link_renew_keys has it; says what became of the own pair. Waits
+ * until it is so. */
+enum keyring_change node_renew_keys(struct node *node, struct keyring *keyring);
 /* How many I/O lanes it has. */
 uint32_t node_io_lanes(const struct node *node);
 /* The node's ZeroMQ context: foreign sockets may connect to inproc mailboxes through it. */

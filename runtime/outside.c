@@ -243,16 +243,18 @@ enum status node_call(struct node *node, const struct node_call *call, ProtobufC
 struct renewal {
     struct relay *relay;
     struct keyring *keyring; /* the relay's once it ran */
+    enum keyring_change change;
 };
 
 /* The root is on the link's lane. */
 static void renew_now(void *self, void *context, struct turn *turn) {
     (void)self, (void)turn;
-    const struct renewal *renewal = context;
-    relay_renew_keys(renewal->relay, renewal->keyring);
+    struct renewal *renewal = context;
+    renewal->change = relay_renew_keys(renewal->relay, renewal->keyring);
 }
 
-void node_renew_keys(struct node *node, struct keyring *keyring) {
-    struct renewal renewal = {node->relay, keyring};
+enum keyring_change node_renew_keys(struct node *node, struct keyring *keyring) {
+    struct renewal renewal = {.relay = node->relay, .keyring = keyring};
     node_run(node, renew_now, &renewal);
+    return renewal.change;
 }

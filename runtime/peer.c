@@ -96,6 +96,7 @@ enum status peer_connect(struct peer *peer,
     peer->broken = false;
     peer->attempt_us = now_us;
     peer->attempts++;
+    peer->key[0] = 0;
     if (getrandom(&peer->session, sizeof peer->session, 0) != sizeof peer->session)
         return STATUS_IO;
     return connect_channel(peer, PEER_CONTROL, self, bells);

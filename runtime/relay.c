@@ -206,6 +206,6 @@ const struct rebuff *relay_rebuff(const struct relay *relay, size_t nth) {
     return link_rebuff(relay->link, nth);
 }
 
-void relay_renew_keys(struct relay *relay, struct keyring *keyring) {
-    link_renew_keys(relay->link, keyring);
+enum keyring_change relay_renew_keys(struct relay *relay, struct keyring *keyring) {
+    return link_renew_keys(relay->link, keyring);
 }

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/keyring.h"
 #include "runtime/status.h"
 
-struct keyring;
 struct link_peer;
 struct link_security;
 struct node;
@@ -35,6 +35,6 @@ uint64_t relay_due_us(const struct relay *relay);
 bool relay_peer(const struct relay *relay, size_t nth, struct link_peer *out);
 void relay_security(const struct relay *relay, struct link_security *out);
 const struct rebuff *relay_rebuff(const struct relay *relay, size_t nth);
-void relay_renew_keys(struct relay *relay, struct keyring *keyring);
+enum keyring_change relay_renew_keys(struct relay *relay, struct keyring *keyring);
 
 #endif

@@ -195,6 +195,57 @@ def test_a_key_is_added_and_taken_away_by_sighup():
     report(f'pd@127.0.0.1:{pd_port}', *keys('late'), code=1)
 
 
+def rewrite(name, new):
+    """The key file of `new` in the place of that of `name`, under its name."""
+    with open(f'{FOLDER}/{new}.key') as file:
+        text = file.read().replace(f'name {new}', f'name {name}')
+    with open(f'{FOLDER}/{name}.key', 'w') as file:
+        file.write(text)
+
+
+def test_a_node_changes_its_key_without_a_restart():
+    """docs/security.md: the new key beside the old one on every list, SIGHUP; the key file, SIGHUP; the old one off."""
+    worker = processes['worker1']
+    pid, old = worker.process.pid, public['worker1']
+    public['next'] = vectron_run('admin', 'keygen', 'next', '--out', 'next.key').stdout.split()[-1]
+
+    def allow(keys):
+        write_allowed([name for name in NAMES if name != 'worker1'])
+        with open(ALLOWED, 'a') as file:
+            file.write(''.join(f'worker1 {key}\n' for key in keys))
+        for process in processes.values():
+            process.process.send_signal(signal.SIGHUP)
+
+    client = vectron.Client(f'127.0.0.1:{grpc_port}')
+
+    def searches():
+        try:
+            return client.Search(collection=SECRET, vector=[1, 2], top_k=1).results[0].id == 'id'
+        except vectron.grpc.RpcError:
+            return False
+
+    assert searches()
+    allow([old, public['next']])
+    rewrite('worker1', 'next')
+    worker.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: f'this node has a new key now: worker1 {public["next"]}' in worker.log())
+    wait_for(searches)
+    allow([public['next']])
+    wait_for(searches)
+    wait_for(lambda: ('worker1', 'curve') in {(link['keyOf'], link['security']) for link in
+                                              report(f'pd@127.0.0.1:{pd_port}')['links']})
+    assert worker.process.pid == pid and worker.process.poll() is None
+    public['worker1'] = public['next']
+    with open(f'{FOLDER}/worker1.key') as file, open(f'{FOLDER}/stranger.key') as other:
+        mine, others = file.read(), other.read()
+    for text, words in ((others, 'the key file is now of stranger'), (mine, '4 allowed keys were read again')):
+        with open(f'{FOLDER}/worker1.key', 'w') as file:
+            file.write(text)
+        worker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: words in worker.log()[-400:])
+    assert searches()
+
+
 def secret_of(name):
     with open(f'{FOLDER}/{name}.key') as file:
         return dict(line.split() for line in file if not line.startswith('#'))['secret']

@@ -174,11 +174,11 @@ Test(guard, a_key_is_allowed_later) {
     link_lookup(here.link, link_address(there.link), "shard/1", 1, end_now_us(NULL) + 300000);
     cr_assert(end_pump(&here, &there, 5000, here_found));
     cr_assert_eq(here.found[0].status, STATUS_DENIED);
-    link_renew_keys(there.link, keyring_of("x", &other_keys, line("a", here_keys.public)));
+    link_renew_keys(there.link, keyring_of("b", &there_keys, line("a", here_keys.public)));
     end_meet(&here, &there, 3);
     struct link_security security;
     link_security(there.link, &security);
-    cr_expect_str_eq(security.node, "b", "the own key stays");
+    cr_expect_str_eq(security.node, "b");
     cr_expect_eq(security.allowed_keys, 1);
 }
 
@@ -191,6 +191,61 @@ Test(guard, a_key_that_is_taken_away_cuts_its_peers) {
     link_lookup(here.link, link_address(there.link), "shard/1", 1, end_now_us(NULL) + 300000);
     cr_assert(end_pump(&here, &there, 5000, here_found));
     cr_expect_eq(here.found[0].status, STATUS_DENIED);
+}
+
+static bool here_lost_it(const struct end *a, const struct end *b) {
+    (void)b;
+    return a->n_lost > 0;
+}
+
+static enum status status_of_lookup(void) {
+    here.n_found = 0;
+    link_lookup(here.link, link_address(there.link), "shard/3", 1, end_now_us(NULL) + 500000);
+    cr_assert(end_pump(&here, &there, 5000, here_found));
+    return here.found[0].status;
+}
+
+/* The listener is bound anew: who came in is cut, and welcome by the new key only. */
+Test(guard, a_new_own_key_is_the_listeners_from_then_on) {
+    char both[256];
+    snprintf(both, sizeof both, "b %s\nb %s\n", there_keys.public, other_keys.public);
+    open_both(both, line("a", here_keys.public));
+    end_meet(&here, &there, 3);
+    cr_expect_eq(
+        link_renew_keys(there.link, keyring_of("b", &other_keys, line("a", here_keys.public))),
+        KEYRING_NEW);
+    cr_assert(end_pump(&here, &there, 2000, here_lost_it));
+    end_meet(&here, &there, 3);
+    link_renew_keys(here.link, keyring_of("a", &here_keys, line("b", there_keys.public)));
+    end_pump(&here, &there, 50, NULL);
+    cr_expect_eq(status_of_lookup(), STATUS_DENIED, "the old key is nobody's");
+    link_renew_keys(here.link, keyring_of("a", &here_keys, line("b", other_keys.public)));
+    cr_expect_eq(status_of_lookup(), STATUS_OK);
+}
+
+Test(guard, a_new_own_key_is_that_of_new_connections) {
+    char both[256];
+    snprintf(both, sizeof both, "a %s\na %s\n", here_keys.public, other_keys.public);
+    open_both(line("b", there_keys.public), both);
+    actor_handle to = end_meet(&here, &there, 3);
+    cr_expect_eq(
+        link_renew_keys(here.link, keyring_of("a", &other_keys, line("b", there_keys.public))),
+        KEYRING_NEW);
+    /* Much to send: the second connection has the new key, and is of the same peer all the same. */
+    for (uint64_t i = 0; i < 1000; i++)
+        link_send(here.link, end_parcel(to, i, 1000));
+    for (unsigned i = 0; i < 500 && there.delivered < 1000; i++)
+        end_pump(&here, &there, 10, NULL);
+    cr_expect_eq(there.delivered, 1000);
+    cr_expect_eq(here.n_lost + there.n_lost, 0);
+}
+
+Test(guard, a_key_of_another_name_is_not_taken) {
+    open_both(line("b", there_keys.public), line("a", here_keys.public));
+    cr_expect_eq(
+        link_renew_keys(there.link, keyring_of("x", &other_keys, line("a", here_keys.public))),
+        KEYRING_OTHER);
+    end_meet(&here, &there, 3);
 }
 
 Test(guard, keys_that_stay_keep_their_peers) {
