@@ -78,6 +78,7 @@ struct role_storage {
     struct searcher_options searcher_options[SHELF_SEARCHERS_MAX];
     struct searcher_options near_options;
     bool log_started;
+    bool raft_started;
 };
 
 static const char *keep(struct role_storage *storage, const char *text) {
@@ -217,17 +218,43 @@ static enum status start_log(struct node *node, struct role_storage *storage) {
     return s;
 }
 
+static enum status start_raft(struct node *node, struct role_storage *storage, const char *link) {
+    if (storage->raft_started) return STATUS_OK;
+    storage->raft_options.link = keep(storage, link);
+    if (!storage->raft_options.link) return fail(STATUS_NO_MEMORY, "no memory for raft");
+    enum status s = start(
+        node,
+        &(struct start){.type = &raft_type, .name = "raft", .options = &storage->raft_options});
+    storage->raft_started = s == STATUS_OK;
+    return s;
+}
+
+static enum status judge_founders(const char *founders, uint64_t member) {
+    struct buffer members;
+    const char *why = "";
+    bool among;
+    buffer_init(&members);
+    enum status s = pd_founders(founders, member, &members, &among, &why);
+    buffer_free(&members);
+    return s == STATUS_OK ? s
+                          : fail(s, "members of the placement driver \"%s\": %s", founders, why);
+}
+
 enum status role_pd_start(struct node *node, const struct role_pd_options *options) {
     struct role_storage *storage = options->storage;
     uint32_t shards = options->default_shards ? options->default_shards : ROLE_SHARDS_CLUSTER;
     if (shards > ROLE_SHARDS_MAX)
         return fail(STATUS_INVALID, "default shards %u is above %d", (unsigned)shards,
                     ROLE_SHARDS_MAX);
-    enum status s = start_log(node, storage);
+    enum status s = judge_founders(options->founders ? options->founders : "", options->member);
+    if (s == STATUS_OK) s = start_log(node, storage);
+    if (s == STATUS_OK) s = start_raft(node, storage, options->link);
     if (s != STATUS_OK) return s;
     uint32_t replicas = options->default_replicas ? options->default_replicas : 1;
     storage->pd_options =
-        (struct pd_options){.log = storage->log,
+        (struct pd_options){.member = options->member,
+                            .founders = keep(storage, options->founders),
+                            .log = storage->log,
                             .default_shards = shards,
                             .factor = replicas < ROLE_REPLICAS_MAX ? replicas : ROLE_REPLICAS_MAX,
                             .factor_max = ROLE_REPLICAS_MAX,
@@ -235,7 +262,8 @@ enum status role_pd_start(struct node *node, const struct role_pd_options *optio
                             .still = options->still,
                             .link = keep(storage, options->link),
                             .grpc_address = keep(storage, options->grpc_address)};
-    if (!storage->pd_options.link || !storage->pd_options.grpc_address)
+    if (!storage->pd_options.founders || !storage->pd_options.link ||
+        !storage->pd_options.grpc_address)
         return fail(STATUS_NO_MEMORY, "no memory for the placement driver");
     return start(node,
                  &(struct start){.type = &pd_type, .name = "pd", .options = &storage->pd_options});
@@ -286,13 +314,6 @@ static enum status start_near_searchers(struct node *node, struct role_storage *
                                         .lane = (int)i});
     }
     return s;
-}
-
-static enum status start_raft(struct node *node, struct role_storage *storage, const char *link) {
-    storage->raft_options.link = keep(storage, link);
-    if (!storage->raft_options.link) return fail(STATUS_NO_MEMORY, "no memory for raft");
-    return start(node, &(struct start){
-                           .type = &raft_type, .name = "raft", .options = &storage->raft_options});
 }
 
 static enum status start_keeper(struct node *node, const struct role_worker_options *options) {

@@ -45,6 +45,9 @@ bool role_storage_ready(const struct role_storage *storage);
 
 struct role_pd_options {
     struct role_storage *storage;
+    uint64_t member; /* its id in the group of placement drivers; 0 = 1 */
+    /* Who founds the group, "1:LINK,2:LINK,3:LINK"; NULL or "": this one alone (actors/pd/pd.h). */
+    const char *founders;
     uint32_t default_shards;   /* of a collection that names none; 0 = ROLE_SHARDS_CLUSTER */
     uint32_t default_replicas; /* 0 = 1; above ROLE_REPLICAS_MAX counts as that */
     uint32_t
@@ -53,7 +56,7 @@ struct role_pd_options {
     const char *link; /* where others reach this process; NULL or "": they share it */
     const char *grpc_address; /* told to clients; NULL = "" */
 };
-/* Spawns "log" (unless there) and "pd". */
+/* Spawns "log" and "raft" (unless there) and "pd". INVALID: founders are no such list. */
 MUST_USE enum status role_pd_start(struct node *node, const struct role_pd_options *options);
 
 struct role_worker_options {
@@ -70,7 +73,7 @@ struct role_worker_options {
     bool search_only;        /* it keeps learners only … */
     const char *collections; /* … of these, comma separated; NULL or "": of all */
 };
-/* Spawns "log" (unless there), "raft", the searchers, the linkers and "keeper". OK does not wait
+/* Spawns "log" and "raft" (unless there), the searchers, the linkers and "keeper". OK does not wait
  * for the placement driver: shards this worker remembers open at once, the keeper registers when it
  * can. */
 MUST_USE enum status role_worker_start(struct node *node,

@@ -52,6 +52,22 @@ void address_link(const char *text, bool insecure, char out[ADDRESS_MAX]) {
     snprintf(out, ADDRESS_MAX, "tcp://%.*s", ADDRESS_MAX - 7, host);
 }
 
+void address_members(const char *list, char out[ADDRESS_MAX]) {
+    *out = 0;
+    for (const char *at = list; *at;) {
+        char one[ADDRESS_MAX], link[ADDRESS_MAX];
+        at += strspn(at, " ");
+        size_t size = strcspn(at, ", "), id = strspn(at, "0123456789");
+        if (id < size && at[id] == ':') id++;
+        snprintf(one, sizeof one, "%.*s", (int)(size - id), at + id);
+        address_link(one, false, link);
+        size_t used = strlen(out);
+        snprintf(out + used, ADDRESS_MAX - used, "%s%.*s%s", used ? "," : "", (int)id, at, link);
+        at += size;
+        at += strspn(at, ", ");
+    }
+}
+
 void address_links(const char *list, char out[ADDRESS_MAX]) {
     *out = 0;
     for (const char *at = list; *at;) {

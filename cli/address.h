@@ -13,6 +13,8 @@ void address_listen(const char *text, bool insecure, char out[ADDRESS_MAX]);
 void address_link(const char *text, bool insecure, char out[ADDRESS_MAX]);
 /* Each of a comma-separated list through address_link. */
 void address_links(const char *list, char out[ADDRESS_MAX]);
+/* The same of a list of members, "1:HOST:PORT,2:HOST:PORT": "1:tcp://HOST:PORT,…". */
+void address_members(const char *list, char out[ADDRESS_MAX]);
 /* One of the comma-separated links leaves this machine without the name of a node, so without keys.
  */
 bool address_open_link(const char *list);

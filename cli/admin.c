@@ -1,9 +1,11 @@
 /* admin: a tool's node and one call at a time. Several placement drivers are one group: who does
- * not lead says so, and the next one is asked. */
+ * not lead says so, and the leader or the next one is asked. While they elect one, all are asked
+ * again. */
 #include "cli/admin.h"
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/address.h"
 #include "cli/keys.h"
@@ -11,7 +13,7 @@
 #include "runtime/node.h"
 
 #define PD_LINK "tcp://127.0.0.1:7001"
-enum { ASK_MS = 10 * 1000 };
+enum { ASK_MS = 10 * 1000, ROUNDS = 20, PAUSE_US = 200 * 1000 };
 
 /* Named; else the `vectron up` of this folder; else where `vectron pd` listens by default. */
 static void find_addresses(struct admin *admin) {
@@ -44,38 +46,73 @@ void admin_close(struct admin *admin) {
 
 static bool is_elsewhere(enum status status) {
     return status == STATUS_NOT_LEADER || status == STATUS_LOST_PEER || status == STATUS_EXPIRED ||
-           status == STATUS_NOT_FOUND;
+           status == STATUS_NOT_FOUND || status == STATUS_NOT_READY;
+}
+
+struct answer {
+    enum status status;
+    char text[512];
+    ProtobufCMessage *reply;
+};
+
+static void ask_at(struct admin *admin,
+                   const char *address,
+                   const ProtobufCMessage *question,
+                   struct answer *out) {
+    out->text[0] = '\0';
+    out->status = node_call(admin->node,
+                            &(struct node_call){.address = address,
+                                                .name = "pd",
+                                                .message = question,
+                                                .timeout_ms = ASK_MS,
+                                                .text = out->text,
+                                                .text_size = sizeof out->text},
+                            &out->reply);
+}
+
+/* One that does not lead may know a leader that is not in the list. */
+static void ask_leader_of(struct admin *admin,
+                          const char *address,
+                          const ProtobufCMessage *question,
+                          struct answer *out) {
+    PdAskLeader where = PD_ASK_LEADER__INIT;
+    struct answer told;
+    ask_at(admin, address, &where.base, &told);
+    if (told.status != STATUS_OK) return;
+    const PdLeader *leader = (const void *)told.reply;
+    if (leader->leader != leader->member && *leader->link)
+        ask_at(admin, leader->link, question, out);
+    node_reply_free(told.reply);
+}
+
+static void ask_each(struct admin *admin, const ProtobufCMessage *question, struct answer *out) {
+    char list[sizeof admin->addresses], *rest = list;
+    memcpy(list, admin->addresses, sizeof list);
+    for (const char *address; (address = strtok_r(rest, ",", &rest));) {
+        ask_at(admin, address, question, out);
+        if (out->status == STATUS_NOT_LEADER) ask_leader_of(admin, address, question, out);
+        if (out->status == STATUS_OK || !is_elsewhere(out->status)) return;
+    }
 }
 
 ProtobufCMessage *admin_ask(struct admin *admin, const ProtobufCMessage *question) {
-    char list[sizeof admin->addresses], text[512] = "";
-    enum status s = STATUS_LOST_PEER;
-    ProtobufCMessage *reply = NULL;
-    char *rest = list;
-    memcpy(list, admin->addresses, sizeof list);
-    for (const char *address; (address = strtok_r(rest, ",", &rest));) {
-        bool last = *rest == '\0';
-        text[0] = '\0';
-        s = node_call(admin->node,
-                      &(struct node_call){.address = address,
-                                          .name = "pd",
-                                          .message = question,
-                                          .timeout_ms = ASK_MS,
-                                          .text = text,
-                                          .text_size = sizeof text},
-                      &reply);
-        if (s == STATUS_OK) return reply;
-        if (last || !is_elsewhere(s)) break;
+    struct answer answer = {.status = STATUS_LOST_PEER};
+    for (int i = 0; i < ROUNDS; i++) {
+        if (i > 0) usleep(PAUSE_US);
+        ask_each(admin, question, &answer);
+        if (answer.status != STATUS_NOT_LEADER && answer.status != STATUS_NOT_READY) break;
     }
+    enum status s = answer.status;
+    if (s == STATUS_OK) return answer.reply;
     if (s == STATUS_LOST_PEER || s == STATUS_EXPIRED)
         command_fail("no placement driver answers at %s: --pd-addrs names its link address (its "
                      "--raft-addr), or --data-dir the folder of a `vectron up`",
                      admin->addresses);
-    else if (s == STATUS_NOT_FOUND && (!text[0] || !strcmp(text, status_text(s))))
+    else if (s == STATUS_NOT_FOUND && (!answer.text[0] || !strcmp(answer.text, status_text(s))))
         command_fail("the process at %s has no placement driver: --pd-addrs names one that has",
                      admin->addresses);
     else
-        command_fail("%s: %s", status_name(s), text[0] ? text : status_text(s));
+        command_fail("%s: %s", status_name(s), answer.text[0] ? answer.text : status_text(s));
     return NULL;
 }
 

@@ -32,6 +32,11 @@ void admin_shards_close(struct admin_shards *list);
 void admin_print_workers(const PdWorkers *workers);
 void admin_print_shards(const PdShards *shards);
 void admin_print_leader(const PdLeader *leader);
+void admin_print_members(const PdLeader *leader);
+
+/* admin_pd.c: the group of placement drivers; `vectron admin pd [add ID LINK | remove ID | lead
+ * ID]`. */
+int admin_pd(struct admin *admin, const struct args *args);
 
 /* admin_drain.c: drains a worker and shows how far it is. */
 int admin_drain(struct admin *admin, uint64_t worker, const struct args *args);

@@ -91,8 +91,8 @@ void admin_print_leader(const PdLeader *leader) {
     printf("placement driver  %s\n", *leader->link ? leader->link : "in this process");
     if (*leader->grpc_address) printf("gRPC              %s\n", leader->grpc_address);
     printf("cluster           %016" PRIx64 "\n", leader->cluster);
-    printf("log               %" PRIu64 ", assignments %" PRIu64 "\n", leader->log_index,
-           leader->epoch);
+    printf("log               %" PRIu64 ", term %" PRIu64 ", assignments %" PRIu64 "\n",
+           leader->commit, leader->term, leader->epoch);
     printf("workers           %" PRIu32 ", %" PRIu32 " ready\n", leader->workers,
            leader->workers_ready);
     printf("collections       %" PRIu32 "\n", leader->collections);
@@ -100,4 +100,28 @@ void admin_print_leader(const PdLeader *leader) {
            leader->factor);
     printf("to be repaired    %" PRIu32 " short, %" PRIu32 " leaderless, %" PRIu32 " moving\n",
            leader->short_of, leader->leaderless, leader->moving);
+}
+
+void admin_print_members(const PdLeader *leader) {
+    static const char *const heads[] = {">MEMBER", "ROLE", ">LOG", ">BEHIND", "IS", "LINK", NULL};
+    struct table table;
+    bool known = leader->leader == leader->member; /* what the others have the leader alone knows */
+    if (leader->n_members < 2) return;
+    putchar('\n');
+    table_init(&table, heads);
+    for (size_t i = 0; i < leader->n_members; i++) {
+        const PdMember *member = leader->members[i];
+        table_row(&table);
+        table_cell(&table, 0, "%" PRIu64, member->id);
+        table_cell(&table, 1, "%s", member->role);
+        if (known) {
+            table_cell(&table, 2, "%" PRIu64, member->match);
+            table_cell(&table, 3, "%" PRIu64,
+                       leader->commit > member->match ? leader->commit - member->match : 0);
+        }
+        table_cell(&table, 4, "%s", !known ? "-" : member->away ? "away" : "here");
+        table_cell(&table, 5, "%s", or_dash(member->link));
+    }
+    table_print(&table, stdout);
+    table_reset(&table);
 }

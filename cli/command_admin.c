@@ -68,18 +68,6 @@ static int shards(struct admin *admin, const struct args *args) {
     return code;
 }
 
-static int pd(struct admin *admin, const struct args *args) {
-    PdAskLeader question = PD_ASK_LEADER__INIT;
-    ProtobufCMessage *reply = admin_ask(admin, &question.base);
-    if (!reply) return EXIT_FAILED;
-    if (args_on(args, "json"))
-        command_print_json(reply);
-    else
-        admin_print_leader((const void *)reply);
-    node_reply_free(reply);
-    return EXIT_OK;
-}
-
 static int move(struct admin *admin, const struct args *args) {
     PdMove question = PD_MOVE__INIT;
     if (!read_id(args, 1, &question.shard) || !read_id(args, 2, &question.from) ||
@@ -135,7 +123,7 @@ static const struct order {
 } orders[] = {
     {"workers", "", 0, 0, workers},
     {"shards", "[COLLECTION]", 0, 1, shards},
-    {"pd", "", 0, 0, pd},
+    {"pd", "[add ID LINK | remove ID | lead ID]", 0, 3, admin_pd},
     {"move", "SHARD FROM TO", 3, 3, move},
     {"drain", "WORKER", 1, 1, drain},
     {"remove", "WORKER", 1, 1, forget},
@@ -182,7 +170,10 @@ const struct command command_admin = {
     .help =
         "  workers              each worker: its state, replicas, leaders, and what a drain waits for\n"
         "  shards [COLLECTION]  each replica: its role, worker, state, and how far it is behind\n"
-        "  pd                   the placement driver that leads, and what is to be repaired\n"
+        "  pd                   the placement drivers, which of them leads, and what is to be repaired\n"
+        "  pd add ID LINK       one more, started with --node-id ID and an empty folder; waits until it votes\n"
+        "  pd remove ID         one less: of those that are gone for good first\n"
+        "  pd lead ID           leadership goes to that one\n"
         "  move SHARD FROM TO   a replica goes from one worker to another\n"
         "  drain WORKER         all it keeps goes to others; waits until then, and shows how far it is\n"
         "  remove WORKER        forgets a worker that is stopped and drained, or dead for good\n"

@@ -99,6 +99,18 @@ static bool is_link_list(const struct setting *row) {
     return strcmp(row->name, "PD_ADDRS") == 0 || strcmp(row->name, "PLACEMENT_DRIVER") == 0;
 }
 
+static bool is_open_list(const struct config_value *value) {
+    char members[ADDRESS_MAX];
+    const char *list = value->text;
+    if (strcmp(value->setting->name, "VECTRON_INITIAL_MEMBERS") == 0) {
+        address_members(list, members);
+        list = members;
+    } else if (!is_link_list(value->setting)) {
+        return false;
+    }
+    return address_open_link(list);
+}
+
 static void judge_link(struct loading *loading, const struct config_value *value, bool insecure) {
     const char *name = value->setting->name;
     if (insecure) {
@@ -136,8 +148,7 @@ static void judge_links(struct loading *loading, bool insecure) {
         const struct setting *row = value->setting;
         if (row->kind != SETTING_EFFECTIVE || !value->text) continue;
         bool open = row->type == SETTING_LINK ? !keys && !address_loopback(value->text)
-                    : is_link_list(row)       ? address_open_link(value->text)
-                                              : false;
+                                              : is_open_list(value);
         if (open) judge_link(loading, value, insecure);
     }
 }

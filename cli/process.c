@@ -46,6 +46,7 @@ struct process {
     struct process_profile *profile; /* NULL: none is asked for */
     char link[ADDRESS_MAX];          /* as asked for; "": none */
     char pd[ADDRESS_MAX];            /* "": this process */
+    char members[ADDRESS_MAX];       /* of the group of placement drivers; "": this one alone */
 };
 
 /* --- folder
@@ -87,6 +88,8 @@ static void find_addresses(struct process *process) {
         log_error(
             "the path %s is too long for a socket: no link for `vectron stats`; VECTRON_LINK names one",
             process->data_dir);
+    if (process->role == ROLE_PD)
+        address_members(config_text(config, "VECTRON_INITIAL_MEMBERS"), process->members);
     if (process->role == ROLE_WORKER) address_links(config_text(config, "PD_ADDRS"), process->pd);
     if (process->role == ROLE_GATEWAY)
         address_links(config_text(config, "PLACEMENT_DRIVER"), process->pd);
@@ -197,6 +200,10 @@ static int start_roles(struct process *process) {
     if (process->role & (ROLE_UP | ROLE_PD)) {
         struct role_pd_options options = {
             .storage = process->storage,
+            .member = process->role == ROLE_PD
+                          ? (uint64_t)config_number(process->config, "VECTRON_NODE_ID")
+                          : 1,
+            .founders = process->members,
             .default_shards = (uint32_t)config_number(process->config, "VECTRON_DEFAULT_SHARDS"),
             .default_replicas =
                 (uint32_t)config_number(process->config, "VECTRON_REPLICATION_FACTOR"),

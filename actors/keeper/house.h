@@ -48,6 +48,7 @@ struct house {
     actor_handle pd; /* 0 = not connected */
     uint64_t monitor;
     uint32_t nth_address; /* of options.pd, the one in use */
+    char hint[256];       /* where the leader is, as another one said; "": not known */
     uint64_t backoff_us;
     bool connecting; /* a lookup, a register or the pause before the next is under way */
     bool registered;

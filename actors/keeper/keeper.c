@@ -96,6 +96,31 @@ on_pd_down(void *actor, void *context, const struct outcome *outcome, struct tur
     connect_later(self, turn);
 }
 
+static void leave(struct house *self, struct turn *turn);
+
+static void on_told(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct house *self = actor;
+    const PdLeader *told = outcome_as(outcome, PdLeader, pd_leader);
+    (void)context;
+    self->connecting = false;
+    if (told && told->leader != told->member && told->link[0]) {
+        snprintf(self->hint, sizeof self->hint, "%s", told->link);
+        self->backoff_us = BACKOFF_MIN_US;
+    }
+    leave(self, turn);
+}
+
+/* It does not lead: it may know who does, also one that is not in our list. */
+static void ask_for_leader(struct house *self, struct turn *turn) {
+    PdAskLeader ask = PD_ASK_LEADER__INIT;
+    self->registered = false;
+    self->connecting = true;
+    turn_call(turn, &(struct call){.to = self->pd,
+                                   .message = &ask.base,
+                                   .done = on_told,
+                                   .deadline_us = turn_now_us(turn) + CALL_US});
+}
+
 static void leave(struct house *self, struct turn *turn) {
     if (self->monitor) turn_unmonitor(turn, self->monitor);
     self->monitor = 0;
@@ -113,7 +138,10 @@ on_registered(void *actor, void *context, const struct outcome *outcome, struct 
     if (!answer) {
         turn_note(turn, "register %s %s", status_name(outcome->status), outcome->text);
         if (outcome->status == STATUS_DENIED) self->backoff_us = REFUSED_US;
-        leave(self, turn);
+        if (outcome->status == STATUS_NOT_LEADER)
+            ask_for_leader(self, turn);
+        else
+            leave(self, turn);
         return;
     }
     if (self->ledger->worker != answer->worker || self->ledger->cluster != answer->cluster)
@@ -179,7 +207,7 @@ static void on_found(void *actor, void *context, const struct outcome *outcome, 
 
 /* The address whose turn it is. */
 static void pick_address(const struct house *self, char address[ADDRESS_SIZE]) {
-    const char *list = self->options.pd;
+    const char *list = self->hint[0] ? self->hint : self->options.pd;
     uint32_t n = 1;
     for (const char *c = list; *c; c++)
         n += *c == ',';
@@ -195,6 +223,7 @@ static void connect(void *actor, void *context, struct turn *turn) {
     (void)context;
     char address[ADDRESS_SIZE];
     pick_address(self, address);
+    self->hint[0] = '\0'; /* should it be wrong, the list is right */
     turn_lookup(turn, &(struct lookup){.address = address,
                                        .name = "pd",
                                        .done = on_found,
@@ -279,7 +308,10 @@ on_beaten(void *actor, void *context, const struct outcome *outcome, struct turn
     const PdAssignments *given = outcome_as(outcome, PdAssignments, pd_assignments);
     if (!given) {
         turn_note(turn, "beat %s %s", status_name(outcome->status), outcome->text);
-        leave(self, turn);
+        if (outcome->status == STATUS_NOT_LEADER)
+            ask_for_leader(self, turn);
+        else
+            leave(self, turn);
         return;
     }
     if (given->same) {

@@ -40,11 +40,40 @@ void catalog_reset(struct catalog *catalog) {
     for (uint32_t i = 0; i < catalog->n_collections; i++)
         collection_free(catalog->collections[i]);
     roster_free(catalog);
+    peers_free(catalog);
     mem_free(catalog->collections);
     mem_free(catalog->by_shard);
     if (catalog->building) catalog_reset(catalog->building);
     mem_free(catalog->building);
     catalog_init(catalog);
+}
+
+static void shard_forget(struct catalog_shard *shard) {
+    shard->leader = shard->term = shard->stranger = shard->retry_us = 0;
+    shard->n_voters = shard->busy = 0;
+    shard->words[0] = '\0';
+    for (uint32_t i = 0; i < shard->n_replicas; i++) {
+        struct catalog_replica *replica = &shard->replicas[i];
+        replica->beat = replica->applied = replica->points = replica->lag = replica->lost_us = 0;
+        replica->state[0] = '\0';
+        replica->member = MEMBER_NONE;
+    }
+}
+
+void catalog_forget(struct catalog *catalog) {
+    for (uint32_t i = 0; i < catalog->n_workers; i++) {
+        struct catalog_worker *worker = catalog->workers[i];
+        worker->n_planned = 0;
+        worker->keeper = 0;
+        worker->heard_us = worker->beat_ms = worker->beats = 0;
+        worker->changing = false;
+    }
+    for (uint32_t c = 0; c < catalog->n_collections; c++) {
+        struct catalog_collection *collection = catalog->collections[c];
+        collection->birth_proposed = false;
+        for (uint32_t i = 0; i < collection->n_shards; i++)
+            shard_forget(&collection->shards[i]);
+    }
 }
 
 /* --- finding
@@ -144,6 +173,7 @@ static enum status collection_new(struct catalog *catalog,
     collection->payload_indexes = mem_copy(row->payload_indexes.data, row->payload_indexes.len);
     collection->payload_indexes_size = row->payload_indexes.len;
     collection->created_ms = row->created_ms;
+    collection->token = row->token;
     collection->born = row->born;
     collection->n_shards = (uint32_t)row->n_shards;
     collection->shards = mem_zero(row->n_shards, sizeof *collection->shards);
@@ -229,6 +259,8 @@ static enum status apply_deleted(struct catalog *catalog, const char *name) {
 
 static enum status snapshot_rows(struct catalog *catalog, const PdSnapshot *part) {
     enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < part->n_peers; i++)
+        s = peers_put(catalog, part->peers[i]);
     for (size_t i = 0; s == STATUS_OK && i < part->n_workers; i++)
         s = roster_put(catalog, part->workers[i]);
     for (size_t i = 0; s == STATUS_OK && i < part->n_collections; i++)
@@ -278,6 +310,8 @@ enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
     case PD_COMMAND__COMMAND_WORKER_REMOVED:
         roster_remove(catalog, command->worker_removed);
         return STATUS_OK;
+    case PD_COMMAND__COMMAND_PEER:
+        return peers_put(catalog, command->peer);
     case PD_COMMAND__COMMAND_REPLICA:
         return replicas_change(catalog, command->replica);
     case PD_COMMAND__COMMAND_COLLECTION:

@@ -22,6 +22,7 @@ enum {
     CATALOG_REPLICAS_MAX = 16, /* of a shard, with learners and those that come and go */
     CATALOG_WORDS_MAX = 160,
     CATALOG_STORE_FIRST = 16, /* store ids below belong to the processes themselves */
+    CATALOG_PEERS_MAX = 64,   /* members that the group of placement drivers ever had */
 };
 
 /* As logged. Suspected is who is not heard of, drained who drains and has nothing left: both are
@@ -98,11 +99,20 @@ struct catalog_collection {
     void *payload_indexes; /* owned; bytes that shards read */
     size_t payload_indexes_size;
     uint64_t created_ms;
-    bool born; /* every shard has served once: the collection is there for clients */
+    uint64_t token; /* of the creation; 0: none */
+    bool born;      /* every shard has served once: the collection is there for clients */
     struct catalog_shard *shards; /* owned, n_shards */
     uint32_t n_shards;
     /* soft */
     bool birth_proposed;
+};
+
+/* A member of the group of placement drivers. */
+struct catalog_peer {
+    uint64_t id;
+    bool started;       /* its log has counted for a majority */
+    char *grpc_address; /* owned; "": it has not led yet */
+    char *link;         /* owned */
 };
 
 struct catalog {
@@ -114,6 +124,8 @@ struct catalog {
     uint64_t next_store;
     struct catalog_worker **workers; /* owned, ascending by id */
     uint32_t n_workers;
+    struct catalog_peer *peers; /* owned, in the order in which they came */
+    uint32_t n_peers;
     struct catalog_collection **collections; /* owned, ascending by name */
     uint32_t n_collections;
     struct catalog_collection **by_shard; /* owned; the same, ascending by their shards' ids */
@@ -126,6 +138,11 @@ void catalog_reset(struct catalog *catalog);
 /* One entry. CORRUPT: it does not fit the state. NO_MEMORY: the state may be half changed, stop. */
 MUST_USE enum status catalog_apply(struct catalog *catalog, const PdCommand *command);
 
+/* Forgets what beats said, and what was on its way: whoever leads next hears it anew. */
+void catalog_forget(struct catalog *catalog);
+
+/* NULL: nothing is known beside its id. */
+const struct catalog_peer *catalog_peer(const struct catalog *catalog, uint64_t id);
 struct catalog_worker *catalog_worker(const struct catalog *catalog, uint64_t id);
 /* By both addresses. */
 struct catalog_worker *

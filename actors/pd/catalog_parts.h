@@ -1,5 +1,5 @@
-/* catalog_parts: what catalog.c has from roster.c (workers) and replicas.c (of shards). Nobody else
- * includes it. */
+/* catalog_parts: what catalog.c has from roster.c (workers), peers.c and replicas.c (of shards).
+ * Nobody else includes it. */
 #ifndef ACTORS_PD_CATALOG_PARTS_H
 #define ACTORS_PD_CATALOG_PARTS_H
 
@@ -11,6 +11,10 @@ MUST_USE enum status roster_state(struct catalog *catalog, const PdWorkerState *
 /* One that keeps something stays. */
 void roster_remove(struct catalog *catalog, uint64_t id);
 void roster_free(struct catalog *catalog);
+
+/* peers.c: rows of the group's members. */
+MUST_USE enum status peers_put(struct catalog *catalog, const PdPeerRow *row);
+void peers_free(struct catalog *catalog);
 
 /* replicas.c: of one shard. CORRUPT: rows that fit no state. */
 MUST_USE enum status

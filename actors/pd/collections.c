@@ -19,7 +19,10 @@
 
 #include "runtime/poison.h"
 
-enum { ANSWER_MARGIN_US = 500 * 1000 }; /* of the client's deadline, kept for the refusal */
+enum {
+    ANSWER_MARGIN_US = 500 * 1000, /* of the client's deadline, kept for the refusal */
+    HEAR_US = 2 * 1000 * 1000,     /* after it began to lead: workers come back to it first */
+};
 
 /* --- creating
  * ------------------------------------------------------------------------------------------- */
@@ -145,23 +148,50 @@ place(struct driver *self, PdCollectionRow *row, uint32_t n_shards, struct turn 
     return STATUS_OK;
 }
 
+/* Who leads anew has not heard of all workers yet: it would put everything on the first few. */
+static bool is_deaf(const struct driver *self, uint32_t factor, const struct turn *turn) {
+    uint64_t now = turn_now_us(turn);
+    uint32_t known = 0, heard = 0;
+    for (uint32_t i = 0; i < self->catalog.n_workers; i++) {
+        const struct catalog_worker *worker = self->catalog.workers[i];
+        if (worker->state != WORKER_READY || worker->facts->search_only) continue;
+        known++;
+        heard += catalog_heard(worker, now);
+    }
+    return now - self->since_us < HEAR_US && heard < factor && heard < known;
+}
+
 static void on_late(void *actor, void *context, struct turn *turn);
 
-static enum status creation_new(struct driver *self, const char *name, struct turn *turn) {
+/* NULL: no memory. */
+static struct creation *creation_new(struct driver *self, const char *name, uint64_t token) {
     struct creation *creation = mem_zero(1, sizeof *creation);
-    if (!creation) return turn_fail(turn, STATUS_NO_MEMORY, "creation");
+    if (!creation) return NULL;
     memcpy(creation->name, name, strlen(name) + 1);
+    creation->token = token;
+    creation->next = self->creations;
+    self->creations = creation;
+    return creation;
+}
+
+/* The current request waits for it, as long as its deadline lets it. */
+static void creation_wait(struct creation *creation, struct turn *turn) {
     creation->promise = turn_defer(turn);
+    creation->owed = true;
     uint64_t patience = (uint64_t)PD_CREATE_MS * 1000;
     uint64_t now = turn_now_us(turn);
     uint64_t deadline = creation->promise.deadline_us;
     if (deadline != NO_DEADLINE && deadline < now + patience + ANSWER_MARGIN_US)
         patience = deadline > now + 2 * ANSWER_MARGIN_US ? deadline - now - ANSWER_MARGIN_US
                                                          : ANSWER_MARGIN_US;
+    if (creation->timer) turn_timer_cancel(turn, creation->timer);
     creation->timer = turn_timer(turn, patience, on_late, creation);
-    creation->next = self->creations;
-    self->creations = creation;
-    return STATUS_OK;
+}
+
+static void
+creation_refuse(struct creation *creation, enum status s, const char *text, struct turn *turn) {
+    if (creation->owed) turn_reject(turn, &creation->promise, s, "%s", text);
+    creation->owed = false;
 }
 
 /* Off the list; its promise was settled. */
@@ -171,8 +201,26 @@ static void creation_end(struct driver *self, struct creation *creation, struct 
     mem_free(creation);
 }
 
+/* A client asks once more for what it began: its answer was lost, or another member led. */
+static bool is_again(struct driver *self, const PdCreateCollection *msg, struct turn *turn) {
+    const struct catalog_collection *collection = catalog_find(&self->catalog, msg->name);
+    struct creation *creation = *creation_find(self, msg->name);
+    if (msg->token == 0) return false;
+    if (collection && collection->born && collection->token == msg->token) {
+        Done done = DONE__INIT;
+        turn_reply(turn, &done.base);
+        return true;
+    }
+    if (!creation || creation->token != msg->token) return false;
+    /* Who waited for it does not any more. */
+    creation_refuse(creation, STATUS_CANCELLED, "the collection was asked for once more", turn);
+    creation_wait(creation, turn);
+    return true;
+}
+
 enum status driver_create(struct driver *self, const PdCreateCollection *msg, struct turn *turn) {
     enum index_metric metric;
+    if (is_again(self, msg, turn)) return STATUS_OK;
     enum status s = judge_create(self, msg, &metric, turn);
     if (s != STATUS_OK) return s;
     PdCommand command = PD_COMMAND__INIT;
@@ -182,19 +230,23 @@ enum status driver_create(struct driver *self, const PdCreateCollection *msg, st
     row.distance = (char *)(uintptr_t)index_metric_name(metric);
     row.payload_indexes = msg->payload_indexes;
     row.created_ms = turn_wall_ms(turn);
+    row.token = msg->token;
     row.factor = msg->replicas ? msg->replicas : self->options.factor ? self->options.factor : 1;
+    if (is_deaf(self, row.factor, turn))
+        return turn_fail(turn, STATUS_NOT_READY,
+                         "the placement driver has just begun to lead, and waits for its workers");
     s = place(self, &row, msg->shards ? msg->shards : self->options.default_shards, turn);
-    if (s == STATUS_OK) s = creation_new(self, msg->name, turn);
-    if (s != STATUS_OK) {
+    struct creation *creation = s == STATUS_OK ? creation_new(self, msg->name, msg->token) : NULL;
+    if (!creation) {
         unplan(self);
-        return s;
+        return s == STATUS_OK ? turn_fail(turn, STATUS_NO_MEMORY, "creation") : s;
     }
+    creation_wait(creation, turn);
     command.command_case = PD_COMMAND__COMMAND_COLLECTION;
     command.collection = &row;
     s = driver_propose(self, &command, NULL, turn);
     if (s != STATUS_OK) {
-        struct creation *creation = self->creations;
-        turn_reject(turn, &creation->promise, s, "%s", turn_words(turn));
+        creation_refuse(creation, s, turn_words(turn), turn);
         creation_end(self, creation, turn);
         unplan(self);
     }
@@ -266,10 +318,12 @@ static void on_late(void *actor, void *context, struct turn *turn) {
         creation->timer = turn_timer(turn, ANSWER_MARGIN_US, on_late, creation);
         return;
     }
-    turn_reject(turn, &creation->promise, STATUS_NOT_READY,
-                "collection '%s' was not created: %u of its shards did not open in time (first "
-                "on %s)",
-                creation->name, (unsigned)missing, where);
+    const char *words =
+        turn_printf(turn,
+                    "collection '%s' was not created: %u of its shards did not open "
+                    "in time (first on %s)",
+                    creation->name, (unsigned)missing, where);
+    creation_refuse(creation, STATUS_NOT_READY, words ? words : "not created", turn);
     propose_name(self, PD_COMMAND__COMMAND_COLLECTION_DELETED, creation->name, NULL, turn);
     creation_end(self, creation, turn);
 }
@@ -290,7 +344,7 @@ static void born(struct driver *self, const char *name, struct turn *turn) {
     struct creation *creation = *creation_find(self, name);
     if (!creation) return;
     Done done = DONE__INIT;
-    turn_resolve(turn, &creation->promise, &done.base);
+    if (creation->owed) turn_resolve(turn, &creation->promise, &done.base);
     creation_end(self, creation, turn);
 }
 
@@ -309,8 +363,9 @@ static void
 deleted(struct driver *self, const char *name, const struct promise *promise, struct turn *turn) {
     struct creation *creation = *creation_find(self, name);
     if (creation && creation->logged) {
-        turn_reject(turn, &creation->promise, STATUS_NOT_FOUND,
-                    "collection '%s' was deleted while it was created", name);
+        const char *words =
+            turn_printf(turn, "collection '%s' was deleted while it was created", name);
+        creation_refuse(creation, STATUS_NOT_FOUND, words ? words : "deleted", turn);
         creation_end(self, creation, turn);
     }
     Done done = DONE__INIT;
@@ -347,12 +402,30 @@ void collections_refused(struct driver *self,
     for (struct creation *creation = self->creations; creation; creation = next) {
         next = creation->next;
         if (creation->logged) continue;
-        turn_reject(turn, &creation->promise, status, "%s", text);
+        creation_refuse(creation, status, text, turn);
         creation_end(self, creation, turn);
     }
     for (uint32_t i = 0; i < self->catalog.n_collections; i++)
         self->catalog.collections[i]->birth_proposed = false;
     unplan(self);
+}
+
+void collections_leave(struct driver *self, const char *text, struct turn *turn) {
+    while (self->creations) {
+        creation_refuse(self->creations, STATUS_NOT_LEADER, text, turn);
+        creation_end(self, self->creations, turn);
+    }
+}
+
+void collections_lead(struct driver *self, struct turn *turn) {
+    for (uint32_t i = 0; i < self->catalog.n_collections; i++) {
+        const struct catalog_collection *collection = self->catalog.collections[i];
+        if (collection->born || *creation_find(self, collection->name)) continue;
+        struct creation *creation = creation_new(self, collection->name, collection->token);
+        if (!creation) return; /* its founders are heard of, or its name stays taken */
+        creation->logged = true;
+        creation->timer = turn_timer(turn, (uint64_t)PD_CREATE_MS * 1000, on_late, creation);
+    }
 }
 
 void collections_free(struct driver *self) {

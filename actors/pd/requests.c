@@ -97,14 +97,17 @@ enum status driver_rebalance(struct driver *self, const PdRebalance *msg, struct
 enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct turn *turn) {
     (void)msg;
     PdLeader answer = PD_LEADER__INIT;
+    const struct catalog *catalog = &self->catalog;
+    enum status s = members_tell(self, &answer, turn);
+    if (s != STATUS_OK) return s;
+    if (!self->ready) { /* what workers say the leader alone hears */
+        turn_reply(turn, &answer.base);
+        return STATUS_OK;
+    }
     struct reconcile_output *seen = turn_alloc(turn, sizeof *seen);
     if (!seen) return STATUS_NO_MEMORY;
     struct reconcile_input input = steward_input(self, false, turn);
     reconcile(&input, seen);
-    const struct catalog *catalog = &self->catalog;
-    if (self->options.link) answer.link = (char *)(uintptr_t)self->options.link;
-    if (self->options.grpc_address)
-        answer.grpc_address = (char *)(uintptr_t)self->options.grpc_address;
     answer.cluster = catalog->cluster;
     answer.epoch = catalog->epoch;
     answer.factor = self->options.factor ? self->options.factor : 1;
@@ -117,7 +120,6 @@ enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct tu
     answer.leaderless = seen->leaderless;
     answer.short_of = seen->short_of;
     answer.moving = seen->moving;
-    answer.log_index = self->journal.next - 1;
     turn_reply(turn, &answer.base);
     return STATUS_OK;
 }

@@ -102,12 +102,31 @@ static enum status put_collection(struct writer *writer,
     row->payload_indexes.data = collection->payload_indexes;
     row->payload_indexes.len = collection->payload_indexes_size;
     row->created_ms = collection->created_ms;
+    row->token = collection->token;
     row->born = collection->born;
     row->factor = collection->factor;
     row->n_shards = collection->n_shards;
     row->shards = shards;
     writer->collections[writer->part.n_collections++] = row;
     writer->bytes += codec_size(&row->base);
+    return STATUS_OK;
+}
+
+static enum status put_peers(struct writer *writer, const struct catalog *catalog) {
+    size_t n = catalog->n_peers;
+    PdPeerRow *rows = arena_alloc(&writer->arena, (n + 1) * sizeof *rows);
+    writer->part.peers = arena_alloc(&writer->arena, (n + 1) * sizeof *writer->part.peers);
+    if (!rows || !writer->part.peers) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        const struct catalog_peer *peer = &catalog->peers[i];
+        pd_peer_row__init(&rows[i]);
+        rows[i].member = peer->id;
+        rows[i].started = peer->started;
+        rows[i].grpc_address = peer->grpc_address;
+        rows[i].link = peer->link;
+        writer->part.peers[i] = &rows[i];
+    }
+    writer->part.n_peers = n;
     return STATUS_OK;
 }
 
@@ -124,7 +143,7 @@ enum status catalog_snapshot(const struct catalog *catalog, catalog_emit emit, v
     counters.next_store = catalog->next_store;
     writer.part.first = true;
     writer.part.counters = &counters;
-    enum status s = STATUS_OK;
+    enum status s = put_peers(&writer, catalog);
     for (uint32_t i = 0; s == STATUS_OK && i < catalog->n_workers; i++)
         s = put_worker(&writer, catalog->workers[i]);
     for (uint32_t i = 0; s == STATUS_OK && i < catalog->n_collections; i++)

@@ -82,6 +82,7 @@ static void tick(void *actor, void *context, struct turn *turn) {
     struct driver *self = actor;
     (void)context;
     self->look_timer = 0;
+    if (self->since_us == 0) return;
     if (self->ready) {
         bool balance = !self->options.still || self->rebalance;
         struct reconcile_input input = steward_input(self, balance, turn);
@@ -91,13 +92,22 @@ static void tick(void *actor, void *context, struct turn *turn) {
         if (self->seen.moving + self->seen.moves + self->seen.transfers == 0)
             self->rebalance = false;
         tell_alarms(self, turn);
+        members_look(self, turn);
     }
     arm(self, TICK_US, turn);
 }
 
 void steward_start(struct driver *self, struct turn *turn) {
-    self->since_us = turn_now_us(turn);
+    self->since_us = turn_now_us(turn) | 1;
     arm(self, TICK_US, turn);
+}
+
+void steward_stop(struct driver *self, struct turn *turn) {
+    if (self->look_timer) turn_timer_cancel(turn, self->look_timer);
+    self->look_timer = self->since_us = self->leaderless_us = 0;
+    self->rebalance = false;
+    turn_clear(turn, "leaderless");
+    turn_clear(turn, "worker_dead");
 }
 
 void steward_soon(struct driver *self, struct turn *turn) {

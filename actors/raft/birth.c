@@ -86,8 +86,7 @@ static enum status founded(struct seat *seat) {
     return STATUS_OK;
 }
 
-enum status seat_encode_record(const struct seat_snapshot_of *what,
-                               struct buffer *out) {
+enum status seat_encode_record(const struct seat_snapshot_of *what, struct buffer *out) {
     struct arena arena;
     ProtobufCMessage *members = NULL;
     arena_init(&arena, 0);
@@ -184,6 +183,7 @@ enum status seat_open(const struct seat_options *options,
     struct seat *seat = mem_zero(1, sizeof *seat);
     if (!seat) return STATUS_NO_MEMORY;
     seat->options = *options;
+    if (seat->options.store == 0) seat->options.store = options->id;
     seat->facts = *facts;
     *facts = (struct seat_facts){0};
     seat->generation = seat->facts.generation;

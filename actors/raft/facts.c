@@ -104,7 +104,8 @@ static bool is_alone(const struct seat_facts *facts, uint64_t id) {
     return alone;
 }
 
-enum status seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id) {
+enum status
+seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id, uint64_t id) {
     *facts = (struct seat_facts){0};
     buffer_init(&facts->members);
     buffer_init(&facts->changes);
@@ -121,7 +122,7 @@ enum status seat_facts_read(struct seat_facts *facts, struct log_store *log, uin
     place_changes(facts);
     facts->empty = facts->log.last == 0 && facts->log.term == 0 && !facts->recorded;
     facts->legacy = facts->log.last > 0 && facts->log.term == 0 && !facts->recorded;
-    facts->alone = facts->legacy || is_alone(facts, store_id);
+    facts->alone = facts->legacy || is_alone(facts, id);
     return STATUS_OK;
 }
 

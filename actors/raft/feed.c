@@ -45,7 +45,7 @@ struct reading *reading_new(const struct seat *seat, uint64_t from, uint64_t to,
     struct reading *reading = mem_zero(1, sizeof *reading);
     if (!reading) return NULL;
     reading->log = seat->options.log;
-    reading->store = seat->options.id;
+    reading->store = seat->options.store;
     reading->from = from;
     reading->to = to;
     reading->bytes = bytes;

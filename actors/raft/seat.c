@@ -43,7 +43,7 @@ const char *seat_link_of(const struct seat *seat, uint64_t id) {
 
 /* Where a replica was heard from last is where it is, whatever the members say: its process may
  * have another address now, and a new replica does not know the members yet. */
-static void learn_link(struct seat *seat, uint64_t id, const char *link) {
+static void learn_link(struct seat *seat, uint64_t id, const char *link, uint64_t ms) {
     if (!*link || strlen(link) >= SEAT_LINK_SIZE) return;
     struct seat_link *row = NULL;
     for (uint32_t i = 0; i < seat->n_links && !row; i++)
@@ -51,6 +51,7 @@ static void learn_link(struct seat *seat, uint64_t id, const char *link) {
     if (!row && seat->n_links < SEAT_LINKS_MAX) row = &seat->links[seat->n_links++];
     if (!row) row = &seat->links[seat->next_link++ % SEAT_LINKS_MAX];
     row->id = id;
+    row->heard_ms = ms;
     snprintf(row->link, sizeof row->link, "%s", link);
 }
 
@@ -481,7 +482,7 @@ static void receive_one(struct seat *seat,
         codec_decode(&raft_message__descriptor, bytes->data, bytes->len, &arena, &decoded, NULL);
     const RaftMessage *message = (const RaftMessage *)decoded;
     if (s == STATUS_OK) s = consensus_receive(seat->consensus, now_ms(turn), message, &effects);
-    if (s == STATUS_OK) learn_link(seat, message->from, link);
+    if (s == STATUS_OK) learn_link(seat, message->from, link, now_ms(turn));
     if (s != STATUS_INVALID) carry_out(seat, s, &effects, NULL, turn);
     arena_free(&arena);
 }
@@ -518,6 +519,12 @@ bool seat_state(const struct seat *seat, struct consensus_state *out) {
 
 bool seat_member(const struct seat *seat, size_t nth, struct consensus_member *out) {
     return seat->consensus && consensus_member(seat->consensus, nth, out);
+}
+
+uint64_t seat_heard_us(const struct seat *seat, uint64_t id) {
+    for (uint32_t i = 0; i < seat->n_links; i++)
+        if (seat->links[i].id == id) return seat->links[i].heard_ms * 1000;
+    return 0;
 }
 
 const char *seat_leader(const struct seat *seat) {

@@ -36,9 +36,9 @@ struct seat_facts {
     bool alone;            /* this replica is all the voters there are: what it has is committed */
     bool legacy;           /* a log from before there were groups */
 };
-/* Blocks. CORRUPT, IO, NO_MEMORY. */
+/* Of replica `id`, whose log is store_id. Blocks. CORRUPT, IO, NO_MEMORY. */
 MUST_USE enum status
-seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
+seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id, uint64_t id);
 void seat_facts_free(struct seat_facts *facts);
 
 struct seat_snapshot;
@@ -73,7 +73,8 @@ struct seat_machine {
 
 struct seat_options {
     uint64_t group;
-    uint64_t id;           /* of the replica, and of its log: never used before */
+    uint64_t id;           /* of the replica: never used before */
+    uint64_t store;        /* its log; 0: it is called like the replica */
     const char *address;   /* link of this process; "": it is reached by nobody. Borrowed */
     struct bytes founders; /* encoded RaftMembers, borrowed; nothing: this replica alone */
     bool founder;          /* of them: an empty log is to be founded */
@@ -131,6 +132,8 @@ bool seat_alone(const struct seat *seat);
 /* False: it is not open (yet). */
 bool seat_state(const struct seat *seat, struct consensus_state *out);
 bool seat_member(const struct seat *seat, size_t nth, struct consensus_member *out);
+/* When a message of that replica came last, on the turn's clock; 0: never. */
+uint64_t seat_heard_us(const struct seat *seat, uint64_t id);
 /* Link of the leader; "" when it is not known. */
 const char *seat_leader(const struct seat *seat);
 /* One step of changing members, or a transfer; see consensus_change. */

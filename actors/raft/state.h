@@ -83,6 +83,7 @@ struct held {
 
 struct seat_link {
     uint64_t id;
+    uint64_t heard_ms;
     char link[SEAT_LINK_SIZE];
 };
 
@@ -163,8 +164,7 @@ struct seat_snapshot_of {
     uint64_t index, term, members_index, generation;
     const struct buffer *members; /* encoded RaftMembers */
 };
-MUST_USE enum status seat_encode_record(const struct seat_snapshot_of *what,
-                                        struct buffer *out);
+MUST_USE enum status seat_encode_record(const struct seat_snapshot_of *what, struct buffer *out);
 
 /* Entries read back on the pool: from .. to, at most bytes. */
 struct reading {

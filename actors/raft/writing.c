@@ -181,7 +181,7 @@ void writing_pump(struct seat *seat, struct turn *turn) {
         turn_timer(turn, REPEAT_US, repeat, seat);
         return;
     }
-    append.store = seat->options.id;
+    append.store = seat->options.store;
     append.hard = writing->hard;
     append.term = writing->term;
     append.vote = writing->vote;

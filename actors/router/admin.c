@@ -10,8 +10,9 @@
 #include "runtime/poison.h"
 
 enum {
-    GET_PATIENCE_US = 1500 * 1000,    /* for a shard that moves or restarts */
-    PD_PATIENCE_US = 3 * 1000 * 1000, /* for a cluster that starts: no worker is ready yet */
+    GET_PATIENCE_US = 1500 * 1000,      /* for a shard that moves or restarts */
+    PD_PATIENCE_US = 3 * 1000 * 1000,   /* for a cluster that starts: no worker is ready yet */
+    PDS_PATIENCE_US = 10 * 1000 * 1000, /* … and for placement drivers that elect one */
 };
 
 /* A request that is one question. */
@@ -66,6 +67,12 @@ static void errand_start(struct hub *self,
     errand->ask.done = done;
     errand->ask.context = errand;
     ask_start(self, &errand->ask, turn);
+}
+
+/* To the placement driver that leads. */
+static void ask_pd(struct hub *self, struct errand *errand, done_fn done, struct turn *turn) {
+    uint64_t patience_us = self->pd->seats->next ? PDS_PATIENCE_US : PD_PATIENCE_US;
+    errand_start(self, errand, self->pd, patience_us, done, turn);
 }
 
 /* --- the placement driver's business
@@ -123,22 +130,23 @@ enum status admin_create(struct hub *self, const RouterCreateCollection *msg, st
     create->distance = arena_string(&errand->base.arena, msg->distance);
     create->shards = msg->shards;
     create->replicas = msg->replicas;
+    create->token = turn_random(turn) | 1;
     bool packed = pack_columns(msg, &errand->base.arena, &create->payload_indexes);
     if (!create->distance || !packed) {
         turn_reject(turn, &promise, STATUS_NO_MEMORY, "create");
         request_end(self, &errand->base);
         return STATUS_OK;
     }
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_created, turn);
+    ask_pd(self, errand, on_created, turn);
     return STATUS_OK;
 }
 
 static void
 on_removed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     struct errand *errand = ask->context;
-    if (outcome->status == STATUS_OK || outcome->status == STATUS_NOT_FOUND)
-        routes_remove(self, errand->name);
-    if (outcome->status == STATUS_OK) {
+    bool gone = outcome->status == STATUS_NOT_FOUND;
+    if (outcome->status == STATUS_OK || gone) routes_remove(self, errand->name);
+    if (outcome->status == STATUS_OK || (gone && ask->unsure)) { /* it was this one's doing */
         Done done = DONE__INIT;
         turn_resolve(turn, &errand->base.promise, &done.base);
     } else {
@@ -153,7 +161,7 @@ enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, st
     if (!errand) return STATUS_OK;
     pd_delete_collection__init(&errand->message.remove);
     errand->message.remove.name = errand->name;
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_removed, turn);
+    ask_pd(self, errand, on_removed, turn);
     return STATUS_OK;
 }
 
@@ -178,7 +186,7 @@ enum status admin_list(struct hub *self, const RouterListCollections *msg, struc
     struct errand *errand = errand_new(self, "", &promise, turn);
     if (!errand) return STATUS_OK;
     pd_list_collections__init(&errand->message.list);
-    errand_start(self, errand, self->pd, PD_PATIENCE_US, on_listed, turn);
+    ask_pd(self, errand, on_listed, turn);
     return STATUS_OK;
 }
 

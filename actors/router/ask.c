@@ -267,6 +267,8 @@ static bool stays(const struct ask *ask, enum status status) {
 static void
 leg_failed(struct hub *self, struct leg *leg, const struct outcome *outcome, struct turn *turn) {
     struct ask *ask = leg->ask;
+    if (leg->call && (outcome->status == STATUS_LOST_PEER || outcome->status == STATUS_EXPIRED))
+        ask->unsure = true;
     seat_failed(leg->seat, outcome->status, outcome->text, turn_now_us(turn));
     ask->failed = stays(ask, outcome->status) ? NULL : leg->seat;
     leg_free(self, leg);

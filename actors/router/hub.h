@@ -152,6 +152,7 @@ struct ask {
     enum pace_kind kind;
     bool read; /* it may be asked of two seats at once, and is measured */
     uint32_t attempts;
+    bool unsure;                    /* an answer was lost: what was asked may have been done */
     struct leg *legs[ASK_LEGS_MAX]; /* under way */
     const struct seat *failed;      /* the last one that did; only compared */
     bool answering;                 /* a part came: no second seat any more */

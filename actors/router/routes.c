@@ -13,7 +13,8 @@
 
 enum {
     FETCH_US = 5 * 1000 * 1000,
-    FETCH_PATIENCE_US = 2 * 1000 * 1000, /* then requests that need the route are told */
+    FETCH_PATIENCE_US = 2 * 1000 * 1000, /* then requests that need the route are told … */
+    FETCH_GROUP_US = 4 * 1000 * 1000,    /* … and where placement drivers may have to elect one */
     SHARDS_MAX = 1024,
 };
 
@@ -229,10 +230,12 @@ struct fetch *route_fetch(struct hub *self, const char *name, struct turn *turn)
     fetch->name = copy;
     fetch->message.collection = copy;
     uint64_t now = turn_now_us(turn);
+    uint64_t patience_us = self->pd->seats->next ? FETCH_GROUP_US : FETCH_PATIENCE_US;
     fetch->ask = (struct ask){.target = self->pd,
                               .message = &fetch->message.base,
                               .deadline_us = now + FETCH_US,
-                              .patience_us = now + FETCH_PATIENCE_US,
+                              .patience_us = now + patience_us,
+                              .try_us = FETCH_US,
                               .done = fetched,
                               .context = fetch};
     fetch->next = self->fetches;

@@ -90,7 +90,7 @@ load_fail(struct load *load, enum status status, const char *what, const char *w
 static enum status check(struct load *load) {
     const struct shard_options *options = &load->options;
     struct seat_facts *facts = &load->facts;
-    enum status s = seat_facts_read(facts, options->log, options->store_id);
+    enum status s = seat_facts_read(facts, options->log, options->store_id, options->store_id);
     if (s != STATUS_OK) return load_fail(load, s, "log", kv_error());
     load->data_id = shard_data_id(options->store_id, facts->generation);
     if (facts->generation > 0)

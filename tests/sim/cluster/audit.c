@@ -186,8 +186,13 @@ static void compare(const PdShard *shard, uint32_t key) {
 void audit_replicas(void) {
     const ProtobufCMessage *reply;
     if (trial.profile->replicas < 2) return;
-    enum status s = sim_call(trial.world.sim, "pd",
-                             MESSAGE(PdRoute, pd_route, .collection = "docs"), CALL_US, &reply);
+    int leader = world_pd_leader(&trial.world);
+    if (leader < 0) {
+        trial_broken("healed, but no placement driver leads");
+        return;
+    }
+    enum status s = sim_call_on(trial.world.sim, trial.world.pds[leader].node, "pd",
+                                MESSAGE(PdRoute, pd_route, .collection = "docs"), CALL_US, &reply);
     if (s != STATUS_OK) {
         trial_broken("healed, but there is no route: %s", sim_words(trial.world.sim));
         return;

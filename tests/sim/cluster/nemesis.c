@@ -8,7 +8,7 @@
 
 enum {
     MILLION = 1000 * 1000,
-    NODES = 1 + WORLD_WORKERS_MAX + WORLD_GATEWAYS_MAX,
+    NODES = WORLD_PDS_MAX + WORLD_WORKERS_MAX + WORLD_GATEWAYS_MAX,
     OUTAGE_US = 8 * SECOND, /* at most, of anything */
     CLOG_US = 2 * SECOND,
     STALL_US = 3 * SECOND,
@@ -21,7 +21,7 @@ static struct {
     uint64_t clog[NODES + 1][NODES + 1];
     uint64_t worker[WORLD_WORKERS_MAX];
     uint64_t disk[WORLD_WORKERS_MAX];
-    uint64_t pd;
+    uint64_t pd[WORLD_PDS_MAX];
     uint64_t drain[WORLD_WORKERS_MAX];
     uint64_t gateway[WORLD_GATEWAYS_MAX];
 } until;
@@ -50,7 +50,7 @@ static bool over(uint64_t *at) {
 }
 
 static uint32_t n_nodes(void) {
-    return 1 + trial.world.n_workers + trial.world.n_gateways;
+    return trial.world.n_pds + trial.world.n_workers + trial.world.n_gateways;
 }
 
 /* --- ways --- */
@@ -111,9 +111,10 @@ static void act(uint32_t node, const char *name, const char *action) {
 static void choose_actor(uint32_t node, char name[32]) {
     uint32_t first_gateway = 2 + trial.world.n_workers;
     uint32_t n = (uint32_t)rng_below(&trial.rng, 5);
-    if (node >= first_gateway)
+    bool driver = node == 1 || node >= first_gateway + trial.world.n_gateways;
+    if (!driver && node >= first_gateway)
         snprintf(name, 32, "router");
-    else if (node == 1)
+    else if (driver)
         snprintf(name, 32, rng_below(&trial.rng, 2) ? "pd" : "log");
     else if (n < 2)
         snprintf(name, 32, n ? "keeper" : "log");
@@ -149,7 +150,7 @@ static void break_actors(const struct profile *profile) {
     switch (rng_below(&trial.rng, 3)) {
     case 0:
         act(node, name, "restart");
-        if (node >= 2 + trial.world.n_workers)
+        if (strcmp(name, "router") == 0)
             trial.gateway_since_us[node - 2 - trial.world.n_workers] = sim_now_us(trial.world.sim);
         break;
     case 1:
@@ -197,10 +198,11 @@ static void break_worker(const struct profile *profile, uint32_t n) {
 static void break_processes(const struct profile *profile) {
     struct world *world = &trial.world;
     break_worker(profile, (uint32_t)rng_below(&trial.rng, world->n_workers));
-    if (world->pd.up && rolls(profile->pd)) {
-        resume_all(world->pd.node);
-        world_pd_crash(world);
-        until.pd = soon();
+    uint32_t driver = (uint32_t)rng_below(&trial.rng, world->n_pds);
+    if (world->pds[driver].up && rolls(profile->pd)) {
+        resume_all(world->pds[driver].node);
+        world_pd_crash(world, driver);
+        until.pd[driver] = soon();
         trial.n_faults++;
     }
     uint32_t n = (uint32_t)rng_below(&trial.rng, world->n_gateways);
@@ -216,7 +218,8 @@ static void repair_processes(void) {
     struct world *world = &trial.world;
     for (uint32_t i = 0; i < world->n_workers; i++)
         if (over(&until.worker[i])) world_worker_start(world, i);
-    if (over(&until.pd)) world_pd_start(world);
+    for (uint32_t i = 0; i < world->n_pds; i++)
+        if (over(&until.pd[i])) world_pd_start(world, i);
     for (uint32_t i = 0; i < world->n_gateways; i++)
         if (over(&until.gateway[i])) {
             trial.gateway_since_us[i] = sim_now_us(world->sim);
@@ -283,8 +286,10 @@ static void ask_driver(void *self, void *context, struct turn *turn) {
 }
 
 static void order(const ProtobufCMessage *message) {
-    if (!trial.world.pd.up) return;
-    sim_order_on(trial.world.sim, trial.world.pd.node, ask_driver, (void *)(uintptr_t)message);
+    for (uint32_t i = 0; i < trial.world.n_pds; i++) /* the one that leads does it */
+        if (trial.world.pds[i].up)
+            sim_order_on(trial.world.sim, trial.world.pds[i].node, ask_driver,
+                         (void *)(uintptr_t)message);
 }
 
 /* Workers have the ids 1, 2, … in some order. */
@@ -339,7 +344,8 @@ void nemesis_heal(void) {
         end_now(&until.worker[i]);
     for (uint32_t i = 0; i < WORLD_GATEWAYS_MAX; i++)
         end_now(&until.gateway[i]);
-    end_now(&until.pd);
+    for (uint32_t i = 0; i < WORLD_PDS_MAX; i++)
+        end_now(&until.pd[i]);
     repair_processes();
     for (uint32_t a = 0; a <= NODES; a++)
         for (uint32_t b = 0; b <= NODES; b++) {

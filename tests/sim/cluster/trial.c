@@ -33,6 +33,7 @@ static void open_world(bool trace) {
                    .workers = profile->workers + (uint32_t)rng_below(&trial.rng, WORKERS_MORE),
                    .gateways = profile->gateways,
                    .others = 1,
+                   .pds = profile->pds,
                    .factor = profile->replicas,
                    .grace_ms = profile->grace_ms,
                    .tail_max = profile->tail_max,

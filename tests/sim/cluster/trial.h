@@ -4,7 +4,8 @@
  *     open ─▶ create "docs" ─▶ faults and clients for a while, rules looked at after every step
  *          ─▶ heal everything ─▶ clients end ─▶ every key read everywhere ─▶ histories judged
  *
- * Nodes: 1 the placement driver, then workers, gateways, and one for the clients. */
+ * Nodes: 1 the placement driver, then workers, gateways, the other placement drivers, and one for
+ * the clients. */
 #ifndef TESTS_SIM_CLUSTER_TRIAL_H
 #define TESTS_SIM_CLUSTER_TRIAL_H
 
@@ -27,6 +28,7 @@ struct profile {
     const char *name;
     const char *words;
     uint32_t workers, replicas, gateways, clients;
+    uint32_t pds;  /* placement drivers; 0: one */
     uint32_t drop; /* of messages, of a million; as the next two */
     uint32_t twin;
     uint32_t full;
@@ -39,7 +41,7 @@ struct profile {
     uint32_t crash;     /* a worker loses its power */
     uint32_t kill;      /* a worker ends, its machine does not */
     uint32_t wipe;      /* of crashes, of a million: its disks are lost, too */
-    uint32_t pd;        /* the placement driver loses its power */
+    uint32_t pd;        /* a placement driver loses its power */
     uint32_t gateway;   /* one ends */
     uint32_t full_disk; /* of a worker, for a while */
     uint32_t bad_write; /* of writes, of a million, while a disk is bad */

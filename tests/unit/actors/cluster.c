@@ -297,7 +297,7 @@ Test(cluster, data_flows_while_the_placement_driver_is_away) {
     world_open(&world, &(struct world_options){.workers = 2});
     create(4);
     put("a", 1, 1);
-    world_pd_stop(&world);
+    world_pd_stop(&world, 0);
     sim_run(world.sim, 60 * SECOND);
     put("b", 2, 2);
     cr_expect_eq(search(0, 0, 5)->n_hits, 2);
@@ -309,7 +309,7 @@ Test(cluster, data_flows_while_the_placement_driver_is_away) {
     put("c", 3, 3);
     cr_expect_eq(search(0, 0, 5)->n_hits, 3);
     cr_expect_neq(world_create(&world, "more", 2, 1), STATUS_OK);
-    world_pd_start(&world);
+    world_pd_start(&world, 0);
     sim_run(world.sim, 10 * SECOND);
     cr_expect_eq(world_create(&world, "more", 2, 4), STATUS_OK, "%s", world_words(&world));
     cr_expect_eq(search(0, 0, 5)->n_hits, 3);
@@ -331,11 +331,11 @@ Test(cluster, the_metadata_survives_power_loss_and_its_log_stays_short) {
         sim_trace_clear(world.sim);
     }
     struct log_state state;
-    cr_assert_eq(log_store_state(world.pd.log, PD_STORE_ID, &state), STATUS_OK);
+    cr_assert_eq(log_store_state(world.pds[0].log, PD_STORE_ID, &state), STATUS_OK);
     cr_expect_lt(state.last - state.first, 1000);
-    world_pd_stop(&world);
-    kv_memory_crash(world.pd.log_disk);
-    world_pd_start(&world);
+    world_pd_stop(&world, 0);
+    kv_memory_crash(world.pds[0].log_disk);
+    world_pd_start(&world, 0);
     sim_run(world.sim, 10 * SECOND);
     cr_expect_eq(world_create(&world, "docs", 2, 1), STATUS_EXISTS);
     cr_expect_eq(world_create(&world, "more", 2, 3), STATUS_OK, "%s", world_words(&world));

@@ -90,10 +90,10 @@ static void disturb(struct model *model) {
             world_worker_start(world, n);
         break;
     case 1:
-        if (world->pd.up)
-            world_pd_stop(world);
+        if (world->pds[0].up)
+            world_pd_stop(world, 0);
         else
-            world_pd_start(world);
+            world_pd_start(world, 0);
         break;
     case 2: /* long enough for flushes and cuts of the log */
         sim_run(world->sim, rng_below(&model->rng, 90 * SECOND));
@@ -134,7 +134,8 @@ static void run(uint64_t seed) {
     }
     for (uint32_t i = 0; i < WORKERS; i++)
         if (!model->world.workers[i].up) world_worker_start(&model->world, i);
-    if (!model->world.pd.up) world_pd_start(&model->world); /* replicas may have moved meanwhile */
+    if (!model->world.pds[0].up)
+        world_pd_start(&model->world, 0); /* replicas may have moved meanwhile */
     sim_run(model->world.sim, 20 * SECOND);
     float x, y;
     cr_assert_neq(world_get(&model->world, "docs", "k0", &x, &y), STATUS_LOST_PEER);

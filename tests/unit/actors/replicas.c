@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/sim/world.h"
 #include "tests/unit/actors/world.h"
 
 enum { POINTS = 30 };
@@ -21,6 +22,15 @@ static void open_workers(uint32_t n) {
                          .dimension = 2, .distance = "euclidean", .shards = 1, .replicas = 3),
                  60 * SECOND, &reply);
     cr_assert_eq(s, STATUS_OK, "%s %s", status_name(s), world_words(&world));
+}
+
+/* The next worker behind `after` that keeps a copy. */
+static uint32_t keeps(uint32_t after) {
+    for (uint32_t n = after; n < world.n_workers; n++)
+        if (registry_find(&world.sim->nodes[world.workers[n].node - 1].core.registry, "shard/1"))
+            return n;
+    cr_assert_fail("nobody keeps a copy");
+    return 0;
 }
 
 static void put(int i) {
@@ -61,8 +71,9 @@ Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
             put(round * POINTS + i);
         if (round < 2) sim_run(world.sim, 70 * SECOND);
     }
+    uint32_t first = keeps(0), second = keeps(first + 1);
     sim_trace_clear(world.sim);
-    world_worker_crash(&world, 0);
+    world_worker_crash(&world, first);
     for (int i = 0; i < 60 && !strstr(sim_trace(world.sim), "is a voter"); i++) {
         put(3 * POINTS + i % 10); /* writes go on */
         sim_run(world.sim, SECOND);
@@ -71,10 +82,10 @@ Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
     cr_assert(strstr(sim_trace(world.sim), "is a voter"), "not repaired");
     size_t n = found();
     cr_expect_geq(n, 3 * POINTS);
-    world_worker_crash(&world, 1); /* the new one is needed now */
+    world_worker_crash(&world, second); /* the new one is needed now */
     put(1000);
     cr_expect_eq(found(), n + 1);
-    world_worker_start(&world, 0);
-    world_worker_start(&world, 1);
+    world_worker_start(&world, first);
+    world_worker_start(&world, second);
     world_close(&world);
 }

@@ -74,7 +74,7 @@ static void worker_actors_start(struct world *world, struct place *place) {
                                                     .points = place->points,
                                                     .shelf = place->shelf,
                                                     .index_dir = world->index_dir,
-                                                    .pd = world->together ? "" : "sim://1",
+                                                    .pd = world->together ? "" : world->pd_links,
                                                     .link = world->together ? "" : place->link,
                                                     .grpc_address = "",
                                                     .region = "",
@@ -164,10 +164,18 @@ void world_worker_wipe(struct world *world, uint32_t n) {
     disks_open(place);
 }
 
-void world_pd_crash(struct world *world) {
+void world_pd_crash(struct world *world, uint32_t n) {
     assert(world->n_gateways > 0);
-    kv_memory_cut(world->pd.log_disk);
-    place_kill(world, &world->pd);
+    kv_memory_cut(world->pds[n].log_disk);
+    place_kill(world, &world->pds[n]);
+}
+
+void world_pd_wipe(struct world *world, uint32_t n) {
+    struct place *place = &world->pds[n];
+    assert(!place->up);
+    kv_close(place->log_disk);
+    kv_close(place->points_disk);
+    disks_open(place);
 }
 
 void world_gateway_kill(struct world *world, uint32_t n) {
@@ -186,26 +194,71 @@ void world_gateway_start(struct world *world, uint32_t n) {
 }
 
 uint32_t world_others(const struct world *world) {
-    return world->n_workers + world->n_gateways + 2;
+    return world->n_workers + world->n_gateways + world->n_pds + 1;
 }
 
-void world_pd_start(struct world *world) {
-    if (world->n_gateways > 0) sim_on(world->sim, world->pd.node);
-    stores_open(&world->pd);
-    log_start(world, &world->pd);
-    world->pd_options.log = world->pd.log;
-    spawn(world, 1, "pd", &pd_type, &world->pd_options);
-    world->pd.up = true;
+void world_pd_start(struct world *world, uint32_t n) {
+    struct place *place = &world->pds[n];
+    if (world->n_gateways > 0) sim_on(world->sim, place->node);
+    stores_open(place);
+    log_start(world, place);
+    place->pd_options = world->pd_options;
+    place->pd_options.log = place->log;
+    place->pd_options.member = place->member;
+    place->pd_options.founders = world->pd_founders;
+    place->pd_options.link = world->together ? "" : place->link;
+    if (!world->together) { /* else the worker's is there */
+        place->raft_options.link = place->link;
+        spawn(world, place->node, "raft", &raft_type, &place->raft_options);
+    }
+    spawn(world, place->node, "pd", &pd_type, &place->pd_options);
+    place->up = true;
 }
 
-void world_pd_stop(struct world *world) {
-    assert(world->pd.up);
-    sim_stop(world->sim, "pd");
-    if (world->together) worker_actors_stop(world, &world->pd);
-    sim_stop(world->sim, "log");
-    sim_run(world->sim, 1000);
-    stores_close(&world->pd);
-    world->pd.up = false;
+void world_pd_stop(struct world *world, uint32_t n) {
+    struct place *place = &world->pds[n];
+    assert(place->up);
+    sim_stop_on(world->sim, place->node, "pd");
+    if (world->together)
+        worker_actors_stop(world, place);
+    else
+        sim_stop_on(world->sim, place->node, "raft");
+    sim_stop_on(world->sim, place->node, "log");
+    do { /* stores outlive the work that is under way on them */
+        sim_run(world->sim, 1000);
+    } while (sim_working(world->sim, place->node) > 0);
+    stores_close(place);
+    place->up = false;
+}
+
+int world_pd_leader(struct world *world) {
+    for (uint32_t i = 0; i < world->n_pds; i++) {
+        const ProtobufCMessage *reply;
+        if (!world->pds[i].up) continue;
+        enum status s = sim_call_on(world->sim, world->pds[i].node, "pd",
+                                    MESSAGE(PdAskLeader, pd_ask_leader), SECOND, &reply);
+        if (s != STATUS_OK) continue;
+        const PdLeader *leader = (const PdLeader *)reply;
+        if (leader->leader == leader->member) return (int)i;
+    }
+    return -1;
+}
+
+static void pds_open(struct world *world, const struct world_options *options) {
+    char *links = world->pd_links, *founders = world->pd_founders;
+    world->n_pds = options->pds ? options->pds : 1;
+    for (uint32_t i = 0; i < world->n_pds; i++) {
+        struct place *place = &world->pds[i];
+        place->node = i == 0 ? 1 : options->workers + options->gateways + 1 + i;
+        snprintf(place->link, sizeof place->link, "sim://%u", place->node);
+        links += sprintf(links, "%s%s", i ? "," : "", place->link);
+        if (world->n_pds > 1)
+            founders += sprintf(founders, "%s%u:%s", i ? "," : "", i + 1, place->link);
+        place->member = i + 1;
+        disks_open(place);
+    }
+    for (uint32_t i = 0; i < world->n_pds; i++)
+        world_pd_start(world, i);
 }
 
 void world_open(struct world *world, const struct world_options *options) {
@@ -216,7 +269,8 @@ void world_open(struct world *world, const struct world_options *options) {
     world->index_dir = options->index_dir;
     world->sim = sim_open(
         &(struct sim_options){.seed = options->seed ? options->seed : 1,
-                              .nodes = options->workers + options->gateways + options->others + 1,
+                              .nodes = options->workers + options->gateways + options->others +
+                                       (options->pds ? options->pds : 1),
                               .delay_us_min = 20,
                               .delay_us_max = options->delay_us_max ? options->delay_us_max : 200,
                               .block_us = options->block_us,
@@ -232,10 +286,9 @@ void world_open(struct world *world, const struct world_options *options) {
     world->pd_options.default_shards = options->shards ? options->shards : 1;
     world->pd_options.factor = world->pd_options.factor_max = options->factor;
     world->pd_options.grace_ms = options->grace_ms;
-    world->pd.node = 1;
-    disks_open(&world->pd);
-    world_pd_start(world);
-    if (world->together) worker_actors_start(world, &world->pd);
+    world->n_gateways = options->gateways;
+    pds_open(world, options);
+    if (world->together) worker_actors_start(world, &world->pds[0]);
     for (uint32_t i = 0; i < options->workers; i++) {
         world->workers[i].node = i + 2;
         snprintf(world->workers[i].link, sizeof world->workers[i].link, "sim://%u", i + 2);
@@ -244,11 +297,10 @@ void world_open(struct world *world, const struct world_options *options) {
     }
     world->router_options.pd = "";
     if (options->gateways == 0) spawn(world, 1, "router", &router_type, &world->router_options);
-    world->n_gateways = options->gateways;
     for (uint32_t i = 0; i < options->gateways; i++) {
         struct gateway *gateway = &world->gateways[i];
         gateway->node = options->workers + i + 2;
-        gateway->options.pd = "sim://1";
+        gateway->options.pd = world->pd_links;
         snprintf(gateway->link, sizeof gateway->link, "sim://%u", gateway->node);
         world_gateway_start(world, i);
     }
@@ -260,14 +312,17 @@ void world_close(struct world *world) {
         if (world->gateways[i].up) world_gateway_kill(world, i);
     for (uint32_t i = 0; i < world->n_workers; i++)
         if (world->workers[i].up) world_worker_stop(world, i);
-    if (world->pd.up) world_pd_stop(world);
+    for (uint32_t i = 0; i < world->n_pds; i++)
+        if (world->pds[i].up) world_pd_stop(world, i);
     sim_close(&world->sim);
     for (uint32_t i = 0; i < world->n_workers; i++) {
         kv_close(world->workers[i].log_disk);
         kv_close(world->workers[i].points_disk);
     }
-    kv_close(world->pd.log_disk);
-    kv_close(world->pd.points_disk);
+    for (uint32_t i = 0; i < world->n_pds; i++) {
+        kv_close(world->pds[i].log_disk);
+        kv_close(world->pds[i].points_disk);
+    }
 }
 
 /* --- a client

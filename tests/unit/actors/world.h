@@ -1,7 +1,8 @@
 /* world: a simulated cluster for tests: stores in memory, one node for the placement driver and the
- * router, one for each worker; or everything in one node. Workers can be stopped, lose their power
- * and come back. With gateways each of them has a node of its own, too, and the router's name is
- * found there. */
+ * router, one for each worker; or everything in one node. Further placement drivers, of one group
+ * with the first, have nodes of their own behind the gateways'. Workers can be stopped, lose their
+ * power and come back. With gateways each of them has a node of its own, too, and the router's name
+ * is found there. */
 #ifndef TESTS_UNIT_ACTORS_WORLD_H
 #define TESTS_UNIT_ACTORS_WORLD_H
 
@@ -20,6 +21,8 @@
 enum {
     WORLD_WORKERS_MAX = 8,
     WORLD_GATEWAYS_MAX = 4,
+    WORLD_PDS_MAX = 5,
+    WORLD_LINKS_SIZE = 160,
     WORLD_SEARCHERS = 2,
     SECOND = 1000 * 1000,
 };
@@ -37,6 +40,8 @@ struct place {
     struct keeper_options keeper_options;
     struct searcher_options searcher_options[WORLD_SEARCHERS];
     struct linker_options linker_options;
+    struct pd_options pd_options;
+    uint64_t member; /* of a placement driver: its id, for its next start */
     char link[32];
     bool up;
 };
@@ -52,7 +57,10 @@ struct gateway {
 struct world {
     struct sim *sim;
     uint32_t n_workers;
-    struct place pd;
+    uint32_t n_pds;
+    struct place pds[WORLD_PDS_MAX];
+    char pd_links[WORLD_LINKS_SIZE];    /* of all, for who asks them */
+    char pd_founders[WORLD_LINKS_SIZE]; /* the same with ids; "": one alone */
     struct place workers[WORLD_WORKERS_MAX];
     uint32_t n_gateways;
     struct gateway gateways[WORLD_GATEWAYS_MAX];
@@ -67,6 +75,7 @@ struct world_options {
     uint64_t seed;
     uint32_t workers;  /* 0 = all roles in one node */
     uint32_t gateways; /* 0 = a router beside the placement driver */
+    uint32_t pds;      /* placement drivers; 0 = 1; more only with gateways */
     uint32_t others;   /* nodes without anything, behind the gateways' */
     uint32_t shards;   /* default of a collection; 0 = 1 */
     uint32_t factor;   /* voters of a shard; 0 = 1 */
@@ -95,10 +104,14 @@ void world_worker_kill(struct world *world, uint32_t n);
 /* Its disks are replaced by empty ones; it is down. */
 void world_worker_wipe(struct world *world, uint32_t n);
 void world_worker_start(struct world *world, uint32_t n);
-void world_pd_stop(struct world *world);
+/* Placement drivers are numbered from 0; the id of a founder is one more. */
+void world_pd_stop(struct world *world, uint32_t n);
 /* At once and with what was not synced; only with gateways. */
-void world_pd_crash(struct world *world);
-void world_pd_start(struct world *world);
+void world_pd_crash(struct world *world, uint32_t n);
+void world_pd_wipe(struct world *world, uint32_t n);
+void world_pd_start(struct world *world, uint32_t n);
+/* The one that leads and is ready; -1: none. */
+int world_pd_leader(struct world *world);
 void world_gateway_kill(struct world *world, uint32_t n);
 void world_gateway_start(struct world *world, uint32_t n);
 /* The first of world_options.others. */
