@@ -83,6 +83,10 @@ struct actor_type {
     /* Requests of the data band are refused (BUSY) while even the shortest wait of the last 100 ms
      * was longer than this (runtime/shed.h). 0: only a full mailbox refuses. */
     uint64_t shed_us;
+    /* While an actor that it sent a request to is overloaded, this one takes no requests of the
+     * data band and puts off what it put off (turn_later): runtime/mute.h. Answers, the other
+     * bands and timers go on. For stages of a pipeline; without it, too much ends in BUSY. */
+    bool mutes;
     /* Light actors: after so long without a turn, and with nothing open (calls, timers, monitors,
      * promises, children, a trap), the state is put away until the next message. 0: never. */
     uint64_t idle_us;

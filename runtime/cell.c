@@ -386,12 +386,14 @@ static void run_batch(struct cell *cell) {
     uint64_t until = lane->now_us + LANE_BATCH_US;
     uint32_t n = cell->mailbox.depth < LANE_BATCH ? cell->mailbox.depth : LANE_BATCH;
     while (n-- > 0 && !cell_leaves(cell)) {
-        struct parcel *parcel = mailbox_pop(&cell->mailbox);
+        struct parcel *parcel =
+            cell->mutes > 0 ? mailbox_pop_muted(&cell->mailbox) : mailbox_pop(&cell->mailbox);
         if (!parcel) break;
         parcel_turn(cell, parcel);
         if (lane->now_us >= until) break;
     }
-    if (cell->mailbox.depth > 0) lane_ready(lane, cell);
+    if (cell->mailbox.depth > 0 && cell->mutes == 0) lane_ready(lane, cell);
+    if (cell->muted.first) mute_settle(cell);
     if (cell->debts) credit_settle(cell);
     if (cell->passive) cell->passive->used_us = lane->now_us;
 }

@@ -13,6 +13,7 @@
 #include "runtime/core.h"
 #include "runtime/forward.h"
 #include "runtime/mailbox.h"
+#include "runtime/mute.h"
 
 enum cell_state {
     CELL_NEW,
@@ -107,6 +108,10 @@ struct cell {
     struct passive *passive;   /* owned; NULL: its state is never put away */
     struct debt *debts;        /* owned; credits it owes to other processes (runtime/credit.h) */
     struct shed *shed;         /* owned; NULL: only a full mailbox refuses */
+    struct mutes muted;        /* senders that wait until its mailbox is shorter */
+    uint32_t mutes;            /* by so many receivers it is muted itself */
+    uint64_t muted_until_us;   /* … at the longest */
+    bool mute_timed;           /* a WAIT_MUTED runs */
     struct actor_stats *stats; /* owned unless light */
     void *socket;              /* the driver's mailbox socket, or NULL */
     /* Instead of a mailbox: takes the parcel at once (replies to foreign sockets). */

@@ -19,7 +19,8 @@ struct account {
     struct parcel *first; /* owned: parked */
     struct parcel *last;
     size_t bytes;
-    uint64_t heard_us; /* when it became empty, a credit came, or a message went without */
+    struct mutes muted; /* senders that wait until nothing is parked */
+    uint64_t heard_us;  /* when it became empty, a credit came, or a message went without */
 };
 
 static struct account **find(struct credits *credits, actor_handle to) {
@@ -33,6 +34,7 @@ static void close_account(struct credits *credits, struct account **at) {
     struct account *account = *at;
     *at = account->next;
     credits->n_accounts--;
+    mutes_free(&account->muted);
     mem_free(account);
 }
 
@@ -82,6 +84,8 @@ static void park(struct core *core, struct account *account, struct parcel *parc
     account->bytes += parcel->size;
     credits->bytes += parcel->size;
     credits->parked++;
+    if (parcel->envelope.flags & PARCEL_MUTES)
+        mutes_add(&account->muted, core->lanes, &parcel->envelope);
 }
 
 static struct parcel *unpark(struct credits *credits, struct account *account) {
@@ -106,6 +110,8 @@ static void send_parked(struct core *core, struct account *account, uint64_t now
         account->left--;
         core->credits.go(core, parcel);
     }
+    if (!account->first && account->muted.first)
+        mutes_end(&account->muted, core->lanes, account->to);
 }
 
 bool credit_pays(struct core *core, struct parcel *parcel) {
@@ -178,6 +184,7 @@ static void refuse_parked(struct core *core, struct account *account) {
         core_refuse(core, core->lanes, parcel, STATUS_LOST_PEER,
                     "the link to its process was lost");
     }
+    mutes_end(&account->muted, core->lanes, account->to);
 }
 
 void credit_lost(struct core *core, uint16_t peer) {

@@ -203,6 +203,7 @@ static void enqueue(struct lane *lane, struct cell *cell, struct parcel *parcel)
         return;
     }
     lane_ready(lane, cell);
+    if (parcel->envelope.flags & PARCEL_MUTES) mute_look(cell, &parcel->envelope);
 }
 
 void lane_deliver(struct lane *lane, struct parcel *parcel) {
@@ -248,6 +249,10 @@ void lane_deliver_to(struct cell *cell, struct parcel *parcel) {
     case PARCEL_UNMONITOR:
         cell_remove_watcher(cell, parcel->envelope.from, parcel->envelope.correlation);
         parcel_free(parcel);
+        return;
+    case PARCEL_MUTE:
+    case PARCEL_UNMUTE:
+        mute_take(cell, parcel);
         return;
     case PARCEL_LINK:
     case PARCEL_UNLINK:
@@ -301,7 +306,8 @@ uint64_t lane_next_us(const struct lane *lane) {
 static void fire(struct lane *lane, struct wait *wait) {
     struct cell *cell = wait->cell;
     struct outcome late = {.status = STATUS_EXPIRED, .text = status_text(STATUS_EXPIRED)};
-    if (cell->now == CELL_PAUSED && wait->kind != WAIT_STOP) { /* its time stands still */
+    if (cell->now == CELL_PAUSED && wait->kind != WAIT_STOP &&
+        wait->kind != WAIT_MUTED) { /* its time stands still */
         timers_add(&lane->timers, &wait->timer, lane->now_us + PAUSED_US);
         return;
     }
@@ -331,6 +337,9 @@ static void fire(struct lane *lane, struct wait *wait) {
     case WAIT_FORWARDER:
         wait_free(&lane->waits, wait);
         move_look(cell);
+        break;
+    case WAIT_MUTED:
+        mute_over(cell, wait);
         break;
     case WAIT_STOP:
         wait_free(&lane->waits, wait);

@@ -80,6 +80,21 @@ unlink_behind(struct mailbox *mailbox, struct mailbox_band *band, struct parcel 
     return left(mailbox, parcel);
 }
 
+static bool waits_for_unmute(const struct parcel *parcel) {
+    uint8_t kind = parcel->envelope.kind;
+    return kind == PARCEL_CALL || kind == PARCEL_CAST || kind == PARCEL_LATER;
+}
+
+struct parcel *mailbox_pop_muted(struct mailbox *mailbox) {
+    struct mailbox_band *data = &mailbox->bands[BAND_DATA];
+    if (mailbox->bands[BAND_SYSTEM].first || mailbox->bands[BAND_CONTROL].first)
+        return mailbox_pop(mailbox);
+    struct parcel *before = NULL;
+    for (struct parcel *parcel = data->first; parcel; before = parcel, parcel = parcel->next)
+        if (!waits_for_unmute(parcel)) return unlink_behind(mailbox, data, before);
+    return NULL;
+}
+
 struct parcel *mailbox_take_call(struct mailbox *mailbox, actor_handle from, uint64_t correlation) {
     for (int i = BAND_CONTROL; i < BAND_COUNT; i++) {
         struct mailbox_band *band = &mailbox->bands[i];

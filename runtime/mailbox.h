@@ -37,6 +37,8 @@ void mailbox_init(struct mailbox *mailbox, uint32_t messages_max, size_t bytes_m
 bool mailbox_push(struct mailbox *mailbox, struct parcel *parcel, bool reserved);
 /* The next one, now the caller's; NULL: empty. */
 struct parcel *mailbox_pop(struct mailbox *mailbox);
+/* The same of an actor that is muted: neither requests of the data band nor PARCEL_LATER. */
+struct parcel *mailbox_pop_muted(struct mailbox *mailbox);
 /* Takes out the waiting call of this caller; NULL: it is not waiting. */
 struct parcel *mailbox_take_call(struct mailbox *mailbox, actor_handle from, uint64_t correlation);
 /* Takes out the first parcel of this kind and correlation (0: any); NULL: none waits. */

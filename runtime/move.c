@@ -201,6 +201,7 @@ bool move_leave(struct cell *cell) {
     trace_life(cell, "moves to lane %u", to->index + 1);
     core->driver->unbind(cell);
     credit_move(cell);
+    mutes_end(&cell->muted, lane, cell->handle);
     take_waits(passage);
     cell_leave_lane(cell);
     forwarder->handle = cell->handle;

@@ -36,6 +36,8 @@ enum parcel_kind {
     PARCEL_MOVED,   /* child → supervisor: is there; room holds struct moved */
     PARCEL_ADOPT,   /* supervisor → child: the supervisor moved; room holds struct moved */
     PARCEL_ORDER_LAST = PARCEL_ADOPT, /* from PARCEL_START on: between supervisor and child */
+    PARCEL_MUTE,                      /* receiver → sender: it is overloaded (runtime/mute.h) */
+    PARCEL_UNMUTE,                    /* … no longer */
     PARCEL_OPENED,                    /* child → supervisor: first open is over; body is Down */
     PARCEL_FOUND,                     /* answer of a lookup: room holds struct found */
     PARCEL_LATER,                     /* a turn of its own: room holds struct later */
@@ -64,6 +66,7 @@ struct envelope {
 };
 enum {
     PARCEL_TRACED = 1,      /* sampled: every process keeps the trace */
+    PARCEL_MUTES = 0x20,    /* of a request: its sender waits for who is overloaded */
     PARCEL_OWES = 0x40,     /* its sender's process gets a credit for it; never on the wire */
     PARCEL_RESERVED = 0x80, /* in a mailbox: not counted against its bound; never on the wire */
     PARCEL_INLINE = 128,

@@ -368,6 +368,7 @@ static void end_life(struct cell *cell) {
     group_close(cell);
     passive_forget(cell);
     credit_close(cell);
+    mute_close(cell);
     cell->trap = (struct trap){NULL, NULL};
     cell->drain = DRAIN_NOT;
     cell->move_to = 0;

@@ -133,7 +133,9 @@ SysActor *sys_actor_row(struct turn *turn, struct cell *cell) {
     row->depth_max = mailbox->depth_max;
     row->bytes = mailbox->bytes;
     row->oldest_us = oldest && now > oldest ? now - oldest : 0;
-    row->doing = (char *)(cell->drain == DRAIN_RUNS ? "stopping" : state_names[cell->now]);
+    row->doing = (char *)(cell->drain == DRAIN_RUNS ? "stopping"
+                          : cell->mutes > 0         ? "muted"
+                                                    : state_names[cell->now]);
     row->endpoint = (char *)cell->core->driver->endpoint(cell);
     row->calls = cell->calls;
     add_counters(turn, cell->stats, row);

@@ -99,6 +99,7 @@ static const char *const wait_names[] = {
     [WAIT_LOOKUP] = "lookup", [WAIT_OPEN] = "open",           [WAIT_WATCH] = "watch",
     [WAIT_SERVE] = "serve",   [WAIT_RESTART] = "restart",     [WAIT_GROUP] = "group",
     [WAIT_IDLE] = "idle",     [WAIT_FORWARDER] = "forwarder", [WAIT_STOP] = "stop",
+    [WAIT_MUTED] = "muted",
 };
 
 static uint64_t age(const struct turn *turn, uint64_t since_us) {

@@ -285,6 +285,7 @@ struct parcel *turn_encode(struct turn *turn,
     if (kind == PARCEL_CALL || kind == PARCEL_CAST) {
         envelope->parent = turn->span;
         envelope->span = span_new(turn->lane);
+        if (turn->cell->kind->type->mutes) envelope->flags |= PARCEL_MUTES;
     }
     return parcel;
 }

@@ -23,6 +23,7 @@ enum wait_kind {
     WAIT_IDLE,      /* when it may have been idle for long enough */
     WAIT_FORWARDER, /* when what is left of an actor that moved on may go */
     WAIT_STOP,      /* how long it may take to stop */
+    WAIT_MUTED,     /* how long it may be muted */
 };
 
 struct wait {

@@ -72,6 +72,7 @@ static struct known *make(const struct vectron_actor_type *type) {
                       type->hydrate),
         .moved = AS(void (*)(void *, struct turn *), type->moved),
         .linkable = type->flags & VECTRON_LINKABLE,
+        .mutes = type->flags & VECTRON_MUTES,
     };
     return known;
 }

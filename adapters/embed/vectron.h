@@ -121,6 +121,8 @@ enum {
     VECTRON_COMPUTE = 1, /* steps of at most 1 ms that requeue themselves: a lane of low priority */
     VECTRON_LIGHT = 2,   /* no ZeroMQ mailbox of its own: children by the thousand */
     VECTRON_LINKABLE = 4, /* actors of other processes may link themselves to it */
+    VECTRON_MUTES = 8,    /* while an actor it sent a request to is overloaded, it takes no requests
+                           * itself: for stages of a pipeline; else too much ends in BUSY */
 };
 
 /* What an actor that is put away keeps of its state. */

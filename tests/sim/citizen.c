@@ -499,6 +499,7 @@ const struct actor_type citizen_types[3] = {
      .open = citizen_open,
      .moved = citizen_moved,
      .stop = citizen_stop,
+     .mutes = true,
      .mailbox_messages = 4,
      .mailbox_bytes = 200},
     {.kind = "light",
