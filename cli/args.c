@@ -1,6 +1,8 @@
 /* args: one pass over argv; the last of two equal flags wins, as in Go. */
 #include "cli/args.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -143,6 +145,19 @@ enum status args_number(const struct args *args,
     enum status status = setting_parse(&row, text, &value, why);
     if (status == STATUS_OK) *out = value.number;
     return status;
+}
+
+enum status args_real(const struct args *args, const char *name, double *out, struct buffer *why) {
+    const char *text = args_text(args, name);
+    char *end;
+    if (!text) return STATUS_OK;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value)) {
+        buffer_printf(why, "--%s: \"%s\" is no number", name, text);
+        return STATUS_INVALID;
+    }
+    *out = value;
+    return STATUS_OK;
 }
 
 enum { HELP_INDENT = 29, HELP_COLUMNS = 100 };

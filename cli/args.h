@@ -52,6 +52,9 @@ MUST_USE enum status args_number(const struct args *args,
                                  struct args_bounds bounds,
                                  int64_t *out,
                                  struct buffer *why);
+/* A finite number, untouched when the flag is not there. INVALID: why has words. */
+MUST_USE enum status
+args_real(const struct args *args, const char *name, double *out, struct buffer *why);
 /* The flags for --help: those of the command, then the settings of the role; at most 100 columns.
  */
 void args_help(FILE *out, const struct args_flag *flags, unsigned role);

@@ -18,6 +18,8 @@ static const struct args_flag flags[] = {
     {"ef", "N",
      "width of the search in the graph: higher finds more, slower (default: the server's)"},
     {"exact", NULL, "compare with every point instead of walking the graph"},
+    {"within", "DISTANCE",
+     "all points at a score of at most this, up to -k of them (then default 10000)"},
     {"filter", "TEXT", "only points whose payload meets this: 'price < 10 and color in (\"red\")'"},
     {"explain", NULL, "say how it was done"},
     {"with-vectors", NULL, "show the vectors too"},
@@ -168,6 +170,8 @@ static void print_explain(const Vectron__V1__Explain *explain) {
 
 struct wanted {
     int64_t k, ef;
+    bool ranged;
+    float within;
     Vectron__V1__Filter *filter; /* NULL: none */
 };
 
@@ -180,6 +184,10 @@ search(struct command_session *session, const struct args *args, const struct wa
     request.top_k = (uint32_t)wanted->k;
     request.ef = (uint32_t)wanted->ef;
     request.exact = args_on(args, "exact");
+    if (wanted->ranged) {
+        request.range_case = VECTRON__V1__SEARCH_REQUEST__RANGE_WITHIN;
+        request.within = wanted->within;
+    }
     request.filter = wanted->filter;
     request.explain = args_on(args, "explain");
     request.include_metadata = true;
@@ -195,6 +203,9 @@ search(struct command_session *session, const struct args *args, const struct wa
     else
         print_results(reply, request.include_vectors);
     if (!args_on(args, "json") && reply->explain) print_explain(reply->explain);
+    if (reply->range && reply->range->cut)
+        fprintf(stderr, "vectron: more points lie within: these are the %zu nearest\n",
+                reply->n_results);
     if (reply->partial)
         fprintf(stderr, "vectron: %zu shards did not answer: the results are partial\n",
                 reply->n_failed_shards);
@@ -239,14 +250,18 @@ static int run(const struct args *args) {
         return command_misuse("search", "give one TEXT (in quotes), --vector or --file");
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
-    struct wanted wanted = {.filter = NULL};
+    struct wanted wanted = {.ranged = args_text(args, "within") != NULL};
+    double within = 0;
+    int64_t k = wanted.ranged ? 0 : 10; /* 0: as many as the server gives */
     struct buffer why;
     buffer_init(&why);
     int code = EXIT_OK;
-    if (args_number(args, "k", (struct args_bounds){10, 1, 10000}, &wanted.k, &why) != STATUS_OK ||
+    if (args_number(args, "k", (struct args_bounds){k, 1, 10000}, &wanted.k, &why) != STATUS_OK ||
+        args_real(args, "within", &within, &why) != STATUS_OK ||
         args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &wanted.ef, &why) != STATUS_OK)
         code = command_misuse("search", "%s", (char *)why.data);
     buffer_free(&why);
+    wanted.within = (float)within;
     return code == EXIT_OK ? run_search(args, &wanted) : code;
 }
 

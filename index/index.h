@@ -160,6 +160,9 @@ struct index_query {
     uint32_t ef;        /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
     bool exact;         /* scan everything that matches; of codes as exactly as they are: ask for
                            more than is wanted and measure them with a ruler */
+    bool ranged;  /* only points at a distance of at most `within`, k of them at most; a walk widens
+                     until it is past that distance, ef is where it begins */
+    float within; /* finite */
     const struct filter *filter; /* NULL, or only what it lets through; read by start alone */
     const uint64_t *bitmap; /* NULL, or one bit per slot (index_hit.slot): only set slots match */
     uint32_t bitmap_slots;  /* slots the bitmap covers; later ones do not match */
@@ -202,6 +205,9 @@ struct index_search_stats {
     uint64_t points;      /* live when it began */
     uint64_t matching;    /* … that the filter let through */
     bool coded;           /* distances of linked points are those of their codes */
+    uint64_t within;      /* ranged: points found within the distance, also those beyond k; scans
+                             find all */
+    bool cut;             /* ranged: there are more within it than hits */
 };
 struct index_search_stats index_search_stats(const struct index_reader *reader);
 

@@ -5,6 +5,9 @@
  *                 ├──── exact, or cheaper ──▶ SCAN ◀┘──▶ DONE
  *                 └──── few match the filter ─▶ LIST ──▶ DONE
  *
+ * A search for all within a distance goes from GRAPH back to TAIL, too, with a wider pool, as long
+ * as the farthest of the pool is still within it.
+ *
  * A scan of what matches a filter measures coarsely, too, unless it must be exact: SCAN and LIST
  * then lead to RANK. A walk whose start has hardly a match around it is not begun. A graph of codes
  * is walked on their coarse distances; the best of the pool are then measured on the whole codes
@@ -12,6 +15,7 @@
  * read, so a point that moves from one to the other meanwhile is seen in at least one of them; tail
  * slots count as visited, so in at most one. The epoch, held from start to end, keeps every slot
  * that is met what it was. */
+#include <math.h>
 #include <string.h>
 
 #include "index/best.h"
@@ -48,6 +52,9 @@ struct index_reader {
     bool coarse; /* the scan ranks its candidates in the end */
     size_t rank_at, rank_left;
     uint32_t scan_word, scan_words; /* of live bits */
+    bool ranged;                    /* only what is within a distance */
+    float within;                   /* that distance */
+    uint32_t ef;                    /* of this walk */
     struct walk walk;
     struct match match;
     struct hop hop;
@@ -126,6 +133,7 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
     reader->lists = reader->coarse = false;
     reader->phase = TAIL;
     reader->best.n = 0;
+    reader->stats.within = 0;
     reader->scans = scans;
     uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
     reader->scan_word = 0;
@@ -139,6 +147,7 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
 /* Candidates that are measured whole in the end. What matches a filter may lie far from the query,
  * where more points have about the same distance. */
 static size_t rank_count(const struct index_reader *reader) {
+    if (reader->ranged) return reader->walk.pool.size;
     if (reader->coarse) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
     return reader->k + reader->k / 2 + RANK_EXTRA;
 }
@@ -184,7 +193,7 @@ static enum status begin_matches(struct index_reader *reader) {
     enum status s = begin_tail(reader, scan);
     reader->lists = scan && match->listed;
     reader->list_at = 0;
-    reader->coarse = scan && !reader->exact && match->n > COARSE_MIN;
+    reader->coarse = scan && !reader->exact && !reader->ranged && match->n > COARSE_MIN;
     if (s != STATUS_OK || (reader->lists && reader->n_tail == 0)) return s;
     s = match_fill(match);
     if (s != STATUS_OK) return s;
@@ -204,7 +213,7 @@ begin_unfiltered(struct index_reader *reader, const struct index_query *query, u
 static enum status begin(struct index_reader *reader, const struct index_query *query) {
     const struct index_view *view = reader->view;
     uint32_t ef = query->ef ? query->ef : INDEX_EF_DEFAULT;
-    if (ef < query->k) ef = query->k;
+    if (ef < query->k && !query->ranged) ef = query->k;
     enum status s = probe_set(&reader->probe, &view->points.metric, query->vector);
     if (s == STATUS_OK) s = reserve_results(reader, query->k);
     if (s != STATUS_OK) return s;
@@ -219,6 +228,9 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     reader->n_hits = 0;
     reader->lists = reader->coarse = false;
     reader->exact = query->exact;
+    reader->ranged = query->ranged;
+    reader->within = query->within;
+    reader->ef = ef;
     reader->stats = (struct index_search_stats){
         .plan = INDEX_PLAN_WALK,
         .points = atomic_load_explicit(&view->points.n_live, memory_order_relaxed)};
@@ -246,6 +258,7 @@ enum status index_search_start(struct index_reader *reader,
     assert(!reader->view);
     uint32_t k_max = query->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
     if (query->k < 1 || query->k > k_max || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
+    if (query->ranged && !isfinite(query->within)) return STATUS_INVALID;
     reader->view = view;
     reader->ticket = epoch_enter((struct epoch *)(uintptr_t)&view->epoch); /* counts, no more */
     enum status s = begin(reader, query);
@@ -261,11 +274,17 @@ void index_search_end(struct index_reader *reader) {
     reader->n_hits = 0;
 }
 
+static void offer(struct index_reader *reader, float distance, uint32_t slot) {
+    if (reader->ranged && distance > reader->within) return;
+    reader->stats.within++;
+    best_offer(&reader->best, &reader->view->points, (struct result){distance, slot});
+}
+
 static void
 offer_all(struct index_reader *reader, const float *distances, const uint32_t *slots, size_t n) {
     reader->walk.distances += n;
     for (size_t i = 0; i < n; i++)
-        best_offer(&reader->best, &reader->view->points, (struct result){distances[i], slots[i]});
+        offer(reader, distances[i], slots[i]);
 }
 
 /* Measures up to SCAN_BATCH slots of the store and offers them. */
@@ -350,7 +369,41 @@ static void write_hits(struct index_reader *reader) {
 static bool fell_short(const struct index_reader *reader) {
     uint64_t n_live = atomic_load_explicit(&reader->view->points.n_live, memory_order_relaxed);
     uint64_t expected = n_live < reader->n_matching ? n_live : reader->n_matching;
+    if (reader->ranged) {
+        size_t n_met = reader->walk.pool.n_live + reader->n_tail;
+        return n_met < (expected < reader->ef ? expected : reader->ef);
+    }
     return reader->n_hits < (expected < reader->k ? expected : reader->k);
+}
+
+/* The farthest point of a walk is within the distance, so there may be more: it begins anew with a
+ * wider pool, four times each, so that all walks together cost a third more than the last one. */
+enum { RANGE_WIDER = 4 };
+static const float range_slack = 0.03f; /* of coarse distances */
+
+static uint32_t range_ef_max(const struct index_reader *reader) {
+    uint32_t ef = reader->k + reader->k / 2 + RANK_EXTRA;
+    return ef < INDEX_EF_MAX ? ef : INDEX_EF_MAX;
+}
+
+static bool ends_within(const struct index_reader *reader) {
+    const struct probe *probe = &reader->probe;
+    float worst = pool_worst(&reader->walk.pool), slack = 0;
+    if (worst == FLT_MAX) return false; /* there was room for more */
+    if (reader->store->kind == STORE_CODES) {
+        slack = fabsf(reader->within);
+        if (reader->view->options.metric == INDEX_DOT) slack += probe->square;
+        slack *= range_slack;
+    }
+    return store_near_distance(reader->store, probe, worst) <= reader->within + slack;
+}
+
+static enum status widen(struct index_reader *reader) {
+    uint32_t ef = reader->ef * RANGE_WIDER, max = range_ef_max(reader);
+    reader->ef = ef < max ? ef : max;
+    enum status s = pool_begin(&reader->walk.pool, reader->ef, pool_limit(reader, reader->ef));
+    if (s == STATUS_OK) s = begin_tail(reader, false);
+    return s;
 }
 
 /* What was found in float32 is measured already. */
@@ -359,8 +412,7 @@ static void take_pool(struct index_reader *reader) {
     for (size_t i = 0; i < pool->size; i++) {
         uint64_t entry = pool->entries[i];
         if (!pool_is_live(entry) || !points_live(&reader->view->points, pool_slot(entry))) continue;
-        best_offer(&reader->best, &reader->view->points,
-                   (struct result){pool_distance(entry), pool_slot(entry)});
+        offer(reader, pool_distance(entry), pool_slot(entry));
     }
     reader->rank_left = 0;
 }
@@ -380,10 +432,15 @@ static void end_scan(struct index_reader *reader) {
         write_hits(reader);
 }
 
-static void step_graph(struct index_reader *reader) {
+static enum status step_graph(struct index_reader *reader) {
     bool hop = reader->stats.plan == INDEX_PLAN_HOP;
-    if (hop ? hop_step(&reader->walk, &reader->hop) : walk_step(&reader->walk, 0)) return;
+    if (hop ? hop_step(&reader->walk, &reader->hop) : walk_step(&reader->walk, 0)) return STATUS_OK;
+    if (reader->ranged && ends_within(reader)) {
+        if (reader->ef < range_ef_max(reader)) return widen(reader);
+        reader->stats.cut = true;
+    }
     begin_rank(reader);
+    return STATUS_OK;
 }
 
 static enum status step_rank(struct index_reader *reader) {
@@ -401,6 +458,7 @@ static enum status step_rank(struct index_reader *reader) {
     write_hits(reader);
     if (!fell_short(reader)) return STATUS_OK;
     reader->stats.fell_back = true;
+    reader->stats.cut = false;
     return begin_tail(reader, true);
 }
 
@@ -457,7 +515,7 @@ enum status index_search_step(struct index_reader *reader, size_t budget, bool *
             s = step_descend(reader);
             break;
         case GRAPH:
-            step_graph(reader);
+            s = step_graph(reader);
             break;
         case RANK:
             s = step_rank(reader);
@@ -486,6 +544,10 @@ struct index_search_stats index_search_stats(const struct index_reader *reader) 
     struct index_search_stats stats = reader->stats;
     stats.distances = reader->walk.distances;
     stats.hops = reader->walk.hops;
+    if (!reader->ranged)
+        stats.within = 0;
+    else if (stats.within > reader->k)
+        stats.cut = true;
     return stats;
 }
 

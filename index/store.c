@@ -213,6 +213,19 @@ void store_near(
         out[i] = out[i] * (unit * unit) - row_square(store, rows[i]);
 }
 
+float store_near_distance(const struct store *store, const struct probe *probe, float near) {
+    if (store->kind == STORE_F32) return near;
+    float unit = store->coder.step * (1 << CODER_FINE_BITS);
+    switch (store->metric.kind) {
+    case INDEX_COSINE:
+        return near * (unit * unit) / 2;
+    case INDEX_DOT:
+        return (near - probe->square) / 2;
+    default:
+        return near * (unit * unit);
+    }
+}
+
 /* After the rotation every part of a code is a fair sample of it: of d coordinates, a sum over m is
  * m/d of the whole, with a spread of about √(2/m) (Gao & Long 2023). Three in four of the points a
  * walk meets are seen to be too far from a third of their code, which saves the memory traffic that

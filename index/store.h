@@ -93,6 +93,8 @@ void store_near_below(const struct store *store,
                       size_t n,
                       float limit,
                       float *out);
+/* What store_near gave for the probe, as a distance of the metric: of codes, nearly. */
+float store_near_distance(const struct store *store, const struct probe *probe, float near);
 /* Completes the probe for this store. */
 void store_probe(const struct store *store, struct probe *probe);
 /* At most STORE_BATCH. */

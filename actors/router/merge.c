@@ -83,6 +83,7 @@ enum status merge_settle(struct merge *merge) {
         while (table[at] && strcmp(merge->hits[table[at] - 1].id, hit.id) != 0)
             at = (at + 1) & (size - 1);
         if (table[at] || kept == merge->k) {
+            merge->cut |= !table[at];
             drop(merge, &hit);
             continue;
         }

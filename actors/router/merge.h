@@ -3,6 +3,8 @@
 #ifndef ACTORS_ROUTER_MERGE_H
 #define ACTORS_ROUTER_MERGE_H
 
+#include <stdbool.h>
+
 #include "runtime/status.h"
 #include "schemas/shard.pb-c.h"
 
@@ -21,6 +23,7 @@ struct merge {
     size_t room;
     uint32_t k;
     size_t bytes; /* of all hits */
+    bool cut;     /* hits beyond k were left out */
 };
 
 void merge_init(struct merge *merge, uint32_t k);

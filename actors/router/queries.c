@@ -52,6 +52,8 @@ struct query {
     uint64_t timer;    /* of the budget, 0 = none */
     bool may_be_partial;
     bool stream;
+    bool ranged;
+    bool cut;      /* a shard had more within the distance than it gave */
     bool answered; /* the promise is settled; what is open still ends */
     size_t sent;   /* hits of the final answer */
 };
@@ -167,6 +169,7 @@ static void send_final(void *actor, void *context, struct turn *turn) {
     } else {
         set_failed(query, &hits, turn);
         set_plans(query, &hits, turn);
+        hits.cut = query->cut || (query->ranged && query->merge.cut);
         hits.session = (char *)(uintptr_t)token(query, turn);
         turn_resolve(turn, &query->base.promise, &hits.base);
     }
@@ -265,6 +268,7 @@ pass_on(struct hub *self, struct query *query, const ShardHits *from, struct tur
         }
         hits.n_hits = from->n_hits;
         set_plans(query, &hits, turn);
+        hits.cut = query->cut;
         hits.session = (char *)(uintptr_t)token(query, turn);
         turn_resolve(turn, &query->base.promise, &hits.base);
     }
@@ -298,6 +302,7 @@ part_done(struct hub *self, struct ask *ask, const struct outcome *outcome, stru
     if (s == STATUS_OK && !hits) s = STATUS_INTERNAL;
     if (s == STATUS_OK && !outcome->more) {
         part->applied = hits->applied;
+        query->cut |= hits->cut;
         keep_plan(part, hits);
     }
     bool single = query->n_parts == 1 && !outcome->more && query->merge.n == 0;
@@ -365,6 +370,8 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
         part->message.n_filter = msg->n_filter;
         part->message.filter = filter;
         part->message.explain = msg->explain;
+        part->message.ranged = msg->ranged;
+        part->message.within = msg->within;
         part->message.consistency = level;
         part->message.session_index = level_index(level, msg->session, target);
         part->message.max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);
@@ -439,6 +446,7 @@ bool start_search(struct hub *self,
     query->base.release = query_release;
     query->may_be_partial = msg->allow_partial || msg->timeout_ms > 0;
     query->stream = msg->stream;
+    query->ranged = msg->ranged;
     merge_init(&query->merge, msg->top_k);
     if (prepare(query, msg, route) != STATUS_OK) {
         turn_reject(turn, promise, STATUS_NO_MEMORY, "search");

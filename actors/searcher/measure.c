@@ -74,7 +74,7 @@ static int compare(const void *left, const void *right) {
 
 /* Whatever the index did not give is farther than the k nearest. */
 static bool is_settled(const struct search *search) {
-    if (search->asked == INDEX_EXACT_MAX) return true;
+    if (search->asked == INDEX_EXACT_MAX || (search->ranged && !search->stats.cut)) return true;
     if (search->n_hits < search->k) return false;
     const struct search_hit *last = &search->hits[search->k - 1];
     return !last->dropped && last->distance <= search->measure.reach - 2 * search->measure.error;
@@ -84,7 +84,10 @@ bool measure_end(struct search *search) {
     assert(search->next_hit == search->n_hits);
     qsort(search->hits, search->n_hits, sizeof *search->hits, compare);
     search->next_hit = 0;
-    if (is_settled(search)) return false;
+    if (is_settled(search)) {
+        search_trim(search);
+        return false;
+    }
     search->measure.margin = search->measure.margin * WIDER + MARGIN_MIN;
     if (search->measure.margin > INDEX_EXACT_MAX) search->measure.margin = INDEX_EXACT_MAX;
     return true;

@@ -10,6 +10,8 @@
  * out. Measuring the candidates of an exact search asks the points first, by the same rules. */
 #include "actors/searcher/search.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "runtime/assert.h"
@@ -28,6 +30,8 @@ enum {
     HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
+
+static const float code_error = 0.002f; /* five times what is usual: docs/index.md */
 
 static_assert(SEARCH_PAGE_BYTES + POINT_BYTES_MAX < CODEC_MESSAGE_MAX, "a page is one message");
 
@@ -53,6 +57,8 @@ enum status search_new(const ShardSearch *query,
     search->with_vectors = query->include_vectors;
     search->with_payload = query->include_payload;
     search->explain = query->explain;
+    search->ranged = query->ranged;
+    search->within = query->within;
     enum status s = STATUS_OK;
     if (query->n_filter > 0)
         s = filters_read(query->filter, query->n_filter, &search->arena, &search->filter);
@@ -76,6 +82,17 @@ void search_free(struct search *search) {
     mem_free(search);
 }
 
+/* What an index of codes may take for farther than it is: the candidates of an exact search are
+ * measured afterwards. */
+static float reach(const struct search *search) {
+    float slack = fabsf(search->within), square = 0;
+    for (uint32_t i = 0; search->holding->metric == INDEX_DOT && i < search->holding->dimension;
+         i++)
+        square += search->vector[i] * search->vector[i];
+    float far = search->within + (slack + square) * code_error;
+    return far < FLT_MAX ? far : FLT_MAX;
+}
+
 enum status search_start(struct search *search, struct index_reader *reader) {
     uint64_t k = (uint64_t)search->k + search->extra + search->measure.margin;
     uint32_t k_max = search->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
@@ -83,6 +100,8 @@ enum status search_start(struct search *search, struct index_reader *reader) {
                                 .k = k < k_max ? (uint32_t)k : k_max,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
                                 .filter = search->filter.n_nodes ? &search->filter : NULL,
+                                .ranged = search->ranged,
+                                .within = search->exact ? reach(search) : search->within,
                                 .exact = search->exact};
     /* In this order: what is replaced after `applied` was read stays in the index until we leave.
      */
@@ -195,6 +214,14 @@ static enum search_want fail(struct search *search, enum status status) {
     return SEARCH_FAIL;
 }
 
+void search_trim(struct search *search) {
+    size_t n = 0;
+    if (!search->ranged) return;
+    while (n < search->n_hits && search->hits[n].distance <= search->within)
+        n++;
+    search->n_hits = n;
+}
+
 static enum search_want step_searching(struct search *search) {
     size_t budget = STEP_COST / (DISTANCE_COST + search->holding->dimension) + 1;
     bool done = false;
@@ -207,6 +234,7 @@ static enum search_want step_searching(struct search *search) {
     if (s == STATUS_OK && !search->ids) s = ids_open(search);
     if (s != STATUS_OK) return fail(search, s);
     search->measures = search->exact && search->stats.coded;
+    if (!search->measures) search_trim(search);
     if (search->measures) s = measure_begin(search);
     if (s != STATUS_OK) return fail(search, s);
     search->stage = search->measures ? SEARCH_MEASURING : SEARCH_FILLING;
@@ -219,6 +247,7 @@ static enum search_want step_searching(struct search *search) {
 /* The index has more than was asked for: what did not count may have kept others out. (Hits that
  * died during the search are not even given, so their number says nothing.) */
 static bool was_crowded_out(const struct search *search) {
+    if (search->ranged) return search->stats.cut;
     if (search->filter.n_nodes) return search->asked < search->stats.matching;
     struct index_stats stats = index_stats(search->holding->view);
     return search->asked < stats.points + stats.removed;
@@ -427,6 +456,7 @@ void search_page(struct search *search, bool last, ShardHits *out) {
     out->page_more = !last;
     out->applied = search->applied;
     out->plan = last ? explain(search) : NULL;
+    out->cut = last && search->ranged && (search->stats.cut || search->next_hit < search->n_hits);
 }
 
 void search_page_sent(struct search *search) {

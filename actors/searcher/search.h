@@ -54,6 +54,8 @@ struct search {
     bool with_vectors;
     bool with_payload;
     bool explain;
+    bool ranged;
+    float within;         /* of a ranged one */
     struct filter filter; /* in the arena; no nodes: none */
     struct search_times {
         uint64_t match_us; /* of all attempts, as the rest */
@@ -108,6 +110,8 @@ enum search_want {
  * look. For measure.h. */
 MUST_USE enum status
 search_note_gone(struct search *search, const struct search_hit *hit, enum kv_tier tier);
+/* Of a ranged search: leaves out the hits beyond the distance; they are sorted. For measure.h. */
+void search_trim(struct search *search);
 /* At most about 1 ms of work. */
 enum search_want search_step(struct search *search);
 /* Fills the page from the disk. Blocks; any thread. */

@@ -138,6 +138,10 @@ enum status check_search(struct check *check, const Vectron__V1__SearchRequest *
     if (request->top_k > CHECK_TOP_K_MAX)
         return fail(check, STATUS_INVALID, "top_k %u is above the limit of %d", request->top_k,
                     CHECK_TOP_K_MAX);
+    if (request->range_case == VECTRON__V1__SEARCH_REQUEST__RANGE_WITHIN &&
+        !isfinite(request->within))
+        return fail(check, STATUS_INVALID, "within is %s: it must be finite",
+                    value_name(request->within));
     return check_freshness(check, request);
 }
 

@@ -23,11 +23,13 @@ struct search {
     struct question question; /* first: context and self are one pointer */
     uint32_t top_k;
     bool stream;
+    bool ranged;
     bool sent;           /* a part: metadata went with it */
     bool list_open;      /* pages of the current list are in the arena */
     enum status failure; /* the answer is no good; the call waits for its last part */
     struct arena arena;  /* of the current list */
     Vectron__V1__SearchResponse response; /* the current list, in the arena */
+    Vectron__V1__Range range;             /* of it */
 };
 static_assert(offsetof(struct search, question) == 0, "a question is its search");
 
@@ -112,6 +114,11 @@ static enum status add_page(struct search *search, const RouterHits *hits) {
     if (s != STATUS_OK || hits->page_more) return s;
 
     search->list_open = false;
+    if (search->ranged) {
+        vectron__v1__range__init(&search->range);
+        search->range.cut = hits->cut;
+        response->range = &search->range;
+    }
     response->partial = hits->partial;
     response->n_failed_shards = hits->n_failed_shards;
     response->failed_shards = copy(&search->arena, hits->failed_shards,
@@ -185,6 +192,7 @@ static void send_query(struct edge_call *call, const RouterSearch *query, struct
     search->question = (struct question){.call = call, .done = on_hits};
     search->top_k = query->top_k;
     search->stream = query->stream;
+    search->ranged = query->ranged;
     arena_init(&search->arena, SEARCH_BYTES_MAX);
     edge_call_on_free(call, on_free, search);
     question_start(&search->question, &query->base, turn);
@@ -206,7 +214,11 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
     query.collection = request->collection;
     query.vector = request->vector;
     query.n_vector = request->n_vector;
-    query.top_k = request->top_k ? request->top_k : CHECK_TOP_K_DEFAULT;
+    query.ranged = request->range_case == VECTRON__V1__SEARCH_REQUEST__RANGE_WITHIN;
+    query.within = query.ranged ? request->within : 0;
+    query.top_k = request->top_k ? request->top_k
+                  : query.ranged ? CHECK_TOP_K_MAX
+                                 : CHECK_TOP_K_DEFAULT;
     query.ef = request->ef;
     query.exact = request->exact;
     query.n_filter = filter.n;

@@ -18,6 +18,7 @@ static const struct args_flag flags[] = {
     {"dataset", "NAME", "of an HDF5 file (default train)"},
     {"ef", "N", "width of the search in the graph: higher finds more, slower (default 128)"},
     {"exact", NULL, "compare with every point instead of walking the graph"},
+    {"within", "DISTANCE", "all points at most so far, up to -k of them (then default 1000)"},
     {"filter", "TEXT", "only points whose payload in --data meets this: 'price < 10'"},
     {"recall", NULL, "how many of the nearest were found, by an exact scan"},
     {"show", "N", "print the neighbours of the first N queries (default 3)"},
@@ -31,7 +32,8 @@ struct look {
     struct trial trial;
     struct arena arena;
     struct filter filter;
-    bool filtered, exact;
+    bool filtered, exact, ranged;
+    double within;
     int64_t ef, show;
 };
 
@@ -84,6 +86,7 @@ static int read_query(struct look *look) {
     if (s == STATUS_OK)
         s = args_number(look->args, "ef", (struct args_bounds){0, 1, INDEX_EF_MAX}, &look->ef,
                         &why);
+    if (s == STATUS_OK) s = args_real(look->args, "within", &look->within, &why);
     if (s == STATUS_OK)
         s = args_number(look->args, "show", (struct args_bounds){3, 0, TRIAL_QUERIES_MAX},
                         &look->show, &why);
@@ -101,14 +104,18 @@ static int prepare(struct look *look) {
     const char *filter = args_text(args, "filter"), *data = args_text(args, "data");
     look->exact = args_on(args, "exact");
     look->filtered = filter != NULL;
+    look->ranged = args_text(args, "within") != NULL;
     if (filter && !data)
         return command_misuse("index search", "--filter needs --data FILE: payloads are there");
+    if (look->ranged && (args_text(args, "truth") || args_on(args, "recall")))
+        return command_misuse("index search", "recall is of the k nearest: leave --within out");
     int code = trial_open(&look->trial, "index search", args);
     if (code == EXIT_OK) code = read_query(look);
     if (code == EXIT_OK) code = opened_open(args->words[0], &look->opened);
     if (code == EXIT_OK && filter)
         code = payloads_filter(&look->opened, filter, data, &look->arena, &look->filter);
     if (code == EXIT_OK) code = trial_fit(&look->trial, args, &look->opened);
+    if (look->ranged && !args_text(args, "k")) look->trial.k = TRIAL_K_MAX;
     bool judged = args_text(args, "truth") || args_on(args, "recall");
     if (code != EXIT_OK || !judged) return code;
     look->trial.filter = look->filtered ? &look->filter : NULL;
@@ -153,7 +160,7 @@ static void print_hits(const struct trial *trial, const struct found *found) {
 }
 
 struct outcome {
-    uint64_t found, wanted;
+    uint64_t found, wanted, n_cut;
     double seconds;
 };
 
@@ -167,6 +174,8 @@ static int search_all(struct look *look, struct table *table, struct outcome *ou
             .k = trial->k + (trial->self != NULL),
             .ef = (uint32_t)look->ef,
             .exact = look->exact,
+            .ranged = look->ranged,
+            .within = (float)look->within,
             .filter = look->filtered ? &look->filter : NULL,
         };
         struct found found = {.query = q};
@@ -174,6 +183,7 @@ static int search_all(struct look *look, struct table *table, struct outcome *ou
         int code = trial_search(trial, &look->opened, &query, &found.hits, &found.n);
         if (code != EXIT_OK) return code;
         out->seconds += opened_clock() - start;
+        out->n_cut += index_search_stats(trial->reader).cut;
         if (trial->truth) trial_count(trial, q, found.hits, found.n, &out->found, &out->wanted);
         if (json)
             print_hits(trial, &found);
@@ -191,6 +201,7 @@ static void print_outcome(const struct look *look, const struct outcome *outcome
     if (outcome->wanted)
         printf(", recall@%u %.4f, held against %s", trial->k,
                (double)outcome->found / (double)outcome->wanted, trial->against);
+    if (outcome->n_cut) printf(", %" PRIu64 " cut at %u nearest", outcome->n_cut, trial->k);
     putchar('\n');
 }
 

@@ -1,6 +1,4 @@
 /* vectron index tune: the ef that reaches a recall. */
-#include <math.h>
-#include <stdlib.h>
 
 #include "cli/index/parts.h"
 #include "cli/index/trial.h"
@@ -16,12 +14,12 @@ static const struct args_flag flags[] = {
 };
 
 static bool read_target(const struct args *args, double *out) {
-    const char *text = args_text(args, "target");
-    char *end;
+    struct buffer why;
+    buffer_init(&why);
     *out = 0.95;
-    if (!text) return true;
-    *out = strtod(text, &end);
-    return end != text && *end == '\0' && *out >= 0.01 && *out <= 1;
+    enum status s = args_real(args, "target", out, &why);
+    buffer_free(&why);
+    return s == STATUS_OK && *out >= 0.01 && *out <= 1;
 }
 
 static void print_text(const struct trial *trial,

@@ -18,6 +18,30 @@ static enum status parse(struct args *args, struct buffer *why, char *const *arg
 }
 #define PARSE(...) parse(&args, &why, (char *const[]){__VA_ARGS__, NULL})
 
+/* --target 0.95 */
+Test(args, reads_real_numbers) {
+    static const struct args_flag real[] = {{"r", "N", ""}, {0}};
+    static const struct {
+        char *text;
+        bool good;
+        double value;
+    } rows[] = {{"0.95", true, 0.95}, {"-2e3", true, -2000}, {"", false, 7},
+                {"x", false, 7},      {"1x", false, 7},      {"nan", false, 7},
+                {"inf", false, 7},    {"1e999", false, 7}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct args args;
+        struct buffer why;
+        char *argv[] = {"-r", rows[i].text, NULL};
+        double value = 7;
+        buffer_init(&why);
+        cr_assert_eq(args_parse(&args, real, 0, argv, &why), STATUS_OK);
+        cr_expect_eq(args_real(&args, "r", &value, &why) == STATUS_OK, rows[i].good);
+        cr_expect_eq(value, rows[i].value, "%s", rows[i].text);
+        cr_expect_eq(why.size > 0, !rows[i].good);
+        buffer_free(&why);
+    }
+}
+
 Test(args, all_four_forms) {
     struct args args;
     struct buffer why;
