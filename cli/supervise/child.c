@@ -19,13 +19,14 @@
 #include "runtime/memory.h"
 
 enum {
-    VARIABLES = 3,
+    VARIABLES = 4,
     CPUS_TEXT_MAX = 4096,
     VARIABLE_MAX = CPUS_TEXT_MAX + 128,
     EXIT_NO_COMMAND = 127
 };
 
 static const char launch_variable[] = "VECTRON_LAUNCH";
+static const char cage_variable[] = "VECTRON_CAGE";
 
 /* --- the notify socket --- */
 
@@ -154,10 +155,11 @@ spawn(struct child *child, char **argv, char **environment, int out, const char 
 
 /* What is told by the environment: where to notify, how often, and what to set at the start. */
 static uint32_t make_variables(const struct child *child,
-                               const struct cluster_process *process,
+                               const struct child_plan *plan,
                                char made[VARIABLES][VARIABLE_MAX]) {
+    const struct cluster_process *process = plan->process;
     uint32_t n = 0;
-    char cpus[CPUS_TEXT_MAX];
+    char cpus[CPUS_TEXT_MAX], cage[CAGE_FOLDERS * (CAGE_PATH_MAX + 1)];
     struct sockaddr_un ours = {0};
     socklen_t size = sizeof ours;
     getsockname(child->notify, (struct sockaddr *)&ours, &size);
@@ -168,16 +170,18 @@ static uint32_t make_variables(const struct child *child,
     write_cpus(process, cpus, sizeof cpus);
     snprintf(made[n++], VARIABLE_MAX, "%s=%d %llu %llu %s", launch_variable, (int)getpid(),
              (unsigned long long)process->nofile, (unsigned long long)process->memory, cpus);
+    cage_list(plan->cage, cage, sizeof cage);
+    if (*cage) snprintf(made[n++], VARIABLE_MAX, "%s=%s", cage_variable, cage);
     return n;
 }
 
-enum status
-child_start(struct child *child, const struct cluster_process *process, const char *program) {
+enum status child_start(struct child *child, const struct child_plan *plan) {
+    const struct cluster_process *process = plan->process;
     char made[VARIABLES][VARIABLE_MAX];
     int ends[2] = {-1, -1};
-    uint32_t n_made = make_variables(child, process, made);
+    uint32_t n_made = make_variables(child, plan, made);
     char **environment = environment_of(process, made, n_made);
-    char **argv = arguments_of(process, program);
+    char **argv = arguments_of(process, plan->program);
     enum status s = environment && argv ? STATUS_OK : STATUS_NO_MEMORY;
     if (s == STATUS_OK && pipe2(ends, O_CLOEXEC) != 0) s = STATUS_QUOTA;
     if (s == STATUS_OK) s = spawn(child, argv, environment, ends[1], process->folder);
@@ -256,10 +260,13 @@ bool child_settle(void) {
     if (*list && !cluster_cpus(list, &cpus)) return complain("cpus");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return complain("death signal");
     if (getppid() != parent) return false; /* it died already */
+    const char *cage = getenv(cage_variable);
+    if (cage && !cage_enter(cage)) return complain(cage);
     if (!set_limit(RLIMIT_NOFILE, nofile)) return complain("nofile");
     if (!set_limit(RLIMIT_DATA, memory)) return complain("memory");
     if (*list && sched_setaffinity(0, sizeof cpus, &cpus) != 0) return complain("cpus");
     unsetenv(launch_variable);
+    unsetenv(cage_variable);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* child: a process that the supervisor runs: starting it, its pipe, its notify socket, its end.
  *
  *     supervisor ── posix_spawn ──▶ vectron ROLE …     or vectron launch ── exec ──▶ any command
- *       pidfd ◀────────── end ────────┘ at the start of main: death signal, limits, cores
+ *       pidfd ◀────────── end ────────┘ at the start of main: death signal, cage, limits, cores
  *
  * What posix_spawn cannot set, the new process sets on itself before it has threads or a ZeroMQ
  * context: $VECTRON_LAUNCH tells it what. It asks the kernel for SIGKILL when its parent thread
@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include "cli/supervise/cage.h"
 #include "cli/supervise/cluster.h"
 
 enum { CHILD_LINE_MAX = 8192, CHILD_NEWS_MAX = 1024 };
@@ -30,8 +31,12 @@ MUST_USE enum status child_open(struct child *child, uint32_t number);
 void child_close(struct child *child);
 /* On a thread that lives as long as the child may. program: this binary. IO, QUOTA: errno has it.
  */
-MUST_USE enum status
-child_start(struct child *child, const struct cluster_process *process, const char *program);
+struct child_plan {
+    const struct cluster_process *process;
+    const char *program;
+    const struct cage *cage; /* it moves in */
+};
+MUST_USE enum status child_start(struct child *child, const struct child_plan *plan);
 /* Takes the end of it, when there is one: how, in words, and whether it was a good one (exit code
  * 0). False: it still runs. */
 struct child_end {

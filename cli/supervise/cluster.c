@@ -30,6 +30,7 @@ struct values {
     const char *role, *folder, *readyz;
     uint64_t count, restart, intensity, period, backoff, backoff_max;
     uint64_t ready, ready_timeout, stop_timeout, watchdog, memory, nofile;
+    uint64_t cgroup_memory, cgroup_cpu;
 };
 
 struct key {
@@ -63,6 +64,8 @@ static const struct key keys[] = {
     KEY(watchdog, DURATION, 0, DAY_MS, NULL, "0s"),
     KEY(memory, SIZE, 0, 1e15, NULL, "0MB"),
     KEY(nofile, COUNT, 0, 1e7, NULL, "0"),
+    KEY(cgroup_memory, SIZE, 0, 1e15, NULL, "0MB"),
+    KEY(cgroup_cpu, COUNT, 0, 1e6, NULL, "0"),
     KEY(cpus, WORDS, 0, 0, NULL, NULL),
 };
 enum { KEYS = sizeof keys / sizeof *keys };
@@ -479,6 +482,8 @@ static enum status fill_process(const struct instance *i, struct cluster_process
         .watchdog_ms = (uint32_t)v->watchdog,
         .memory = v->memory,
         .nofile = v->nofile,
+        .cgroup_memory = v->cgroup_memory,
+        .cgroup_cpu = (uint32_t)v->cgroup_cpu,
     };
     if (!process->group) return STATUS_NO_MEMORY;
     enum status s = fill_command(i, process);

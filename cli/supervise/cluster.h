@@ -39,9 +39,11 @@ struct cluster_process {
     enum cluster_ready ready;
     const char *readyz; /* URL that must answer 200, then, too; "": none */
     uint32_t ready_ms, stop_ms;
-    uint32_t watchdog_ms; /* 0: none */
-    uint64_t memory;      /* bytes; 0: no limit */
-    uint64_t nofile;      /* 0: as ours */
+    uint32_t watchdog_ms;   /* 0: none */
+    uint64_t memory;        /* bytes; 0: no limit */
+    uint64_t nofile;        /* 0: as ours */
+    uint64_t cgroup_memory; /* bytes; 0: no limit */
+    uint32_t cgroup_cpu;    /* percent of a core; 0: no limit */
     bool pinned;
     cpu_set_t cpus;
 };

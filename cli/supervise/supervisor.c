@@ -36,6 +36,8 @@ struct process {
     struct supervisor *supervisor;
     const struct cluster_process *spec;
     struct child child;
+    struct cage cage;
+    unsigned long long cage_kills; /* told so far */
     struct output output;
     struct allowance allowance;
     enum state state;
@@ -48,7 +50,7 @@ struct process {
     uint64_t started_us;
     uint64_t ready_us; /* it took so long */
     uint32_t restarts;
-    char last_exit[64];
+    char last_exit[96];
 };
 
 struct supervisor {
@@ -352,13 +354,15 @@ struct starting {
     struct process *process;
     const struct cluster_process *spec;
     const char *program;
+    struct cage cage;
     struct child child;
     int error;
 };
 
 static enum status start_work(void *context) {
     struct starting *starting = context;
-    enum status s = child_start(&starting->child, starting->spec, starting->program);
+    enum status s = child_start(
+        &starting->child, &(struct child_plan){starting->spec, starting->program, &starting->cage});
     starting->error = errno;
     return s;
 }
@@ -422,6 +426,7 @@ static void start(struct process *process, struct turn *turn) {
     *starting = (struct starting){.process = process,
                                   .spec = process->spec,
                                   .program = process->supervisor->options->program,
+                                  .cage = process->cage,
                                   .child = process->child};
     process->spawning = true;
     after(process, (uint64_t)process->spec->ready_ms * MS, too_late, turn);
@@ -432,6 +437,14 @@ static void start(struct process *process, struct turn *turn) {
 }
 
 /* --- ending --- */
+
+/* With the kernel's reason, when it ended it for want of memory. */
+static void note_end(struct process *process, const struct child_end *end) {
+    unsigned long long killed = cage_killed(&process->cage);
+    snprintf(process->last_exit, sizeof process->last_exit, "%s%s", end->words,
+             killed > process->cage_kills ? ": out of cgroup_memory" : "");
+    process->cage_kills = killed;
+}
 
 static void on_end(void *actor, void *context, uint32_t events, struct turn *turn) {
     struct process *process = context;
@@ -445,14 +458,14 @@ static void on_end(void *actor, void *context, uint32_t events, struct turn *tur
     child_forget(&process->child);
     stop_timer(&process->timer, turn);
     stop_timer(&process->watchdog, turn);
-    snprintf(process->last_exit, sizeof process->last_exit, "%s", end.words);
+    note_end(process, &end);
     if (process->state != STOPPING) {
         fell(process, end.good, turn);
     } else if (process->wanted) {
         start(process, turn);
     } else {
         process->state = STOPPED;
-        output_say(&process->output, "%s", end.words);
+        output_say(&process->output, "%s", process->last_exit);
     }
     pump(actor, turn);
 }
@@ -635,6 +648,14 @@ static enum status open_process(struct supervisor *self, uint32_t i, struct turn
     struct process *process = &self->processes[i];
     enum status s = child_open(&process->child, i);
     if (s != STATUS_OK) return turn_fail(turn, s, "notify socket: %s", strerror(errno));
+    struct buffer why;
+    buffer_init(&why);
+    s = cage_open(process->spec, &process->cage, &why);
+    if (s != STATUS_OK)
+        s = turn_fail(turn, s, "%s: %.*s", process->spec->name, (int)why.size,
+                      why.size ? (const char *)why.data : "");
+    buffer_free(&why);
+    if (s != STATUS_OK) return s;
     return turn_watch(turn, process->child.notify, EPOLLIN, on_news, process);
 }
 
@@ -686,6 +707,7 @@ static void supervisor_close(void *actor) {
         child_signal(child, SIGKILL);
         if (child->pid) waitpid(child->pid, NULL, 0);
         child_close(child);
+        cage_close(&self->processes[i].cage);
     }
     mem_free(self->processes);
 }

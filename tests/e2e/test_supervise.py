@@ -387,6 +387,41 @@ environment = {{ A = "a{{n}}" }}
         running.run('stop')
 
 
+def test_control_groups_bound_memory_and_processor_time():
+    """A process that takes too much memory is killed and the reason told; no group is left behind."""
+    text = '''
+[supervisor]
+link = "ipc://s/l"
+[defaults]
+ready = "spawned"
+restart = "temporary"
+[process.hungry]
+command = ["python3", "-c", "b'x' * 200_000_000"]
+cgroup_memory = "50MB"
+[process.busy]
+command = ["sh", "-c", "while :; do :; done"]
+cgroup_cpu = 20
+'''
+    with Supervisor(text) as running:
+        wait_for(lambda: '| ready' in running.log() or running.process.poll() is not None)
+        if running.process.poll() is not None:
+            words = running.log()
+            assert 'Delegate=yes' in words or 'is mounted' in words, words
+            print(f'       skipped: {words.strip().splitlines()[-1]}')
+            return
+        groups = f'/sys/fs/cgroup/**/vectron-{running.process.pid}-'
+
+        def throttled():
+            for path in glob.glob(f'{groups}busy/cpu.stat', recursive=True):
+                with open(path) as file:
+                    return re.search(r'nr_throttled [1-9]', file.read())
+        wait_for(throttled)
+        wait_for(lambda: running.status()['hungry']['lastExit'] == 'killed by SIGKILL: out of cgroup_memory')
+        running.run('stop')
+        assert running.process.wait(20) == 0
+    assert not glob.glob(f'{groups}*', recursive=True)
+
+
 def test_a_command_that_is_not_there():
     with Supervisor('[supervisor]\nlink = "ipc://s/l"\n[process.a]\ncommand = ["/no/such"]\nintensity = 0\n') as running:
         assert running.process.wait(20) == 1

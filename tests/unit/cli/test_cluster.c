@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/supervise/allowance.h"
+#include "cli/supervise/cage.h"
 #include "cli/supervise/cluster.h"
 #include "cli/supervise/output.h"
 
@@ -31,6 +32,39 @@ static enum status read_text(const char *text) {
     enum status s = cluster_read(text, strlen(text), "/bin/vectron", &cluster, &why);
     buffer_append(&why, "", 1);
     return s;
+}
+
+static const struct {
+    const char *mounts, *groups, *controller;
+    const char *folder; /* NULL: none */
+    bool second;
+} places[] = {
+    {"35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n",
+     "4:memory:/a/b\n0::/\n", "memory", "/sys/fs/cgroup/memory/a/b", false},
+    {"35 31 0:32 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n",
+     "3:cpu,cpuacct:/\n", "cpu", "/sys/fs/cgroup/cpu,cpuacct", false},
+    {"1 2 0:3 / / rw - ext4 /dev/a rw\n29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+     "0::/system.slice/vectron-supervise.service\n", "cpu",
+     "/sys/fs/cgroup/system.slice/vectron-supervise.service", true},
+    {"29 23 0:26 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/x\n", "memory",
+     "/sys/fs/cgroup", true},
+    {"29 23 0:26 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/x/y\n", "memory",
+     "/sys/fs/cgroup/y", true},
+    {"33 31 0:30 / /sys/fs/cgroup/cpuacct rw - cgroup cgroup rw,cpuacct\n", "2:cpuacct:/\n", "cpu",
+     NULL, false},
+    {"", "", "memory", NULL, false},
+    {"35 31 0:32 /", "4:memory", "memory", NULL, false},
+};
+
+Test(cage, finds_our_group) {
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct cage_place place;
+        bool found = cage_find(places[i].mounts, places[i].groups, places[i].controller, &place);
+        cr_expect_eq(found, places[i].folder != NULL, "row %zu", i);
+        if (!found || !places[i].folder) continue;
+        cr_expect_str_eq(place.folder, places[i].folder, "row %zu", i);
+        cr_expect_eq(place.second, places[i].second, "row %zu", i);
+    }
 }
 
 Test(cluster, fills_instances_in) {
