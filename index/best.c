@@ -30,10 +30,10 @@ enum status best_begin(struct best *best, size_t k) {
 int result_compare(const struct points *points, struct result a, struct result b) {
     if (a.distance != b.distance) return a.distance < b.distance ? -1 : 1;
     const struct point *left = points_at(points, a.slot), *right = points_at(points, b.slot);
-    size_t shorter = left->id_size < right->id_size ? left->id_size : right->id_size;
-    int order = memcmp(point_id(left), point_id(right), shorter);
+    struct point_id one = points_id(points, left), other = points_id(points, right);
+    int order = memcmp(one.data, other.data, one.size < other.size ? one.size : other.size);
     if (order != 0) return order;
-    if (left->id_size != right->id_size) return left->id_size < right->id_size ? -1 : 1;
+    if (one.size != other.size) return one.size < other.size ? -1 : 1;
     /* Two points of one id live side by side while an update removes the older one. */
     return left->number < right->number ? -1 : left->number > right->number;
 }

@@ -83,7 +83,8 @@ static inline graph_edge *graph_row(const struct graph *graph, uint32_t slot, un
     return slots_at(&graph->upper, graph_node(graph, slot)->upper + level - 1);
 }
 
-/* The edges of a row into `out` (GRAPH_ROW_MAX); gives their number. Any thread. */
+/* The edges of a row into `out` (GRAPH_ROW_MAX); gives their number. Of a file that was not judged
+ * yet (judge.h) they may be any, but the row is there. Any thread. */
 unsigned graph_read(const struct graph *graph, uint32_t slot, unsigned level, uint32_t *out);
 /* Replaces a row. Linker. */
 void graph_write(
@@ -96,7 +97,18 @@ static inline uint32_t graph_parent(const struct graph *graph, uint32_t slot) {
     return *(const uint32_t *)slots_at(&graph->parents, slot) - 1;
 }
 
+static inline void graph_set_node(struct graph *graph, uint32_t slot, struct node node) {
+    slots_touch(&graph->nodes, slot);
+    *graph_node(graph, slot) = node;
+}
+
+static inline void graph_set_state(struct graph *graph, uint32_t slot, enum node_state state) {
+    slots_touch(&graph->nodes, slot);
+    graph_node(graph, slot)->state = (uint8_t)state;
+}
+
 static inline void graph_set_parent(struct graph *graph, uint32_t slot, uint32_t parent) {
+    slots_touch(&graph->parents, slot);
     *(uint32_t *)slots_at(&graph->parents, slot) = parent + 1;
 }
 

@@ -10,17 +10,17 @@ void handoff_init(struct handoff *handoff) {
 void handoff_push(struct handoff *handoff, struct points *points, uint32_t slot) {
     uint32_t head = atomic_load_explicit(&handoff->head, memory_order_relaxed);
     do {
-        points_at(points, slot)->handoff = head;
+        points_links(points, slot)->handoff = head;
     } while (!atomic_compare_exchange_weak_explicit(&handoff->head, &head, slot + 1,
                                                     memory_order_release, memory_order_relaxed));
 }
 
 uint32_t handoff_next(const struct points *points, uint32_t slot) {
-    return points_at(points, slot)->handoff - 1; /* 0, the end, becomes SLOT_NONE */
+    return points_links(points, slot)->handoff - 1; /* 0, the end, becomes SLOT_NONE */
 }
 
 uint32_t handoff_link(struct points *points, uint32_t slot, uint32_t first) {
-    points_at(points, slot)->handoff = first + 1;
+    points_links(points, slot)->handoff = first + 1;
     return slot;
 }
 

@@ -103,7 +103,7 @@ bool hop_is_promising(const struct walk *walk, uint32_t start, double share) {
     for (unsigned i = 0; i < max; i++) {
         uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
         if (edge == 0) break;
-        count_row(walk, edge - 1, &count);
+        if ((edge - 1) / 64 < walk->visited.n_words) count_row(walk, edge - 1, &count);
     }
     return (double)count.n_passed * LEAST_PART >= share * (double)count.n_looked;
 }

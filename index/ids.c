@@ -1,75 +1,90 @@
-/* ids: bump allocation in chunks that double, a free list for each cell size. */
+/* ids: a run lies within one segment of the array, so that it is one piece of memory; what is left
+ * of a segment that is too short for the next run becomes free runs. */
 #include "index/ids.h"
 
 #include <string.h>
 
 #include "runtime/assert.h"
-#include "runtime/memory.h"
 #include "runtime/poison.h"
-
-enum { CHUNK_MIN = 4 << 10, CHUNK_MAX = 1 << 20 };
-
-struct ids_cell {
-    struct ids_cell *next;
-};
-
-struct ids_chunk {
-    struct ids_chunk *next; /* owned */
-    size_t capacity;
-    _Alignas(IDS_CELL) char data[];
-};
-
-static_assert(sizeof(struct ids_cell) <= IDS_CELL, "a recycled cell holds its link");
 
 void ids_init(struct ids *ids) {
     *ids = (struct ids){0};
+    slots_init(&ids->cells, IDS_CELL);
+    slots_track(&ids->cells);
+    atomic_init(&ids->n, 0);
 }
 
 void ids_reset(struct ids *ids) {
-    while (ids->chunks) {
-        struct ids_chunk *next = ids->chunks->next;
-        mem_free(ids->chunks);
-        ids->chunks = next;
-    }
+    slots_reset(&ids->cells);
     ids_init(ids);
 }
 
-static struct ids_chunk *chunk_for(struct ids *ids, size_t bytes) {
-    struct ids_chunk *newest = ids->chunks;
-    if (newest && newest->capacity - ids->used >= bytes) return newest;
-    size_t capacity = newest ? newest->capacity * 2 : CHUNK_MIN;
-    if (capacity > CHUNK_MAX) capacity = CHUNK_MAX;
-    struct ids_chunk *chunk = mem_alloc(sizeof *chunk + capacity);
-    if (!chunk) return NULL;
-    chunk->next = newest;
-    chunk->capacity = capacity;
-    ids->chunks = chunk;
-    ids->used = 0;
-    ids->bytes += capacity;
-    return chunk;
+/* What follows a free run, in its first cell. */
+static uint32_t *next_of(const struct ids *ids, uint32_t cell) {
+    return slots_at(&ids->cells, cell);
 }
 
-const char *ids_new(struct ids *ids, const char *id, size_t size) {
-    size_t class = (size - 1) / IDS_CELL;
-    struct ids_cell *idle = ids->idle[class];
-    char *cell = (char *)idle;
-    if (idle) {
-        ids->idle[class] = idle->next;
-    } else {
-        size_t bytes = (class + 1) * IDS_CELL;
-        struct ids_chunk *chunk = chunk_for(ids, bytes);
-        if (!chunk) return NULL;
-        cell = chunk->data + ids->used;
-        ids->used += bytes;
+static void add_idle(struct ids *ids, uint32_t cell, uint32_t n_cells) {
+    slots_touch(&ids->cells, cell);
+    *next_of(ids, cell) = ids->idle[n_cells];
+    ids->idle[n_cells] = cell + 1;
+    ids->some[n_cells / 64] |= UINT64_C(1) << (n_cells % 64);
+}
+
+/* The shortest free runs of n_cells and more; 0: none. */
+static uint32_t find_idle(const struct ids *ids, uint32_t n_cells) {
+    uint64_t bits = ids->some[n_cells / 64] & ~UINT64_C(0) << (n_cells % 64);
+    for (uint32_t word = n_cells / 64;; bits = ids->some[word]) {
+        if (bits) return word * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (++word > IDS_CLASSES / 64) return 0;
     }
-    memcpy(cell, id, size);
-    return cell;
 }
 
-void ids_recycle(struct ids *ids, const char *id, size_t size) {
-    size_t class = (size - 1) / IDS_CELL;
-    struct ids_cell *cell =
-        (struct ids_cell *)(void *)(uintptr_t)id; /* ours, const to readers only */
-    cell->next = ids->idle[class];
-    ids->idle[class] = cell;
+void ids_recycle(struct ids *ids, uint32_t cell, size_t size) {
+    add_idle(ids, cell, ids_cells_of(size));
+}
+
+void ids_recycle_cells(struct ids *ids, uint32_t first, uint32_t end) {
+    while (first < end) {
+        uint32_t stop = slots_end(slots_segment(first));
+        uint32_t n = (stop < end ? stop : end) - first;
+        if (n > IDS_CLASSES) n = IDS_CLASSES;
+        add_idle(ids, first, n);
+        first += n;
+    }
+}
+
+/* A free run, cut to size. */
+static bool take_idle(struct ids *ids, uint32_t n_cells, uint32_t *cell) {
+    uint32_t found = find_idle(ids, n_cells);
+    if (found == 0) return false;
+    *cell = ids->idle[found] - 1;
+    ids->idle[found] = *next_of(ids, *cell);
+    if (!ids->idle[found]) ids->some[found / 64] &= ~(UINT64_C(1) << (found % 64));
+    if (found > n_cells) add_idle(ids, *cell + n_cells, found - n_cells);
+    return true;
+}
+
+static enum status extend(struct ids *ids, uint32_t n_cells, uint32_t *cell) {
+    uint32_t first = atomic_load_explicit(&ids->n, memory_order_relaxed), start = first;
+    while (slots_end(slots_segment(start)) - start < n_cells)
+        start = slots_end(slots_segment(start));
+    if ((uint64_t)start + n_cells > SLOTS_MAX) return STATUS_NO_MEMORY;
+    enum status s = slots_grow(&ids->cells, (uint64_t)start + n_cells);
+    if (s != STATUS_OK) return s;
+    atomic_store_explicit(&ids->n, start + n_cells, memory_order_release);
+    ids_recycle_cells(ids, first, start);
+    *cell = start;
+    return STATUS_OK;
+}
+
+enum status ids_new(struct ids *ids, const char *id, size_t size, uint32_t *cell) {
+    assert(size >= 1 && size <= INDEX_ID_MAX);
+    uint32_t n_cells = ids_cells_of(size);
+    enum status s = take_idle(ids, n_cells, cell) ? STATUS_OK : extend(ids, n_cells, cell);
+    if (s != STATUS_OK) return s;
+    slots_touch(&ids->cells, *cell);
+    slots_touch(&ids->cells, *cell + n_cells - 1);
+    memcpy(slots_at(&ids->cells, *cell), id, size);
+    return STATUS_OK;
 }

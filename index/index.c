@@ -16,7 +16,9 @@
 
 void index_close(struct index *index) {
     if (!index) return;
-    assert(!index->linker.saving);
+    assert(!atomic_load(&index->linker.saving));
+    judge_reset(&index->judge);
+    pthread_mutex_destroy(&index->gate);
     linker_reset(&index->linker);
     numbers_reset(&index->numbers);
     mem_free((void *)index->batch);
@@ -35,7 +37,8 @@ enum status index_open(const struct index_options *given,
     if (!index) return STATUS_NO_MEMORY;
     numbers_init(&index->numbers);
     index->idle = SLOT_NONE;
-    s = view_new(&options, &index->view);
+    s = pthread_mutex_init(&index->gate, NULL) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+    if (s == STATUS_OK) s = view_new(&options, &index->view);
     if (s != STATUS_OK) {
         mem_free(index);
         return s;
@@ -43,6 +46,10 @@ enum status index_open(const struct index_options *given,
     linker_init(&index->linker, index->view);
     uint64_t stored = 0;
     s = path ? file_load(index, path, &stored) : STATUS_NOT_FOUND;
+    if (s == STATUS_NOT_FOUND) {
+        atomic_init(&index->awake, true);
+        index->settled = true;
+    }
     if (s != STATUS_OK && s != STATUS_NOT_FOUND) {
         index_close(index);
         return s;
@@ -60,6 +67,11 @@ size_t index_tail_room(const struct index *index) {
     return tail_room(&index->view->tail);
 }
 
+enum status index_wake(struct index *index) {
+    if (atomic_load_explicit(&index->awake, memory_order_relaxed)) return STATUS_OK;
+    return wake(index);
+}
+
 /* A slot nobody looks at: one that was freed, else the next. Memory was reserved. */
 static uint32_t take_slot(struct index *index) {
     struct points *points = &index->view->points;
@@ -72,9 +84,7 @@ static uint32_t take_slot(struct index *index) {
     uint32_t slot = index->idle;
     index->idle = handoff_next(points, slot);
     atomic_fetch_sub_explicit(&index->view->n_free, 1, memory_order_relaxed);
-    struct point *point = points_at(points, slot);
-    if (point->id) ids_recycle(&points->ids, point_id(point), point->id_size);
-    point->id = 0;
+    points_forget(points, slot);
     return slot;
 }
 
@@ -139,7 +149,7 @@ count_new(struct index *index, const struct index_point *given, size_t n_given, 
     return STATUS_OK;
 }
 
-enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
+static enum status append(struct index *index, const struct index_point *given, size_t n_given) {
     struct points *points = &index->view->points;
     size_t n_new;
     enum status s = count_new(index, given, n_given, &n_new);
@@ -168,13 +178,27 @@ enum status index_append(struct index *index, const struct index_point *given, s
     return STATUS_OK;
 }
 
+enum status index_append(struct index *index, const struct index_point *given, size_t n_given) {
+    enum status s = index_wake(index);
+    if (s != STATUS_OK) return s;
+    pthread_mutex_lock(&index->gate);
+    s = append(index, given, n_given);
+    pthread_mutex_unlock(&index->gate);
+    return s;
+}
+
 enum status index_remove(struct index *index, uint64_t number) {
     struct points *points = &index->view->points;
+    enum status s = index_wake(index);
+    if (s != STATUS_OK) return s;
+    pthread_mutex_lock(&index->gate);
     uint32_t slot = numbers_remove(&index->numbers, points, number);
-    if (slot == SLOT_NONE) return STATUS_NOT_FOUND;
-    points_set_live(points, slot, false);
-    handoff_push(&index->linker.removed, points, slot);
-    return STATUS_OK;
+    if (slot != SLOT_NONE) {
+        points_set_live(points, slot, false);
+        handoff_push(&index->linker.removed, points, slot);
+    }
+    pthread_mutex_unlock(&index->gate);
+    return slot != SLOT_NONE ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 enum status index_column_begin(struct index *index, const struct index_column *column) {
@@ -185,6 +209,8 @@ enum status index_column_begin(struct index *index, const struct index_column *c
 
 enum status
 index_column_fill(struct index *index, uint64_t number, const void *payload, size_t payload_size) {
+    enum status s = index_wake(index);
+    if (s != STATUS_OK) return s;
     uint32_t slot = numbers_find(&index->numbers, &index->view->points, number);
     if (slot == SLOT_NONE) return STATUS_NOT_FOUND;
     return write_payload(index, slot, payload, payload_size);
@@ -194,10 +220,41 @@ void index_columns_complete(struct index *index) {
     columns_complete(&index->view->columns);
 }
 
-enum { MOVES_PER_DISTANCE = 4 };
+enum {
+    MOVES_PER_DISTANCE = 4,
+    SETTLE_BYTES = 4096, /* read for a distance */
+    JUDGE_DISTANCES = 4, /* for a node */
+    VERIFY_BUDGET = 1 << 16,
+};
+
+/* Of an opened file: its pages, then what they say. Waits for the appender in between. */
+static enum status settle(struct index *index, size_t budget, bool *idle) {
+    struct index_view *view = index->view;
+    bool done;
+    *idle = false;
+    enum status s = settle_step(&view->settle, view, budget * SETTLE_BYTES, &done);
+    if (s != STATUS_OK || !done) return s;
+    *idle = !atomic_load_explicit(&index->awake, memory_order_acquire);
+    if (*idle) return atomic_load(&view->damaged) ? STATUS_CORRUPT : STATUS_OK;
+    s = judge_step(&index->judge, &index->linker, (uint32_t)(budget / JUDGE_DISTANCES + 1), &done);
+    if (s == STATUS_CORRUPT) atomic_store(&view->damaged, true);
+    if (s != STATUS_OK || !done) return s;
+    settle_reset(&view->settle);
+    index->settled = true;
+    return atomic_load(&view->damaged) ? STATUS_CORRUPT : STATUS_OK;
+}
+
+enum status index_verify(struct index *index) {
+    bool idle;
+    enum status s = index_wake(index);
+    while (s == STATUS_OK && !index->settled)
+        s = settle(index, VERIFY_BUDGET, &idle);
+    return s;
+}
 
 enum status index_link_step(struct index *index, size_t budget, bool *idle) {
     struct index_view *view = index->view;
+    if (!index->settled) return settle(index, budget, idle);
     uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_acquire);
     bool sort = columns_have_work(&view->columns, &view->epoch, n_slots);
     enum status s = STATUS_OK;

@@ -84,14 +84,24 @@ struct index_view;
 
 /* Opens an empty index, or the file at path when path is not NULL and the file exists (*applied is
  * then what the saver wrote, else 0). NOT_FOUND is not an error: it is the empty index.
- * CORRUPT: the file fails its checksums or belongs to other options; the caller deletes it and
- * rebuilds from the points. NO_MEMORY, IO. */
+ * A large file is mapped, not read: readers may go at once. The first call of the appender verifies
+ * what the appender needs, index_link_step the rest, in steps; both say CORRUPT for a bad page, and
+ * searches then QUARANTINED (also index_stats.damaged). A file that is cut short meanwhile is one.
+ * CORRUPT: the file fails its checksums, is of another version (inspect.h tells), or belongs
+ * to other options; the caller deletes it and rebuilds from the points. NO_MEMORY, IO. */
 MUST_USE enum status index_open(const struct index_options *options,
                                 const char *path,
                                 struct index **out,
                                 uint64_t *applied);
 /* Drops the writer's hold. NULL is fine. */
 void index_close(struct index *index);
+
+/* What the first call of the appender does, told apart: it verifies what the appender needs of a
+ * file and makes what a file does not have. CORRUPT, NO_MEMORY. */
+MUST_USE enum status index_wake(struct index *index);
+
+/* Verifies all of an opened file at once. No other call may run. CORRUPT, NO_MEMORY. */
+MUST_USE enum status index_verify(struct index *index);
 
 struct index_point {
     uint64_t number;     /* never that of another point, even a removed one */
@@ -188,7 +198,8 @@ struct index_hit {
 MUST_USE enum status index_search_start(struct index_reader *reader,
                                         const struct index_view *view,
                                         const struct index_query *query);
-/* Spends about `budget` distance computations. OK with *done; CANCELLED; NO_MEMORY. */
+/* Spends about `budget` distance computations. OK with *done; CANCELLED; NO_MEMORY; QUARANTINED:
+ * the file that was opened is damaged (index_open). */
 MUST_USE enum status index_search_step(struct index_reader *reader, size_t budget, bool *done);
 /* Best first: distance ascending, then id bytes ascending. At most k, borrowed until end. */
 const struct index_hit *index_search_hits(const struct index_reader *reader, size_t *n_hits);
@@ -224,16 +235,24 @@ void index_ruler_close(struct index_ruler *ruler); /* NULL is fine */
 
 /* --- keeping --- */
 
-/* Saving is stepped, runs beside appends and readers and between link steps, and writes through a
- * temporary file renamed at the end: a crash leaves the old file or the new one. `applied` is
- * stored with it: every append and remove up to it had returned before start. Of later ones some
- * may be in the file too; repeat them all, in order (file.h). Until the end, slots of removed
- * points are not freed. One save at a time, ended before index_close. DISK_FULL, IO, NO_MEMORY. */
+/* A save keeps the index as it was at its start. start is the linker's; the steps may run on any
+ * thread, beside appends, readers and link steps: writers keep the old image of a page for it
+ * before they write to it. The first save to a path, and one after much changed, writes the whole
+ * file beside the old one and renames it; others append the changed pages and then point to them. A
+ * crash leaves the old state or the new one. `applied` is stored with it: every append and remove
+ * up to it had returned before start; later ones are not in it. One save at a time, ended before
+ * index_close. DISK_FULL, IO, NO_MEMORY; start also CORRUPT, of a file that was opened and is bad.
+ */
 struct index_save;
 MUST_USE enum status
 index_save_start(struct index *index, const char *path, uint64_t applied, struct index_save **out);
 /* Writes about `bytes`. May block on the disk: run it on the blocking pool. */
 MUST_USE enum status index_save_step(struct index_save *save, size_t bytes, bool *done);
+struct index_save_stats {
+    bool whole;            /* the file was written anew */
+    uint64_t pages, bytes; /* written */
+};
+struct index_save_stats index_save_stats(const struct index_save *save);
 void index_save_end(struct index_save *save);
 
 /* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, the
@@ -254,6 +273,8 @@ struct index_stats {
     uint64_t column_bytes; /* theirs, of memory_bytes */
     uint64_t unread;       /* values written to them that did not read as their type */
     bool unsorted;         /* they are behind: index_link_step has work */
+    uint64_t unverified;   /* bytes mapped from the file that nobody has compared with their sums */
+    bool damaged;          /* a page of the file was bad: close, delete it, rebuild */
 };
 struct index_stats index_stats(const struct index_view *view);
 

@@ -7,8 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "index/file.h"
-#include "index/stream.h"
+#include "index/writer.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
@@ -18,49 +17,46 @@
 static_assert((int)INDEX_LEVELS > (int)GRAPH_LEVEL_MAX, "a count for every level");
 static_assert((int)INDEX_ROW_MAX == (int)GRAPH_ROW_MAX, "a count for every degree");
 
-static enum status read_header(int fd, struct file_header *header) {
-    struct stream stream;
-    enum status s = stream_open_reader(&stream, fd);
-    if (s != STATUS_OK) {
-        (void)close(fd);
-        return s;
-    }
-    s = stream_get(&stream, header, sizeof *header);
-    stream_close(&stream);
-    return s;
+static bool root_is_sound(const struct file_root *root) {
+    return root->dimension >= 1 && root->dimension <= INDEX_DIMENSION_MAX &&
+           root->metric <= INDEX_DOT && root->M >= GRAPH_M_MIN && root->M <= GRAPH_M_MAX &&
+           root->n_tail <= root->n_slots && root->n_slots <= SLOTS_MAX;
 }
 
-static bool header_is_sound(const struct file_header *header) {
-    return header->dimension >= 1 && header->dimension <= INDEX_DIMENSION_MAX &&
-           header->metric <= INDEX_DOT && header->M >= GRAPH_M_MIN && header->M <= GRAPH_M_MAX &&
-           header->n_tail <= header->n_slots && header->n_slots <= SLOTS_MAX;
+/* Also of an older version, which begins with magic and version too. */
+static enum status judge_roots(const struct file_root *roots, struct index_file_info *out) {
+    if (memcmp(roots[0].magic, FILE_MAGIC, sizeof roots[0].magic) == 0)
+        out->version = roots[0].version;
+    const struct file_root *root = file_choose(roots);
+    if (root) out->version = root->version;
+    if (out->version == 0) return STATUS_CORRUPT;
+    if (out->version != FILE_VERSION) return STATUS_UNIMPLEMENTED;
+    if (!root || !root_is_sound(root)) return STATUS_CORRUPT;
+    out->options = (struct index_options){
+        .dimension = root->dimension,
+        .metric = (enum index_metric)root->metric,
+        .M = root->M,
+        .storage = root->store == STORE_CODES ? INDEX_SQ8 : INDEX_F32,
+    };
+    out->applied = root->applied;
+    out->slots = root->n_slots;
+    out->tail = root->n_tail;
+    return STATUS_OK;
 }
 
 enum status index_file_info(const char *path, struct index_file_info *out) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
     struct stat about;
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
-        (void)close(fd);
-        return STATUS_IO;
-    }
-    struct file_header header;
-    enum status s = read_header(fd, &header);
-    if (s != STATUS_OK) return s;
-    if (memcmp(header.magic, FILE_MAGIC, sizeof header.magic) != 0) return STATUS_CORRUPT;
-    *out = (struct index_file_info){.version = header.version, .bytes = (uint64_t)about.st_size};
-    if (header.version != FILE_VERSION) return STATUS_UNIMPLEMENTED;
-    if (!header_is_sound(&header)) return STATUS_CORRUPT;
-    out->options = (struct index_options){
-        .dimension = header.dimension,
-        .metric = (enum index_metric)header.metric,
-        .M = header.M,
-        .storage = header.store == STORE_CODES ? INDEX_SQ8 : INDEX_F32,
-    };
-    out->applied = header.applied;
-    out->slots = header.n_slots;
-    out->tail = header.n_tail;
-    return STATUS_OK;
+    struct file_root roots[FILE_ROOTS] = {0};
+    ssize_t n =
+        fstat(fd, &about) == 0 && S_ISREG(about.st_mode) ? pread(fd, roots, sizeof roots, 0) : -1;
+    (void)close(fd);
+    if (n < 0) return STATUS_IO;
+    struct index_file_info info = {.bytes = (uint64_t)about.st_size};
+    enum status s = judge_roots(roots, &info);
+    if (s == STATUS_OK || s == STATUS_UNIMPLEMENTED) *out = info;
+    return s;
 }
 
 void index_shape(const struct index_view *view, struct index_shape *out) {
@@ -72,7 +68,7 @@ void index_shape(const struct index_view *view, struct index_shape *out) {
         uint32_t edges[GRAPH_ROW_MAX];
         if (node->state != NODE_LINKED) continue;
         out->linked++;
-        out->levels[node->level]++;
+        out->levels[node->level <= GRAPH_LEVEL_MAX ? node->level : GRAPH_LEVEL_MAX]++;
         out->degrees[graph_read(graph, slot, 0, edges)]++;
     }
 }

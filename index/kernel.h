@@ -3,9 +3,9 @@
  * Rows are padded with zeros to a multiple of their lanes and 64-byte aligned, so the loops have no
  * tails. A batch is one indirect call, and fetches the next row while it computes this one.
  *
- * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper eight,
- * and `fine`, the last four bits: of a block of 64 dimensions, byte j has dimension j below and
- * dimension 32 + j above. */
+ * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper
+ * eight, and `fine`, the last four bits: of a block of 64 dimensions, byte j has dimension j below
+ * and dimension 32 + j above. */
 #ifndef INDEX_KERNEL_H
 #define INDEX_KERNEL_H
 

@@ -16,6 +16,7 @@
 
 void linker_init(struct linker *linker, struct index_view *view) {
     *linker = (struct linker){.view = view, .root = SLOT_NONE};
+    atomic_init(&linker->saving, false);
     handoff_init(&linker->removed);
     handoff_init(&linker->freed);
     walk_init(&linker->walk);
@@ -182,7 +183,7 @@ static enum status link_point(struct linker *linker, const struct cell *cell) {
     enum status s = recode_place(linker, slot, cell->vector);
     if (s == STATUS_OK && self.level > 0) s = graph_upper_new(graph, self.level, &upper);
     if (s != STATUS_OK) return s;
-    *graph_node(graph, slot) = (struct node){upper, (uint8_t)self.level, NODE_LINKED};
+    graph_set_node(graph, slot, (struct node){upper, (uint8_t)self.level, NODE_LINKED});
     graph_set_parent(graph, slot, SLOT_NONE);
     /* Without a root all there is has been removed, even if an entry is left. */
     bool first = linker->root == SLOT_NONE;
@@ -222,7 +223,8 @@ enum status linker_step(struct linker *linker, size_t budget, bool *idle) {
     do {
         repair_collect(linker);
         uint64_t before = linker->distances;
-        if (!linker->saving) cells_free(&linker->view->cells, &linker->view->epoch);
+        if (!atomic_load_explicit(&linker->saving, memory_order_acquire))
+            cells_free(&linker->view->cells, &linker->view->epoch);
         bool link = tail_first(&linker->view->tail) != NULL;
         bool recode = recode_has_work(linker);
         bool repair = recode || repair_has_work(linker);

@@ -25,8 +25,8 @@ struct linker {
     uint64_t distances; /* computed in all: what budgets are spent on */
     struct repair repair;
     struct recode recode;
-    int64_t balance; /* distances that linking is ahead of repairing */
-    bool saving;     /* the tree and the slots must stay as they are */
+    int64_t balance;    /* distances that linking is ahead of repairing */
+    atomic_bool saving; /* cells and stores must stay; pages are kept for the save (slots.h) */
 };
 
 void linker_init(struct linker *linker, struct index_view *view);

@@ -1,6 +1,6 @@
 /* numbers: linear hashing (Litwin 1980). Every addition beyond one number a bucket splits one
  * bucket, so no call ever pays for a rehash, and the buckets stay where they are. Chains run
- * through the records. */
+ * through the links of the points. */
 #include "index/numbers.h"
 
 #include "runtime/assert.h"
@@ -51,10 +51,10 @@ static void split(struct numbers *numbers, struct points *points) {
     uint32_t slot = *from - 1;
     *from = 0;
     while (slot != SLOT_NONE) {
-        struct point *point = points_at(points, slot);
-        uint32_t next = point->chain - 1;
-        uint32_t *head = bucket_at(numbers, bucket_of(numbers, point->number));
-        point->chain = *head;
+        struct point_links *links = points_links(points, slot);
+        uint32_t next = links->chain - 1;
+        uint32_t *head = bucket_at(numbers, bucket_of(numbers, points_at(points, slot)->number));
+        links->chain = *head;
         *head = slot + 1;
         slot = next;
     }
@@ -64,9 +64,8 @@ void numbers_add(struct numbers *numbers, struct points *points, uint32_t slot) 
     numbers->n++;
     if (numbers->n > numbers->n_buckets) split(numbers, points);
     assert(numbers->n_buckets <= numbers->buckets.capacity);
-    struct point *point = points_at(points, slot);
-    uint32_t *head = bucket_at(numbers, bucket_of(numbers, point->number));
-    point->chain = *head;
+    uint32_t *head = bucket_at(numbers, bucket_of(numbers, points_at(points, slot)->number));
+    points_links(points, slot)->chain = *head;
     *head = slot + 1;
 }
 
@@ -74,7 +73,7 @@ uint32_t numbers_find(const struct numbers *numbers, const struct points *points
     if (numbers->n_buckets == 0) return SLOT_NONE;
     uint32_t slot = *bucket_at(numbers, bucket_of(numbers, number)) - 1;
     while (slot != SLOT_NONE && points_at(points, slot)->number != number)
-        slot = points_at(points, slot)->chain - 1;
+        slot = points_links(points, slot)->chain - 1;
     return slot;
 }
 
@@ -82,10 +81,10 @@ uint32_t numbers_remove(struct numbers *numbers, struct points *points, uint64_t
     if (numbers->n_buckets == 0) return SLOT_NONE;
     uint32_t *link = bucket_at(numbers, bucket_of(numbers, number));
     while (*link != 0 && points_at(points, *link - 1)->number != number)
-        link = &points_at(points, *link - 1)->chain;
+        link = &points_links(points, *link - 1)->chain;
     uint32_t slot = *link - 1;
     if (slot == SLOT_NONE) return SLOT_NONE;
-    *link = points_at(points, slot)->chain;
+    *link = points_links(points, slot)->chain;
     numbers->n--;
     return slot;
 }

@@ -4,13 +4,17 @@
 #include "runtime/assert.h"
 #include "runtime/poison.h"
 
-static_assert(sizeof(struct point) == 24, "a record has no padding");
+static_assert(sizeof(struct point) == 16, "a record has no padding");
 
 void points_init(struct points *points, enum index_metric metric, uint32_t dimension) {
     metric_init(&points->metric, metric, dimension);
     slots_init(&points->records, sizeof(struct point));
     slots_init(&points->live, sizeof(uint64_t));
     slots_init(&points->placed, sizeof(uint64_t));
+    slots_init(&points->links, sizeof(struct point_links));
+    slots_track(&points->records);
+    slots_track(&points->live);
+    slots_track(&points->placed);
     ids_init(&points->ids);
     atomic_init(&points->n_slots, 0);
     atomic_init(&points->n_live, 0);
@@ -20,11 +24,13 @@ void points_reset(struct points *points) {
     slots_reset(&points->records);
     slots_reset(&points->live);
     slots_reset(&points->placed);
+    slots_reset(&points->links);
     ids_reset(&points->ids);
 }
 
 enum status points_grow(struct points *points, uint64_t n) {
     enum status s = slots_grow(&points->records, n);
+    if (s == STATUS_OK) s = slots_grow(&points->links, n);
     if (s == STATUS_OK) s = slots_grow(&points->live, (n + 63) / 64);
     if (s == STATUS_OK) s = slots_grow(&points->placed, (n + 63) / 64);
     return s;
@@ -32,14 +38,21 @@ enum status points_grow(struct points *points, uint64_t n) {
 
 enum status points_write(struct points *points, uint32_t slot, const struct index_point *point) {
     assert(point->id_size >= 1 && point->id_size <= INDEX_ID_MAX);
-    const char *id = ids_new(&points->ids, point->id, point->id_size);
-    if (!id) return STATUS_NO_MEMORY;
-    *points_at(points, slot) = (struct point){
-        .number = point->number,
-        .id = (uintptr_t)id & ((UINT64_C(1) << 48) - 1),
-        .id_size = point->id_size & 0xffff,
-    };
+    uint32_t cell;
+    enum status s = ids_new(&points->ids, point->id, point->id_size, &cell);
+    if (s != STATUS_OK) return s;
+    slots_touch(&points->records, slot);
+    *points_at(points, slot) =
+        (struct point){.number = point->number, .id = cell + 1, .id_size = point->id_size};
     return STATUS_OK;
+}
+
+void points_forget(struct points *points, uint32_t slot) {
+    struct point *point = points_at(points, slot);
+    if (!point->id) return;
+    slots_touch(&points->records, slot);
+    ids_recycle(&points->ids, point->id - 1, point->id_size);
+    point->id = 0;
 }
 
 /* Turns one bit over; the only writer of these words. */
@@ -48,6 +61,7 @@ static void turn_bit(struct slots *words, uint32_t slot, bool on) {
     uint64_t bit = UINT64_C(1) << (slot % 64);
     uint64_t word = atomic_load_explicit(at, memory_order_relaxed);
     assert(on == !(word & bit));
+    slots_touch(words, slot / 64);
     atomic_store_explicit(at, word ^ bit, memory_order_release);
 }
 

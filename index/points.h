@@ -20,8 +20,12 @@ enum { SLOT_NONE = 0xffffffff };
 
 struct point {
     uint64_t number;
-    uint64_t id : 48; /* address in the arena; no address of a process has more bits */
-    uint64_t id_size : 16;
+    uint32_t id;      /* first cell + 1 (ids.h); 0: none */
+    uint32_t id_size; /* bytes */
+};
+
+/* Not kept in files: made anew from what is. */
+struct point_links {
     uint32_t handoff; /* list link: handoff.h */
     uint32_t chain;   /* hash link: numbers.h */
 };
@@ -29,6 +33,7 @@ struct point {
 struct points {
     struct metric metric;
     struct slots records; /* struct point */
+    struct slots links;   /* struct point_links */
     struct slots live;    /* words of 64 slots; written by the appender only */
     struct slots placed;  /* the same, written by the linker only */
     struct ids ids;
@@ -43,6 +48,8 @@ MUST_USE enum status points_grow(struct points *points, uint64_t n);
 /* Fills a slot nobody looks at; not live yet. NO_MEMORY for the id. */
 MUST_USE enum status
 points_write(struct points *points, uint32_t slot, const struct index_point *point);
+/* Gives up the id of such a slot, if it has one. */
+void points_forget(struct points *points, uint32_t slot);
 void points_set_live(struct points *points, uint32_t slot, bool live);
 void points_set_placed(struct points *points, uint32_t slot, bool placed);
 
@@ -50,8 +57,18 @@ static inline struct point *points_at(const struct points *points, uint32_t slot
     return slots_at(&points->records, slot);
 }
 
-static inline const char *point_id(const struct point *point) {
-    return (const char *)(uintptr_t)point->id;
+static inline struct point_links *points_links(const struct points *points, uint32_t slot) {
+    return slots_at(&points->links, slot);
+}
+
+struct point_id {
+    const char *data;
+    uint32_t size; /* 0: a record of a file that lies */
+};
+
+static inline struct point_id points_id(const struct points *points, const struct point *point) {
+    if (!ids_is_valid(&points->ids, point->id - 1, point->id_size)) return (struct point_id){"", 0};
+    return (struct point_id){ids_at(&points->ids, point->id - 1), point->id_size};
 }
 
 /* 64 live bits, of the slots from word * 64 on. */

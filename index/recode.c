@@ -66,12 +66,12 @@ static bool is_due(const struct linker *linker) {
 }
 
 bool recode_has_work(struct linker *linker) {
-    if (linker->saving) return false;
     switch (linker->recode.phase) {
     case RECODE_REST:
         return is_due(linker);
     case RECODE_GRACE:
-        return epoch_passed(&linker->view->epoch, linker->recode.epoch);
+        return !atomic_load_explicit(&linker->saving, memory_order_acquire) &&
+               epoch_passed(&linker->view->epoch, linker->recode.epoch);
     default:
         return true;
     }

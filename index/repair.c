@@ -24,9 +24,9 @@ void repair_collect(struct linker *linker) {
     uint32_t slot = handoff_take(&linker->removed, points);
     while (slot != SLOT_NONE) {
         uint32_t next = handoff_next(points, slot);
-        struct node *node = graph_node(&linker->view->graph, slot);
-        if (node->state == NODE_NEW)
-            node->state = NODE_FORGOTTEN;
+        struct graph *graph = &linker->view->graph;
+        if (graph_node(graph, slot)->state == NODE_NEW)
+            graph_set_state(graph, slot, NODE_FORGOTTEN);
         else
             wait_for_batch(linker, slot);
         slot = next;
@@ -34,9 +34,9 @@ void repair_collect(struct linker *linker) {
 }
 
 void repair_skip(struct linker *linker, uint32_t slot) {
-    struct node *node = graph_node(&linker->view->graph, slot);
-    if (node->state == NODE_FORGOTTEN) wait_for_batch(linker, slot);
-    node->state = NODE_SKIPPED;
+    struct graph *graph = &linker->view->graph;
+    if (graph_node(graph, slot)->state == NODE_FORGOTTEN) wait_for_batch(linker, slot);
+    graph_set_state(graph, slot, NODE_SKIPPED);
 }
 
 static uint64_t n_linked(const struct linker *linker) {
@@ -47,16 +47,15 @@ bool repair_has_work(const struct linker *linker) {
     const struct repair *repair = &linker->repair;
     switch (repair->phase) {
     case REPAIR_REST:
-        return !linker->saving && repair->n_waiting > 0 &&
+        return repair->n_waiting > 0 &&
                (uint64_t)repair->n_waiting * BATCH_SHARE >= n_linked(linker);
     case REPAIR_DETACH:
-        return !linker->saving;
     case REPAIR_SWEEP:
         return true;
     case REPAIR_GRACE:
         break;
     }
-    return !linker->saving && epoch_passed(&linker->view->epoch, repair->epoch);
+    return epoch_passed(&linker->view->epoch, repair->epoch);
 }
 
 void repair_saw(struct repair *repair, struct graph_entry node) {
@@ -120,9 +119,9 @@ static void detach(struct linker *linker, uint32_t slot) {
 static void step_detach(struct linker *linker) {
     struct repair *repair = &linker->repair;
     if (repair->cursor != SLOT_NONE) {
-        struct node *node = graph_node(&linker->view->graph, repair->cursor);
-        if (node->state == NODE_LINKED) detach(linker, repair->cursor);
-        node->state = NODE_DETACHED;
+        struct graph *graph = &linker->view->graph;
+        if (graph_node(graph, repair->cursor)->state == NODE_LINKED) detach(linker, repair->cursor);
+        graph_set_state(graph, repair->cursor, NODE_DETACHED);
         repair->cursor = handoff_next(&linker->view->points, repair->cursor);
         return;
     }

@@ -354,12 +354,13 @@ static void write_hits(struct index_reader *reader) {
         struct result result = reader->best.heap[i];
         if (!points_live(points, result.slot)) continue;
         const struct point *point = points_at(points, result.slot);
+        struct point_id id = points_id(points, point);
         reader->hits[reader->n_hits++] = (struct index_hit){
             .number = point->number,
             .distance = result.distance,
             .slot = result.slot,
-            .id_size = point->id_size,
-            .id = point_id(point),
+            .id_size = id.size,
+            .id = id.data,
         };
     }
     reader->phase = DONE;
@@ -531,6 +532,8 @@ enum status index_search_step(struct index_reader *reader, size_t budget, bool *
         }
     } while (s == STATUS_OK && reader->phase != DONE && reader->walk.distances < limit);
     *done = reader->phase == DONE;
+    if (s == STATUS_OK && atomic_load_explicit(&reader->view->damaged, memory_order_relaxed))
+        return STATUS_QUARANTINED;
     return s;
 }
 

@@ -14,6 +14,8 @@ enum {
     HUGE_PAGE = 2 << 20,
     HUGE_MIN = 4 << 20, /* bytes of a segment from which rounding to huge pages is small change */
     ALIGN = 64,
+    PAGE_ALIGN = 4096,     /* of pages, so that a file of them can be mapped */
+    PAGE_BYTES = 16 << 10, /* of a page, at least */
 };
 
 static uint64_t first_slot(unsigned segment) {
@@ -64,12 +66,39 @@ void slots_init(struct slots *slots, size_t stride) {
     *slots = (struct slots){.stride = stride};
 }
 
+/* A power of two of slots that is a whole number of the file system's pages. */
+void slots_track(struct slots *slots) {
+    assert(slots->capacity == 0);
+    slots->tracked = true;
+    slots->shift = 0;
+    if (slots->stride == 0) return;
+    while ((slots->stride << slots->shift) % PAGE_ALIGN != 0 ||
+           (slots->stride << slots->shift) < PAGE_BYTES)
+        slots->shift++;
+}
+
+size_t slots_segment_bytes(const struct slots *slots, unsigned segment) {
+    return segment_bytes(slots, segment);
+}
+
+bool slots_is_mapped(const struct slots *slots, unsigned segment) {
+    return segment_bytes(slots, segment) >= HEAP_MAX;
+}
+
 void slots_reset(struct slots *slots) {
     for (unsigned s = 0; slots->capacity > first_slot(s); s++) {
         uintptr_t memory = slots->base[s] + (uintptr_t)first_slot(s) * slots->stride;
         segment_free((void *)memory, segment_bytes(slots, s));
+        mem_free(slots->pages[s]);
     }
+    bool tracked = slots->tracked;
     slots_init(slots, slots->stride);
+    if (tracked) slots_track(slots);
+}
+
+static size_t n_pages(const struct slots *slots, unsigned segment) {
+    uint64_t n = end_slot(segment) - first_slot(segment);
+    return (size_t)((n + (UINT64_C(1) << slots->shift) - 1) >> slots->shift);
 }
 
 enum status slots_grow(struct slots *slots, uint64_t n) {
@@ -80,8 +109,68 @@ enum status slots_grow(struct slots *slots, uint64_t n) {
             segment++;
         void *memory = segment_new(segment_bytes(slots, segment), slots->seldom);
         if (!memory) return STATUS_NO_MEMORY;
+        if (slots->tracked) {
+            slots->pages[segment] = mem_zero(n_pages(slots, segment), sizeof(struct slots_page));
+            if (!slots->pages[segment]) {
+                segment_free(memory, segment_bytes(slots, segment));
+                return STATUS_NO_MEMORY;
+            }
+        }
         slots->base[segment] = (uintptr_t)memory - (uintptr_t)first_slot(segment) * slots->stride;
         slots->capacity = end_slot(segment);
     }
     return STATUS_OK;
+}
+
+/* --- pages
+ * ------------------------------------------------------------------------------------------------
+ */
+
+struct slots_piece slots_piece(const struct slots *slots, uint32_t slot, uint32_t n) {
+    unsigned segment = slots_segment(slot);
+    uint32_t start = slots_first(segment), mask = (UINT32_C(1) << slots->shift) - 1;
+    uint32_t first = start + ((slot - start) & ~mask);
+    uint64_t end = (uint64_t)first + mask + 1;
+    if (end > slots_end(segment)) end = slots_end(segment);
+    uint32_t used = n < end ? n : (uint32_t)end;
+    return (struct slots_piece){
+        .first = first,
+        .end = (uint32_t)end,
+        .page = slots_page(slots, slot),
+        .memory = slots_at(slots, first),
+        .size = (size_t)(used - first) * slots->stride,
+    };
+}
+
+/* The writer comes before the saver: it copies the page for it. */
+static void keep_image(struct slots *slots, struct slots_page *page, uint32_t slot) {
+    struct slots_images *images = slots->images;
+    struct slots_piece piece = slots_piece(slots, slot, SLOTS_MAX);
+    struct slots_image *image = mem_alloc(sizeof *image + piece.size);
+    if (!image) {
+        atomic_store_explicit(&images->lost, true, memory_order_relaxed);
+        return;
+    }
+    memcpy(image->bytes, piece.memory, piece.size);
+    image->page = page;
+    image->next = atomic_load_explicit(&images->first, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&images->first, &image->next, image,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+}
+
+void slots_touch_slowly(struct slots *slots, struct slots_page *page, uint32_t slot) {
+    for (;;) {
+        uint8_t state = atomic_load_explicit(&page->state, memory_order_acquire);
+        if (state == SLOTS_DIRTY) return;
+        if (state == SLOTS_BUSY) continue; /* a page is copied in a microsecond */
+        uint8_t next = state == SLOTS_PENDING ? SLOTS_BUSY : SLOTS_DIRTY;
+        if (!atomic_compare_exchange_weak_explicit(&page->state, &state, next, memory_order_acquire,
+                                                   memory_order_relaxed))
+            continue;
+        if (next == SLOTS_DIRTY) return;
+        keep_image(slots, page, slot);
+        atomic_store_explicit(&page->state, SLOTS_DIRTY, memory_order_release);
+        return;
+    }
 }

@@ -73,6 +73,7 @@ enum status store_new(const struct metric *metric, struct store **out) {
     if (s != STATUS_OK) return s;
     slots_init(&(*out)->rows, metric->n_floats * sizeof(float));
     slots_init(&(*out)->fine, 0);
+    slots_track(&(*out)->rows);
     return STATUS_OK;
 }
 
@@ -85,6 +86,8 @@ enum status store_new_codes(const struct metric *metric, struct coder *coder, st
     slots_init(&store->rows, coder->n + (metric->kind == INDEX_DOT ? LINE : 0));
     slots_init(&store->fine, coder->n / 2);
     store->fine.seldom = true;
+    slots_track(&store->rows);
+    slots_track(&store->fine);
     store->scratch = mem_aligned(KERNEL_ALIGN, bytes);
     store->origin = mem_aligned(KERNEL_ALIGN, bytes);
     if (!store->scratch || !store->origin) {
@@ -165,13 +168,22 @@ void store_forget(struct store *store, uint32_t slot) {
     mem_free(vector);
 }
 
+unsigned store_arrays(struct store *store, struct slots **out) {
+    unsigned n = 0;
+    out[n++] = &store->rows;
+    if (store->kind == STORE_CODES) out[n++] = &store->fine;
+    return n;
+}
+
 enum status store_write(struct store *store, uint32_t slot, const float *prepared) {
     uint8_t *row = slots_at(&store->rows, slot);
+    slots_touch(&store->rows, slot);
     if (store->kind == STORE_F32) {
         memcpy(row, prepared, store->rows.stride);
         return STATUS_OK;
     }
     const struct coder *coder = &store->coder;
+    slots_touch(&store->fine, slot);
     float farthest =
         coder_encode(coder, prepared, store->scratch, row, slots_at(&store->fine, slot));
     if (store->metric.kind != INDEX_EUCLIDEAN) {

@@ -75,6 +75,11 @@ const float *store_kept(const struct store *store, uint32_t slot);
 /* Keeps one. Linker, and load. NO_MEMORY. */
 MUST_USE enum status store_keep(struct store *store, uint32_t slot, const float *prepared);
 
+/* Its tracked arrays (slots.h), by slot: what a file keeps of it besides the coder and the vectors
+ * kept whole. Gives their number. */
+enum { STORE_ARRAYS_MAX = 4 };
+unsigned store_arrays(struct store *store, struct slots **out);
+
 /* May a row of a file be one of this store? */
 bool store_row_is_valid(const struct store *store, uint32_t slot);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -25,11 +24,9 @@ enum status stream_open_writer(struct stream *stream, int fd) {
     return open_stream(stream, fd);
 }
 
-enum status stream_open_reader(struct stream *stream, int fd) {
-    struct stat about;
-    if (fstat(fd, &about) != 0) return STATUS_IO;
+enum status stream_open_reader(struct stream *stream, int fd, uint64_t size) {
     enum status s = open_stream(stream, fd);
-    if (s == STATUS_OK) stream->left = (uint64_t)about.st_size;
+    if (s == STATUS_OK) stream->left = size;
     return s;
 }
 
@@ -77,10 +74,7 @@ enum status stream_put(struct stream *stream, const void *bytes, size_t size) {
 }
 
 enum status stream_finish(struct stream *stream) {
-    enum status s = stream->size > 0 ? flush_block(stream) : STATUS_OK;
-    if (s == STATUS_OK && fsync(stream->fd) != 0)
-        s = errno == ENOSPC || errno == EDQUOT ? STATUS_DISK_FULL : STATUS_IO;
-    return s;
+    return stream->size > 0 ? flush_block(stream) : STATUS_OK;
 }
 
 static enum status read_all(int fd, unsigned char *bytes, size_t size) {

@@ -1,4 +1,4 @@
-/* stream: a file of checksummed blocks, written and read front to back.
+/* stream: checksummed blocks in a file, written and read front to back.
  *
  * Every block is STREAM_BLOCK bytes of payload (the last one fewer) and their XXH3, 64 bits
  * little-endian, seeded with the block's position, so a block that was swapped, flipped or cut
@@ -23,15 +23,16 @@ struct stream {
     uint64_t left;         /* reading: bytes of the file not read yet */
 };
 
-/* Takes the descriptor only when OK. NO_MEMORY; for reading also IO. */
+/* From the descriptor's position on; `size` is the stream's in the file. Takes the descriptor only
+ * when OK. NO_MEMORY. */
 MUST_USE enum status stream_open_writer(struct stream *stream, int fd);
-MUST_USE enum status stream_open_reader(struct stream *stream, int fd);
+MUST_USE enum status stream_open_reader(struct stream *stream, int fd, uint64_t size);
 /* Closes the descriptor; a closed or never opened (all zero, fd -1) one is fine. */
 void stream_close(struct stream *stream);
 
 /* DISK_FULL, IO. */
 MUST_USE enum status stream_put(struct stream *stream, const void *bytes, size_t size);
-/* Writes the last block and syncs. */
+/* Writes the last block. */
 MUST_USE enum status stream_finish(struct stream *stream);
 
 /* CORRUPT: a sum is wrong or the file ends early. IO. */

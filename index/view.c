@@ -56,6 +56,9 @@ enum status view_new(const struct index_options *options, struct index_view **ou
     graph_init(&view->graph, options->M);
     epoch_init(&view->epoch);
     atomic_init(&view->n_free, 0);
+    settle_init(&view->settle);
+    atomic_init(&view->unverified, 0);
+    atomic_init(&view->damaged, false);
     cells_init(&view->cells, view->points.metric.n_floats * sizeof(float));
     columns_init(&view->columns);
     struct store *store = NULL;
@@ -99,6 +102,7 @@ void index_view_drop(const struct index_view *held) {
         cells_done(&view->cells, cell, &view->epoch);
     }
     cells_reset(&view->cells);
+    settle_reset(&view->settle);
     store_free(view_store(view));
     points_reset(&view->points);
     graph_reset(&view->graph);
@@ -110,12 +114,12 @@ void index_view_drop(const struct index_view *held) {
 static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots, size_t vector) {
     const struct points *points = &view->points;
     const struct graph *graph = &view->graph;
-    uint64_t slot = vector + points->records.stride + graph->rows.stride + graph->nodes.stride +
-                    graph->parents.stride + sizeof(uint32_t) /* of numbers */;
+    uint64_t slot = vector + points->records.stride + points->links.stride + graph->rows.stride +
+                    graph->nodes.stride + graph->parents.stride + sizeof(uint32_t) /* of numbers */;
     uint64_t upper = atomic_load_explicit(&graph->n_upper, memory_order_relaxed);
     uint64_t waiting = tail_size(&view->tail) * sizeof(struct cell *);
     return n_slots * slot + n_slots / 4 + upper * graph->upper.stride + waiting +
-           atomic_load_explicit(&points->ids.bytes, memory_order_relaxed) +
+           atomic_load_explicit(&points->ids.n, memory_order_relaxed) * (uint64_t)IDS_CELL +
            columns_bytes(&view->columns, n_slots) +
            atomic_load_explicit(&view->cells.bytes, memory_order_relaxed) + sizeof *view;
 }
@@ -142,5 +146,7 @@ struct index_stats index_stats(const struct index_view *view) {
         .column_bytes = columns_bytes(&view->columns, slots),
         .unread = columns_unread(&view->columns),
         .unsorted = columns_behind(&view->columns, slots),
+        .unverified = atomic_load_explicit(&view->unverified, memory_order_relaxed),
+        .damaged = atomic_load_explicit(&view->damaged, memory_order_relaxed),
     };
 }

@@ -11,6 +11,7 @@
 #include "index/graph.h"
 #include "index/index.h"
 #include "index/points.h"
+#include "index/settle.h"
 #include "index/store.h"
 #include "index/tail.h"
 
@@ -25,6 +26,9 @@ struct index_view {
     struct columns columns;
     struct epoch epoch;
     _Atomic uint32_t n_free; /* slots that wait for a new point */
+    struct settle settle;
+    _Atomic uint64_t unverified; /* bytes that are still mapped from the file */
+    atomic_bool damaged;         /* a page of it was bad */
 };
 
 /* The current store. Readers: once they entered an epoch, until they leave it. */

@@ -19,18 +19,20 @@ void visited_reset(struct visited *visited) {
 enum status visited_begin(struct visited *visited, uint32_t n) {
     visited_clear(visited);
     size_t need = ((size_t)n + 63) / 64;
-    if (need <= visited->n_words) return STATUS_OK;
-    size_t n_words = visited->n_words + visited->n_words / 2;
-    if (n_words < need) n_words = need;
-    uint64_t *words = mem_zero(n_words, sizeof *words);
-    uint32_t *touched = mem_alloc((n_words + 1) * sizeof *touched);
+    visited->n_words = need;
+    if (need <= visited->room) return STATUS_OK;
+    size_t room = visited->room + visited->room / 2;
+    if (room < need) room = need;
+    uint64_t *words = mem_zero(room, sizeof *words);
+    uint32_t *touched = mem_alloc((room + 1) * sizeof *touched);
     if (!words || !touched) {
         mem_free(words);
         mem_free(touched);
+        visited->n_words = visited->room;
         return STATUS_NO_MEMORY;
     }
     visited_reset(visited);
-    *visited = (struct visited){.words = words, .touched = touched, .n_words = n_words};
+    *visited = (struct visited){.words = words, .touched = touched, .room = room, .n_words = need};
     return STATUS_OK;
 }
 

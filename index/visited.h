@@ -12,7 +12,8 @@
 struct visited {
     uint64_t *words;   /* owned */
     uint32_t *touched; /* owned; words that are not zero, and room for one more */
-    size_t n_words;
+    size_t room;       /* words there is memory for */
+    size_t n_words;    /* of this search; later slots are none of its */
     size_t n_touched;
 };
 

@@ -36,12 +36,13 @@ int opened_open(const char *path, struct opened *out) {
     double start = opened_clock();
     uint64_t applied;
     enum status s = index_open(&out->info.options, path, &out->index, &applied);
+    out->seconds = opened_clock() - start;
+    if (s == STATUS_OK) s = index_verify(out->index);
     if (s == STATUS_CORRUPT)
         return command_fail("%s: damaged: a checksum or what it protects is wrong; build it again "
                             "from the data",
                             path);
     if (s != STATUS_OK) return command_fail("%s: %s", path, status_text(s));
-    out->seconds = opened_clock() - start;
     out->view = index_view_hold(out->index);
     return EXIT_OK;
 }

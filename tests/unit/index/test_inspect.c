@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "index/file.h"
 #include "index/inspect.h"
 #include "tests/unit/index/fixture.h"
 
@@ -90,7 +91,8 @@ Test(index_inspect, what_is_no_index_is_told_from_one_of_another_version) {
     FILE *file = fopen(path, "rb");
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    for (size_t at = 0; at < size; at++) { /* one block: every bit is under its sum */
+    for (size_t at = FILE_ROOT; at < 2 * FILE_ROOT;
+         at++) { /* the root that the first save writes */
         bytes[at] ^= 1;
         write_file(bytes, size);
         cr_expect_eq(index_file_info(path, &info), STATUS_CORRUPT, "byte %zu", at);

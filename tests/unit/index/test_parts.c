@@ -39,17 +39,48 @@ Test(slots, vectors_are_aligned) {
     slots_reset(&slots);
 }
 
+static uint32_t id_of(struct ids *ids, const char *id, size_t size) {
+    uint32_t cell;
+    cr_assert_eq(ids_new(ids, id, size, &cell), STATUS_OK);
+    cr_assert(ids_is_valid(ids, cell, size));
+    return cell;
+}
+
 Test(ids, recycle_cells_of_a_size) {
     struct ids ids;
     ids_init(&ids);
-    const char *first = ids_new(&ids, "0123456789", 10), *other = ids_new(&ids, "abc", 3);
+    uint32_t first = id_of(&ids, "0123456789", 10), other = id_of(&ids, "abc", 3);
     ids_recycle(&ids, first, 10);
-    cr_expect_neq(ids_new(&ids, "xyz", 3), first);
-    cr_expect_eq(ids_new(&ids, "fedcba98765", 11), first);
-    cr_expect_arr_eq(first, "fedcba98765", 11);
-    cr_expect_arr_eq(other, "abc", 3);
+    cr_expect_eq(id_of(&ids, "fedcba98765", 11), first);
+    cr_expect_neq(id_of(&ids, "xyz", 3), first);
+    cr_expect_arr_eq(ids_at(&ids, first), "fedcba98765", 11);
+    cr_expect_arr_eq(ids_at(&ids, other), "abc", 3);
     for (int i = 0; i < 10000; i++)
-        cr_assert_not_null(ids_new(&ids, "a longer one, to need new chunks", 32));
+        (void)id_of(&ids, "a longer one, to need new segments", 32);
+    ids_reset(&ids);
+}
+
+/* Whatever is long lies in one piece of memory, and what had to be skipped for it is used. */
+Test(ids, of_any_length_are_in_one_piece) {
+    struct ids ids;
+    struct rng rng;
+    char id[INDEX_ID_MAX];
+    rng_init(&rng, 4);
+    ids_init(&ids);
+    for (int i = 0; i < 3000; i++) {
+        size_t size = 1 + (size_t)rng_below(&rng, INDEX_ID_MAX);
+        memset(id, 'a' + i % 26, size);
+        uint32_t cell = id_of(&ids, id, size);
+        cr_assert_arr_eq(ids_at(&ids, cell), id, size);
+    }
+    uint32_t n = atomic_load(&ids.n);
+    ids_recycle_cells(&ids, 64, 64 + 20);
+    (void)id_of(&ids, "x", 1);
+    (void)id_of(&ids, "123456789", 9);
+    cr_expect_eq(atomic_load(&ids.n), n, "a longer free run was cut");
+    cr_expect_not(ids_is_valid(&ids, n, 8));
+    cr_expect_not(ids_is_valid(&ids, n - 1, 16));
+    cr_expect_not(ids_is_valid(&ids, 63, 16)); /* over the end of a segment */
     ids_reset(&ids);
 }
 
