@@ -248,16 +248,15 @@ def test_it_resizes_and_does_without_colour_and_unicode():
 def test_it_stands_still_and_steps_back():
     with load(), Terminal('--link', link()) as terminal:
         terminal.see('live', '4 processes')
-        time.sleep(6)
+        time.sleep(4)  # so many steps to go back
         terminal.keys('Space')
         still = terminal.see('⏸')
         clock = still.split('⏸ ')[1].split()[0]
-        time.sleep(2)
+        time.sleep(1.5)
         assert clock in terminal.screen(), 'it moved'
         terminal.keys('Left', 'Left', 'Left')
         terminal.see('◆')
-        back = terminal.screen().split('⏸ ')[1].split()[0]
-        assert back < clock, (back, clock)
+        vectron.wait_for(lambda: terminal.screen().split('⏸ ')[1].split()[0] < clock)
         terminal.keys('2')
         terminal.see('ACTOR')
         terminal.keys('g')
@@ -268,10 +267,10 @@ def test_recording_and_replay():
     path = os.path.join(cluster.folder, 'session.console')
     with load(), Terminal('--link', link(), 'actors', '--record', path) as terminal:
         terminal.see('4 processes', 'router')
-        time.sleep(5)
+        vectron.wait_for(lambda: os.path.getsize(path) > 10000)
+        time.sleep(1)  # two rounds at least
         terminal.keys('q')
         terminal.see('exit 0')
-    assert os.path.getsize(path) > 10000
     with Terminal('--replay', path) as terminal:
         terminal.see('recording', 'pd')
         terminal.keys('g')
@@ -324,11 +323,13 @@ def test_text_and_json_of_every_view():
 
 
 def test_wrong_command_lines():
-    assert 'unknown view' in console('everything', code=2)
-    assert 'which actor?' in console('actor', '--once', code=2)
-    assert 'no terminal' in console('--link', link(), code=2)
-    assert 'no answer' in console('--once', '--link', '127.0.0.1:1', code=1)
-    assert 'refresh' in console('--refresh', '10', code=2)
+    rows = [('unknown view', ['everything'], 2), ('which actor?', ['actor', '--once'], 2),
+            ('no terminal', ['--link', link()], 2), ('no answer', ['--once', '--link', '127.0.0.1:1'], 1),
+            ('refresh', ['--refresh', '10'], 2)]
+    with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:
+        told = list(pool.map(lambda row: console(*row[1], code=row[2]), rows))
+    for (words, _, _), said in zip(rows, told):
+        assert words in said, said
 
 
 @contextlib.contextmanager
@@ -343,20 +344,39 @@ def members(n):
         node.wait()
 
 
+SETTLED, SECONDS = 5, 20  # rounds of questions as far apart as the ones before; of measuring
+
+
+def every(terminal):
+    return terminal.see('every').split('every ')[1].split()[0]
+
+
+def cost(view):
+    """The part of a core that the console takes, and what its screen says of it."""
+    with members(1000) as address, Terminal('--link', address, view, width=120) as terminal:
+        terminal.see('1,0', 'actors')
+        seen = []
+        while len(seen) < 30 and not (len(seen) >= SETTLED and len(set(seen[-SETTLED:])) == 1):
+            seen.append(every(terminal))  # it finds out how often it may ask
+            time.sleep(1)
+        pid = terminal.pid()
+        before = vectron.cpu_seconds(pid)
+        time.sleep(SECONDS)
+        share = (vectron.cpu_seconds(pid) - before) / SECONDS
+        says = terminal.see('cost').split('cost ')[1].split()[0]
+        return share, f'console, 1,000 actors, {view}: {100 * share:.2f} % of a core, it says {says}, asks every {every(terminal)}'
+
+
+# Its own processor time is what counts, so the other tests may run meanwhile.
+measuring = concurrent.futures.ThreadPoolExecutor(2)
+costs = []
+
+
 def test_it_costs_less_than_a_hundredth_of_a_core_at_a_thousand_actors():
-    for view in 'cluster', 'actors':
-        with members(1000) as address, Terminal('--link', address, view) as terminal:
-            terminal.see('1,0', 'actors')
-            time.sleep(20)  # it finds how often it may ask
-            pid, seconds = terminal.pid(), 30
-            before = vectron.cpu_seconds(pid)
-            time.sleep(seconds)
-            share = (vectron.cpu_seconds(pid) - before) / seconds
-            cost = terminal.see('cost').split('cost ')[1].split()[0]
-            terminal.tmux('resize-window', '-t', 'x', '-x', '120', '-y', '24')
-            every = terminal.see('every').split('every ')[1].split()[0]
-            print(f'console, 1,000 actors, {view}: {100 * share:.2f} % of a core, it says {cost}, asks every {every}')
-            assert share < 0.01, share
+    for measured in costs:
+        share, words = measured.result()
+        print(words)
+        assert share < 0.01, words
 
 
 def test_a_process_dies_while_it_is_shown():
@@ -380,4 +400,5 @@ if __name__ == '__main__':
         sys.exit(77)
     with cluster:
         cluster.client().CreateCollection(name='articles', dimension=32, shards=4)
+        costs += [measuring.submit(cost, view) for view in ('cluster', 'actors')]
         sys.exit(vectron.run_tests(dict(globals())))

