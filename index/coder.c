@@ -11,10 +11,12 @@
 /* Squares of steps and sums of them stay far from the ends of float32. */
 static const float bound_min = 1e-15f, bound_max = 1e15f;
 
-enum status coder_init(struct coder *coder, uint32_t dimension, uint64_t seed) {
+enum status coder_init(struct coder *coder, uint32_t dimension, unsigned bits, uint64_t seed) {
     *coder = (struct coder){
         .dimension = dimension,
         .n = (dimension + KERNEL_CODES - 1) / KERNEL_CODES * KERNEL_CODES,
+        .bits = bits,
+        .middle = (float)((1u << bits) - 1) / 2,
         .seed = seed,
     };
     coder->centre = mem_zero(dimension, sizeof *coder->centre);
@@ -49,13 +51,13 @@ float coder_reach(const struct coder *coder, const float *vector, float *scratch
 bool coder_set_bound(struct coder *coder, float bound) {
     if (!(bound >= bound_min && bound <= bound_max)) return false;
     coder->bound = bound;
-    coder->step = 2 * bound / CODER_LEVELS;
+    coder->step = bound / coder->middle;
     return true;
 }
 
 /* In units of the code, not cut off. */
 static void to_units(const struct coder *coder, const float *vector, float *units) {
-    float scale = 1 / coder->step, middle = CODER_LEVELS / 2.0f;
+    float scale = 1 / coder->step, middle = coder->middle;
     turn(coder, vector, units);
     for (uint32_t i = 0; i < coder->dimension; i++)
         units[i] = units[i] * scale + middle;
@@ -64,7 +66,7 @@ static void to_units(const struct coder *coder, const float *vector, float *unit
 
 /* How far from the middle the farthest is, 1 at the bound. */
 static float farthest_of(const struct coder *coder, const float *units) {
-    float middle = CODER_LEVELS / 2.0f, farthest = 0;
+    float middle = coder->middle, farthest = 0;
     for (uint32_t i = 0; i < coder->dimension; i++) {
         float size = fabsf(units[i] - middle);
         farthest = size <= farthest ? farthest : size; /* takes a NaN, and then no other */
@@ -73,46 +75,47 @@ static float farthest_of(const struct coder *coder, const float *units) {
 }
 
 /* What is no number ends at 0. */
-static inline uint32_t level_of(float unit) {
+static inline uint32_t level_of(float unit, float last) {
     float cut = unit > 0 ? unit : 0;
-    cut = cut < CODER_LEVELS ? cut : CODER_LEVELS;
+    cut = cut < last ? cut : last;
     return (uint32_t)(int32_t)(cut + 0.5f);
 }
 
-float coder_encode(const struct coder *coder,
-                   const float *vector,
-                   float *scratch,
-                   uint8_t *coarse,
-                   uint8_t *fine) {
-    to_units(coder, vector, scratch);
+float coder_encode(
+    const struct coder *coder, const float *vector, float *units, uint8_t *top, uint8_t *fine) {
+    float end = 2 * coder->middle;
+    to_units(coder, vector, units);
     for (uint32_t block = 0; block < coder->n; block += KERNEL_CODES) {
         uint8_t last[KERNEL_CODES];
         for (uint32_t i = 0; i < KERNEL_CODES; i++) {
-            uint32_t level = level_of(scratch[block + i]);
-            coarse[block + i] = (uint8_t)(level >> CODER_FINE_BITS);
+            uint32_t level = level_of(units[block + i], end);
+            top[block + i] = (uint8_t)(level >> CODER_FINE_BITS);
             last[i] = level & 15;
         }
         for (uint32_t i = 0; i < KERNEL_CODES / 2; i++)
             fine[block / 2 + i] = (uint8_t)(last[i] | last[i + KERNEL_CODES / 2] << 4);
     }
-    return farthest_of(coder, scratch);
+    return farthest_of(coder, units);
 }
 
-void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse) {
+void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *codes) {
+    uint32_t surplus = coder->bits > 8 ? coder->bits - 8 : 0;
+    float end = 2 * coder->middle;
     to_units(coder, vector, units);
-    for (uint32_t i = 0; coarse && i < coder->n; i++)
-        coarse[i] = (uint8_t)(level_of(units[i]) >> CODER_FINE_BITS);
+    for (uint32_t i = 0; codes && i < coder->n; i++)
+        codes[i] = (uint8_t)(level_of(units[i], end) >> surplus);
 }
 
-void coder_decode(const struct coder *coder,
-                  const uint8_t *coarse,
-                  const uint8_t *fine,
-                  float *vector) {
-    for (uint32_t i = 0; i < coder->dimension; i++) {
+void coder_coordinates(
+    const struct coder *coder, const uint8_t *top, const uint8_t *fine, size_t n, float *out) {
+    for (size_t i = 0; i < n; i++) {
         uint32_t last = (uint32_t)fine[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
-        uint32_t level = (uint32_t)coarse[i] << CODER_FINE_BITS | last;
-        vector[i] = ((float)level - CODER_LEVELS / 2.0f) * coder->step;
+        uint32_t level = (uint32_t)top[i] << CODER_FINE_BITS | last;
+        out[i] = ((float)level - coder->middle) * coder->step;
     }
+}
+
+void coder_undo(const struct coder *coder, float *vector) {
     rotation_undo(&coder->rotation, vector);
     for (uint32_t i = 0; i < coder->dimension; i++)
         vector[i] += coder->centre[i];

@@ -1,11 +1,11 @@
-/* coder: vectors as codes of twelve bits a dimension.
+/* coder: vectors as codes of twelve, eight or five bits a dimension.
  *
- *     vector ─ centre ─▶ rotated (rotation.h) ─▶ v = round((x + bound) / step), 0..4095
- *     v = 8 bits | 4        coarse byte | fine nibble
+ *     vector ─ centre ─▶ rotated (rotation.h) ─▶ v = round((x + bound) / step), 0..2^bits - 1
+ *     v = 8, 4 or 1 bits | 4        top | fine
  *
  * One scale for all dimensions: after the rotation they look alike, and the bound is the largest
  * coordinate of the sample and some more, so that nothing of it is cut off. Graphs are walked on
- * the eight bits, results measured on all twelve (kernel.h). Constant once it is trained; any
+ * the top, results measured on all (kernel.h). Constant once it is trained; any
  * thread. */
 #ifndef INDEX_CODER_H
 #define INDEX_CODER_H
@@ -16,11 +16,13 @@
 
 #include "index/rotation.h"
 
-enum { CODER_LEVELS = 4095, CODER_FINE_BITS = 4 };
+enum { CODER_FINE_BITS = 4 };
 
 struct coder {
     uint32_t dimension;
     uint32_t n; /* dimension padded to KERNEL_CODES */
+    uint32_t bits;
+    float middle; /* of the levels */
     uint64_t seed;
     float bound;
     float step;
@@ -29,23 +31,26 @@ struct coder {
 };
 
 /* With its centre at 0 and no bound. NO_MEMORY. */
-MUST_USE enum status coder_init(struct coder *coder, uint32_t dimension, uint64_t seed);
+MUST_USE enum status
+coder_init(struct coder *coder, uint32_t dimension, unsigned bits, uint64_t seed);
 void coder_reset(struct coder *coder);
 /* The largest coordinate of a vector as it will be coded; `scratch`: dimension floats. */
 float coder_reach(const struct coder *coder, const float *vector, float *scratch);
 /* False: a bound codes cannot be made of, 0 and the ends of float32. */
 bool coder_set_bound(struct coder *coder, float bound);
 
-/* Writes n bytes and n / 2 bytes. Coordinates beyond the bound are cut off; gives how far the
- * farthest was, 1 at the bound. `scratch`: n floats. */
+/* Writes the top of each code into a byte of `top` (n) and the rest into n / 2 bytes of `fine`, and
+ * leaves the coordinates, in units, in `units` (n floats). Coordinates beyond the bound are cut
+ * off; gives how far the farthest was, 1 at the bound. */
 float coder_encode(
-    const struct coder *coder, const float *vector, float *scratch, uint8_t *coarse, uint8_t *fine);
-/* A query: n eight-bit codes (NULL: not wanted), and n floats in units of the twelve-bit code. */
-void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *coarse);
-/* The vector a code stands for; `vector` has room for n floats. */
-void coder_decode(const struct coder *coder,
-                  const uint8_t *coarse,
-                  const uint8_t *fine,
-                  float *vector);
+    const struct coder *coder, const float *vector, float *units, uint8_t *top, uint8_t *fine);
+/* A query: n codes of eight bits, all there are of shorter ones (NULL: not wanted), and n floats in
+ * units of the code. */
+void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *codes);
+/* The coordinates that `n` codes stand for, a multiple of KERNEL_CODES. */
+void coder_coordinates(
+    const struct coder *coder, const uint8_t *top, const uint8_t *fine, size_t n, float *out);
+/* From coordinates to the vector, in place. */
+void coder_undo(const struct coder *coder, float *vector);
 
 #endif

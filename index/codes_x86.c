@@ -4,16 +4,20 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <string.h>
 
 #include "runtime/poison.h"
 
 enum { LINE = 64, AHEAD_LINES = 4 };
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#define AVX2 __attribute__((target("avx2,fma")))
+#define VPOPCNT \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")))
+#define POPCNT __attribute__((target("popcnt")))
+#define AVX2   __attribute__((target("avx2,fma")))
 
-VNNI static inline __m512i square_512(__m512i sum, __m512i query, const uint8_t *row) {
-    __m512i code = _mm512_load_si512(row), zero = _mm512_setzero_si512();
+VNNI static inline __m512i square_512(__m512i sum, __m512i query, __m512i code) {
+    __m512i zero = _mm512_setzero_si512();
     __m512i gap = _mm512_sub_epi8(_mm512_max_epu8(query, code), _mm512_min_epu8(query, code));
     __m512i low = _mm512_unpacklo_epi8(gap, zero), high = _mm512_unpackhi_epi8(gap, zero);
     return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
@@ -44,7 +48,7 @@ coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
             __m512i part = _mm512_load_si512(query + at);
             for (size_t i = 0; i < 4; i++) {
                 if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next[i] + at, _MM_HINT_T0);
-                sum[i] = square_512(sum[i], part, row[i] + at);
+                sum[i] = square_512(sum[i], part, _mm512_load_si512(row[i] + at));
             }
         }
         __m128 totals = _mm_cvtepu32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
@@ -53,6 +57,86 @@ coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
         } else {
             _mm_mask_storeu_ps(out + r, (__mmask8)((1u << (n_rows - r)) - 1), totals);
         }
+    }
+}
+
+/* 64 codes of four bits as bytes, in the middle of what each stands for. */
+VNNI static inline __m512i widened_512(const uint8_t *row) {
+    __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)row);
+    const __m256i upper = _mm256_set1_epi8((char)0xf0);
+    __m256i low = _mm256_and_si256(_mm256_slli_epi16(both, 4), upper);
+    __m512i wide =
+        _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_and_si256(both, upper), 1);
+    return _mm512_or_si512(wide, _mm512_set1_epi8(8));
+}
+
+VNNI void nibbles_vnni(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r += 4) {
+        const uint8_t *row[4];
+        __m512i sum[4];
+        for (size_t i = 0; i < 4; i++) {
+            row[i] = rows[r + i < n_rows ? r + i : r];
+            sum[i] = _mm512_setzero_si512();
+        }
+        for (size_t at = 0; at < n; at += LINE) {
+            __m512i part = _mm512_load_si512(query + at);
+            for (size_t i = 0; i < 4; i++)
+                sum[i] = square_512(sum[i], part, widened_512(row[i] + at / 2));
+        }
+        __m128 totals = _mm_cvtepu32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
+        __mmask8 some = (__mmask8)((1u << (n_rows - r < 4 ? n_rows - r : 4)) - 1);
+        _mm_mask_storeu_ps(out + r, some, totals);
+    }
+}
+
+VPOPCNT void bits_vpopcnt(const uint8_t *planes,
+                          const uint8_t *const *rows,
+                          size_t n_rows,
+                          size_t n,
+                          uint32_t *sums,
+                          uint32_t *ones) {
+    size_t bytes = n / 8;
+    for (size_t r = 0; r < n_rows; r++) {
+        __m512i set = _mm512_setzero_si512(), sum = _mm512_setzero_si512();
+        for (size_t at = 0; at < bytes; at += LINE) {
+            size_t words = (bytes - at) / sizeof(uint64_t);
+            __mmask8 some = words < 8 ? (__mmask8)((1u << words) - 1) : 0xff;
+            __m512i row = _mm512_maskz_loadu_epi64(some, rows[r] + at);
+            set = _mm512_add_epi64(set, _mm512_popcnt_epi64(row));
+            for (unsigned p = 0; p < KERNEL_PLANES; p++) {
+                __m512i plane = _mm512_maskz_loadu_epi64(some, planes + p * bytes + at);
+                __m512i both = _mm512_popcnt_epi64(_mm512_and_si512(row, plane));
+                sum = _mm512_add_epi64(sum, _mm512_slli_epi64(both, p));
+            }
+        }
+        sums[r] = (uint32_t)_mm512_reduce_add_epi64(sum);
+        ones[r] = (uint32_t)_mm512_reduce_add_epi64(set);
+    }
+}
+
+POPCNT void bits_popcnt(const uint8_t *planes,
+                        const uint8_t *const *rows,
+                        size_t n_rows,
+                        size_t n,
+                        uint32_t *sums,
+                        uint32_t *ones) {
+    size_t bytes = n / 8;
+    for (size_t r = 0; r < n_rows; r++) {
+        uint64_t each[KERNEL_PLANES] = {0}, set = 0, sum = 0;
+        for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+            uint64_t row, plane;
+            memcpy(&row, rows[r] + at, sizeof row);
+            set += (uint64_t)__builtin_popcountll(row);
+            for (size_t p = 0; p < KERNEL_PLANES; p++) {
+                memcpy(&plane, planes + p * bytes + at, sizeof plane);
+                each[p] += (uint64_t)__builtin_popcountll(row & plane);
+            }
+        }
+        for (size_t p = 0; p < KERNEL_PLANES; p++)
+            sum += each[p] << p;
+        sums[r] = (uint32_t)sum;
+        ones[r] = (uint32_t)set;
     }
 }
 
@@ -90,14 +174,24 @@ VNNI float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *f
         _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
 }
 
-AVX2 static inline __m256i square_256(__m256i sum, const uint8_t *query, const uint8_t *row) {
-    __m256i a = _mm256_load_si256((const __m256i *)(const void *)query);
-    __m256i b = _mm256_load_si256((const __m256i *)(const void *)row);
+AVX2 static inline __m256i load_256(const uint8_t *from) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+
+AVX2 static inline __m256i square_256(__m256i sum, __m256i a, __m256i b) {
     __m256i gap = _mm256_sub_epi8(_mm256_max_epu8(a, b), _mm256_min_epu8(a, b));
     __m256i low = _mm256_unpacklo_epi8(gap, _mm256_setzero_si256());
     __m256i high = _mm256_unpackhi_epi8(gap, _mm256_setzero_si256());
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, low));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(high, high));
+}
+
+AVX2 static inline float total_256(__m256i a, __m256i b) {
+    __m256i both = _mm256_add_epi32(a, b);
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+    return (float)(uint32_t)_mm_cvtsi128_si32(four);
 }
 
 AVX2 void
@@ -107,15 +201,26 @@ coarse_avx2(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
         __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
         for (size_t at = 0; at < n; at += LINE) {
             if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next + at, _MM_HINT_T0);
-            sum[0] = square_256(sum[0], query + at, row + at);
-            sum[1] = square_256(sum[1], query + at + 32, row + at + 32);
+            sum[0] = square_256(sum[0], load_256(query + at), load_256(row + at));
+            sum[1] = square_256(sum[1], load_256(query + at + 32), load_256(row + at + 32));
         }
-        __m256i both = _mm256_add_epi32(sum[0], sum[1]);
-        __m128i four =
-            _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-        out[r] = (float)(uint32_t)_mm_cvtsi128_si32(four);
+        out[r] = total_256(sum[0], sum[1]);
+    }
+}
+
+AVX2 void nibbles_avx2(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    const __m256i upper = _mm256_set1_epi8((char)0xf0), middle = _mm256_set1_epi8(8);
+    for (size_t r = 0; r < n_rows; r++) {
+        __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        for (size_t at = 0; at < n; at += LINE) {
+            __m256i both = load_256(rows[r] + at / 2);
+            __m256i low = _mm256_and_si256(_mm256_slli_epi16(both, 4), upper);
+            __m256i high = _mm256_and_si256(both, upper);
+            sum[0] = square_256(sum[0], load_256(query + at), _mm256_or_si256(low, middle));
+            sum[1] = square_256(sum[1], load_256(query + at + 32), _mm256_or_si256(high, middle));
+        }
+        out[r] = total_256(sum[0], sum[1]);
     }
 }
 

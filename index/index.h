@@ -49,13 +49,24 @@ enum {
 
 enum index_metric { INDEX_COSINE, INDEX_EUCLIDEAN, INDEX_DOT };
 
-/* How the vectors of linked points are kept. Codes of twelve bits a dimension (coder.h) begin once
- * there are enough points to learn their scale from, and are written in the background; the tail is
- * always float32. */
+/* How the vectors of linked points are kept. Codes (coder.h) begin once there are enough points to
+ * learn their scale from, and are written in the background; the tail is always float32. Graphs are
+ * walked on the first bits of a code; the best candidates are measured on all. */
 enum index_storage {
-    INDEX_AUTO, /* codes from 32 dimensions on, else float32 */
+    INDEX_AUTO, /* sq8 from 32 dimensions on, else float32 */
     INDEX_F32,
-    INDEX_SQ8,
+    INDEX_SQ8,    /* twelve bits a dimension, the first eight walked on */
+    INDEX_SQ4,    /* eight, four */
+    INDEX_RABITQ, /* five, one */
+    INDEX_STORAGES,
+};
+
+/* Where results are measured in float32 from, besides exact searches. */
+enum index_originals {
+    INDEX_ORIGINALS_NONE,   /* nowhere: distances are those of the codes */
+    INDEX_ORIGINALS_RAM,    /* from the index, which keeps the vectors beside the codes */
+    INDEX_ORIGINALS_MAPPED, /* from the points: the caller's, with a ruler */
+    INDEX_ORIGINALS_KINDS,
 };
 
 /* A payload index: what filters ask about a key, read as a type, is answered from it. */
@@ -72,6 +83,7 @@ struct index_options {
     uint64_t seed;            /* levels and repairs; same seed and same calls give the same graph */
     uint32_t tail_max;        /* 0 = INDEX_TAIL_MAX */
     enum index_storage storage;
+    enum index_originals originals;
     uint32_t train_min;  /* linked points from which codes are made; 0 = 4,096 */
     uint32_t tail_extra; /* more room in the tail, for points put back at start without a file:
                             searches scan them until they are linked */
@@ -277,6 +289,13 @@ struct index_stats {
     bool damaged;          /* a page of the file was bad: close, delete it, rebuild */
 };
 struct index_stats index_stats(const struct index_view *view);
+
+/* "auto" (also ""), "f32", "sq8", "sq4", "rabitq"; "none" (also ""), "ram", "mapped"; any case.
+ * INVALID for others. */
+MUST_USE enum status index_storage_parse(const char *text, enum index_storage *out);
+const char *index_storage_name(enum index_storage storage);
+MUST_USE enum status index_originals_parse(const char *text, enum index_originals *out);
+const char *index_originals_name(enum index_originals originals);
 
 /* "cosine", "euclidean" (also "" and "l2"), "dot", any case. INVALID for others. */
 MUST_USE enum status index_metric_parse(const char *text, enum index_metric *out);

@@ -20,7 +20,8 @@ static_assert((int)INDEX_ROW_MAX == (int)GRAPH_ROW_MAX, "a count for every degre
 static bool root_is_sound(const struct file_root *root) {
     return root->dimension >= 1 && root->dimension <= INDEX_DIMENSION_MAX &&
            root->metric <= INDEX_DOT && root->M >= GRAPH_M_MIN && root->M <= GRAPH_M_MAX &&
-           root->n_tail <= root->n_slots && root->n_slots <= SLOTS_MAX;
+           root->n_tail <= root->n_slots && root->n_slots <= SLOTS_MAX &&
+           root->store < STORE_KINDS;
 }
 
 /* Also of an older version, which begins with magic and version too. */
@@ -36,7 +37,7 @@ static enum status judge_roots(const struct file_root *roots, struct index_file_
         .dimension = root->dimension,
         .metric = (enum index_metric)root->metric,
         .M = root->M,
-        .storage = root->store == STORE_CODES ? INDEX_SQ8 : INDEX_F32,
+        .storage = store_storage((enum store_kind)root->store),
     };
     out->applied = root->applied;
     out->slots = root->n_slots;

@@ -4,6 +4,12 @@
 #include "index/kernel.h"
 
 #include <stdbool.h>
+#include <string.h>
+
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "index/kernel_isa.h"
 #include "runtime/poison.h"
@@ -55,6 +61,43 @@ void coarse_scalar(
     }
 }
 
+void nibbles_scalar(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            unsigned code =
+                (unsigned)rows[r][i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0u : 4u) & 15u;
+            int32_t gap = query[i] - (int32_t)(code << 4 | 8);
+            sum += (uint32_t)(gap * gap);
+        }
+        out[r] = (float)sum;
+    }
+}
+
+void bits_scalar(const uint8_t *planes,
+                 const uint8_t *const *rows,
+                 size_t n_rows,
+                 size_t n,
+                 uint32_t *sums,
+                 uint32_t *ones) {
+    size_t bytes = n / 8;
+    for (size_t r = 0; r < n_rows; r++) {
+        uint32_t sum = 0, set = 0;
+        for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+            uint64_t row, plane;
+            memcpy(&row, rows[r] + at, sizeof row);
+            set += (uint32_t)__builtin_popcountll(row);
+            for (size_t p = 0; p < KERNEL_PLANES; p++) {
+                memcpy(&plane, planes + p * bytes + at, sizeof plane);
+                sum += (uint32_t)__builtin_popcountll(row & plane) << p;
+            }
+        }
+        sums[r] = sum;
+        ones[r] = set;
+    }
+}
+
 float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
     float lanes[KERNEL_LANES] = {0};
     for (size_t i = 0; i < n; i++) {
@@ -79,37 +122,46 @@ void hadamard_scalar(float *vector, size_t n) {
 }
 
 static const struct kernel scalar = {"scalar",      euclidean_scalar, dot_scalar,
-                                     coarse_scalar, fine_scalar,      hadamard_scalar};
+                                     coarse_scalar, nibbles_scalar,   bits_scalar,
+                                     fine_scalar,   hadamard_scalar};
 #if defined(__x86_64__)
-static const struct kernel avx2 = {"avx2",      euclidean_avx2, dot_avx2,
-                                   coarse_avx2, fine_avx2,      hadamard_avx2};
-static const struct kernel avx512 = {"avx512",    euclidean_avx512, dot_avx512,
-                                     coarse_avx2, fine_avx2,        hadamard_avx2};
-static const struct kernel vnni = {"avx512-vnni", euclidean_avx512, dot_avx512,
-                                   coarse_vnni,   fine_vnni,        hadamard_avx512};
+static const struct kernel avx2 = {"avx2",       euclidean_avx2, dot_avx2,  coarse_avx2,
+                                   nibbles_avx2, bits_popcnt,    fine_avx2, hadamard_avx2};
+static const struct kernel avx512 = {"avx512",     euclidean_avx512, dot_avx512, coarse_avx2,
+                                     nibbles_avx2, bits_popcnt,      fine_avx2,  hadamard_avx2};
+static const struct kernel vnni = {"avx512-vnni", euclidean_avx512, dot_avx512, coarse_vnni,
+                                   nibbles_vnni,  bits_popcnt,      fine_vnni,  hadamard_avx512};
+static const struct kernel vpopcnt = {"avx512-vpopcnt", euclidean_avx512, dot_avx512,
+                                      coarse_vnni,      nibbles_vnni,     bits_vpopcnt,
+                                      fine_vnni,        hadamard_avx512};
 
 static bool has_vnni(void) {
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 }
 #elif defined(__aarch64__)
-static const struct kernel neon = {"neon",      euclidean_neon, dot_neon,
-                                   coarse_neon, fine_neon,      hadamard_neon};
+static const struct kernel neon = {"neon",       euclidean_neon, dot_neon,  coarse_neon,
+                                   nibbles_neon, bits_neon,      fine_neon, hadamard_neon};
+static const struct kernel dotprod = {"neon-dotprod",  euclidean_neon, dot_neon,  coarse_dotprod,
+                                      nibbles_dotprod, bits_neon,      fine_neon, hadamard_neon};
 #endif
 
 const struct kernel *kernel_nth(size_t n) {
-    const struct kernel *able[4];
+    const struct kernel *able[5];
     size_t n_able = 0;
     able[n_able++] = &scalar;
 #if defined(__x86_64__)
-    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("popcnt");
     if (has_avx2) able[n_able++] = &avx2;
     if (has_avx2 && __builtin_cpu_supports("avx512f")) {
         able[n_able++] = &avx512;
         if (has_vnni()) able[n_able++] = &vnni;
+        if (has_vnni() && __builtin_cpu_supports("avx512vpopcntdq")) able[n_able++] = &vpopcnt;
     }
 #elif defined(__aarch64__)
     able[n_able++] = &neon;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) able[n_able++] = &dotprod;
 #endif
     return n < n_able ? able[n] : NULL;
 }

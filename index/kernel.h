@@ -5,7 +5,7 @@
  *
  * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper
  * eight, and `fine`, the last four bits: of a block of 64 dimensions, byte j has dimension j below
- * and dimension 32 + j above. */
+ * and dimension 32 + j above. Rows of four bits lie like that, too. */
 #ifndef INDEX_KERNEL_H
 #define INDEX_KERNEL_H
 
@@ -16,6 +16,7 @@ enum {
     KERNEL_LANES = 16, /* floats a row is padded to */
     KERNEL_CODES = 64, /* dimensions a code is padded to */
     KERNEL_ALIGN = 64,
+    KERNEL_PLANES = 6, /* bits of a query of bits */
 };
 
 /* out[i] = the measure of query and rows[i]; n_floats is the padded length. */
@@ -24,7 +25,16 @@ typedef void (*kernel_function)(
 /* out[i] = squared L2 of the eight-bit codes; n is the padded dimension. */
 typedef void (*kernel_coarse)(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
-/* Squared L2 of a query in units of the twelve-bit code, and one whole code. */
+/* Of bits: ones[i] = how many are set in rows[i], sums[i] = the sum over the KERNEL_PLANES planes
+ * of the query, the lowest first and n / 8 bytes each, of 2^plane times the bits set in both. n is
+ * a multiple of 64; any alignment. */
+typedef void (*kernel_bits)(const uint8_t *planes,
+                            const uint8_t *const *rows,
+                            size_t n_rows,
+                            size_t n,
+                            uint32_t *sums,
+                            uint32_t *ones);
+/* Squared L2 of a query in units of the whole code, and one whole code. */
 typedef float (*kernel_fine)(const float *query,
                              const uint8_t *coarse,
                              const uint8_t *fine,
@@ -35,6 +45,8 @@ struct kernel {
     kernel_function euclidean; /* squared L2 */
     kernel_function dot;       /* inner product */
     kernel_coarse coarse;
+    kernel_coarse nibbles; /* the same of four-bit rows: t stands for 16 t + 8 */
+    kernel_bits bits;
     kernel_fine fine;
     /* Walsh-Hadamard transform in place, not scaled; n is a power of two, any alignment. */
     void (*hadamard)(float *vector, size_t n);

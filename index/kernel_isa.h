@@ -10,6 +10,14 @@ void dot_scalar(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
 void coarse_scalar(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void nibbles_scalar(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void bits_scalar(const uint8_t *planes,
+                 const uint8_t *const *rows,
+                 size_t n_rows,
+                 size_t n,
+                 uint32_t *sums,
+                 uint32_t *ones);
 float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_scalar(float *vector, size_t n);
 
@@ -20,6 +28,14 @@ void dot_avx2(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
 void coarse_avx2(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void nibbles_avx2(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void bits_popcnt(const uint8_t *planes,
+                 const uint8_t *const *rows,
+                 size_t n_rows,
+                 size_t n,
+                 uint32_t *sums,
+                 uint32_t *ones);
 float fine_avx2(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_avx2(float *vector, size_t n);
 
@@ -30,6 +46,14 @@ void dot_avx512(
 /* These need AVX-512 BW and VNNI. */
 void coarse_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void nibbles_vnni(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void bits_vpopcnt(const uint8_t *planes,
+                  const uint8_t *const *rows,
+                  size_t n_rows,
+                  size_t n,
+                  uint32_t *sums,
+                  uint32_t *ones);
 float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_avx512(float *vector, size_t n);
 #elif defined(__aarch64__)
@@ -38,6 +62,18 @@ void euclidean_neon(
 void dot_neon(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
 void coarse_neon(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void nibbles_neon(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void bits_neon(const uint8_t *planes,
+               const uint8_t *const *rows,
+               size_t n_rows,
+               size_t n,
+               uint32_t *sums,
+               uint32_t *ones);
+void coarse_dotprod(
+    const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
+void nibbles_dotprod(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
 float fine_neon(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_neon(float *vector, size_t n);

@@ -50,6 +50,14 @@ static unsigned draw_level(const struct index_view *view, uint32_t slot) {
     return level < GRAPH_LEVEL_MAX ? (unsigned)level : GRAPH_LEVEL_MAX;
 }
 
+/* The walk's query is a point. */
+static void linker_aim(struct linker *linker, uint32_t slot) {
+    struct walk *walk = &linker->walk;
+    walk->query = store_row(walk->store, slot);
+    walk->paired = true;
+    walk->point = slot;
+}
+
 enum status linker_explore(struct linker *linker, uint32_t slot, uint32_t from, unsigned level) {
     struct walk *walk = &linker->walk;
     const struct index_view *view = linker->view;
@@ -60,7 +68,7 @@ enum status linker_explore(struct linker *linker, uint32_t slot, uint32_t from, 
     if (s == STATUS_OK) s = linker_reserve(linker, 2 * ef);
     if (s != STATUS_OK) return s;
     walk->store = view_store(view);
-    walk->query = store_row(walk->store, slot);
+    linker_aim(linker, slot);
     (void)visited_add(&walk->visited, slot); /* no neighbour of itself */
     walk_start(walk, from);
     while (walk_step(walk, level))
@@ -76,15 +84,10 @@ static void prune(
     const struct points *points = &linker->view->points;
     const struct store *store = view_store(linker->view);
     struct graph *graph = &linker->view->graph;
-    const void *rows[GRAPH_ROW_MAX + 1];
     float distances[GRAPH_ROW_MAX + 1];
     struct candidate candidates[GRAPH_ROW_MAX + 1];
     size_t n = 0;
-    for (unsigned i = 0; i < n_edges; i++) {
-        rows[i] = store_row(store, edges[i]);
-        __builtin_prefetch(rows[i]);
-    }
-    store_near(store, store_row(store, slot), rows, n_edges, distances);
+    store_pair(store, slot, edges, n_edges, distances);
     for (unsigned i = 0; i < n_edges; i++) {
         bool forced = level == 0 && tree_edge(graph, slot, edges[i]);
         if (!forced && !points_live(points, edges[i])) continue;
@@ -145,7 +148,7 @@ static uint32_t choose_parent(struct linker *linker, uint32_t slot) {
         if (tree_has_room(graph, edges[i])) return edges[i];
     }
     uint32_t from = n > 0 ? edges[0] : linker->root;
-    return tree_descend(graph, store, from, store_row(store, slot), &linker->distances);
+    return tree_descend(graph, store, from, slot, &linker->distances);
 }
 
 /* The edges towards a new point: from here on readers meet it. */
@@ -163,7 +166,7 @@ static enum status connect(struct linker *linker, uint32_t slot, struct graph_en
     unsigned level = graph_node(&linker->view->graph, slot)->level;
     unsigned top = level < entry.level ? level : entry.level;
     linker->walk.store = view_store(linker->view);
-    linker->walk.query = store_row(linker->walk.store, slot);
+    linker_aim(linker, slot);
     uint32_t from = walk_descend(&linker->walk, entry, top).slot;
     for (unsigned l = top + 1; l-- > 0;) {
         enum status s = linker_explore(linker, slot, from, l);

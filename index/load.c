@@ -79,11 +79,13 @@ const struct file_root *file_choose(const struct file_root *roots) {
     return best;
 }
 
+/* Of these options, with codes or none yet, and with the vectors that are to be kept. */
 static bool is_ours(const struct file_root *root, const struct index_options *options) {
     return root->dimension == options->dimension && root->metric == options->metric &&
            root->M == options->M &&
-           (root->store == STORE_F32 ||
-            (root->store == STORE_CODES && options->storage != INDEX_F32));
+           (root->store == STORE_F32 || root->store == recode_kind(options)) &&
+           (root->store == STORE_F32 || options->originals != INDEX_ORIGINALS_RAM ||
+            root->n_kept >= root->n_linked);
 }
 
 static bool lies_within(uint64_t at, uint64_t size, uint64_t end) {
@@ -120,16 +122,17 @@ static enum status get_codes(struct load *load, struct stream *stream) {
     struct index_view *view = load->index->view;
     struct coder coder;
     struct store *store;
-    if (root->store != STORE_CODES) return STATUS_OK;
-    enum status s = coder_init(&coder, root->dimension, root->seed);
+    if (root->store == STORE_F32) return STATUS_OK;
+    enum status s = coder_init(&coder, root->dimension, store_bits((enum store_kind)root->store), root->seed);
     if (s != STATUS_OK) return s;
     s = stream_get(stream, coder.centre, root->dimension * sizeof *coder.centre);
     if (s == STATUS_OK && !coder_set_bound(&coder, root->bound)) s = STATUS_CORRUPT;
-    if (s == STATUS_OK) s = store_new_codes(&view->points.metric, &coder, &store);
+    if (s == STATUS_OK) s = store_new_codes(&view->points.metric, (enum store_kind)root->store, &coder, &store);
     if (s != STATUS_OK) {
         coder_reset(&coder);
         return s;
     }
+    store->keeps_all = view->options.originals == INDEX_ORIGINALS_RAM;
     store_free(view_store(view));
     atomic_store_explicit(&store->n_zero, root->n_zero, memory_order_relaxed);
     atomic_store_explicit(&view->store, store, memory_order_release);
@@ -157,7 +160,7 @@ static enum status reserve(struct load *load) {
 static enum status get_kept(struct load *load, struct stream *stream) {
     struct index_view *view = load->index->view;
     if (load->root.n_kept == 0) return STATUS_OK;
-    if (load->root.store != STORE_CODES) return STATUS_CORRUPT;
+    if (load->root.store == STORE_F32) return STATUS_CORRUPT;
     float *vector = mem_aligned(KERNEL_ALIGN, view->cells.stride);
     enum status s = vector ? STATUS_OK : STATUS_NO_MEMORY;
     for (uint32_t i = 0; s == STATUS_OK && i < load->root.n_kept; i++) {

@@ -21,6 +21,7 @@ enum {
 };
 
 static const float margin = 1.15f; /* times the reach of the sample */
+static const float narrow = 1.0f;  /* … of all but one in ten of it */
 
 void recode_init(struct recode *recode) {
     *recode = (struct recode){0};
@@ -51,17 +52,31 @@ static uint32_t n_kept_now(const struct linker *linker) {
     return atomic_load_explicit(&view_store(linker->view)->n_kept, memory_order_relaxed);
 }
 
-static bool wants_codes(const struct index_options *options) {
-    if (options->storage == INDEX_AUTO) return options->dimension >= DIMENSION_MIN;
-    return options->storage == INDEX_SQ8;
+enum store_kind recode_kind(const struct index_options *options) {
+    switch (options->storage) {
+    case INDEX_AUTO:
+        return options->dimension >= DIMENSION_MIN ? STORE_SQ8 : STORE_F32;
+    case INDEX_SQ8:
+        return STORE_SQ8;
+    case INDEX_SQ4:
+        return STORE_SQ4;
+    case INDEX_RABITQ:
+        return STORE_RABITQ;
+    case INDEX_F32:
+    case INDEX_STORAGES:
+        break;
+    }
+    return STORE_F32;
 }
 
 static bool is_due(const struct linker *linker) {
     const struct recode *recode = &linker->recode;
     uint64_t n = n_linked(linker);
-    if (!wants_codes(&linker->view->options) || n < linker->view->options.train_min) return false;
+    if (recode_kind(&linker->view->options) == STORE_F32 || n < linker->view->options.train_min)
+        return false;
     if (n >= GROWTH * recode->n_trained) return true;
     uint32_t n_kept = n_kept_now(linker);
+    if (view_store(linker->view)->keeps_all) return false; /* not because they are beyond */
     return n_kept > KEPT_MIN && n_kept > n / KEPT_SHARE && n_kept / 2 >= recode->n_kept_trained;
 }
 
@@ -123,7 +138,8 @@ static enum status begin(struct linker *linker) {
     struct recode *recode = &linker->recode;
     const struct index_options *options = &linker->view->options;
     uint32_t n_slots = atomic_load_explicit(&linker->view->points.n_slots, memory_order_acquire);
-    enum status s = coder_init(&recode->coder, options->dimension, options->seed);
+    enum status s = coder_init(&recode->coder, options->dimension, store_bits(recode_kind(options)),
+                               options->seed);
     if (s != STATUS_OK) return s;
     size_t bytes = recode->coder.n * sizeof(float);
     recode->sum = mem_zero(options->dimension, sizeof *recode->sum);
@@ -175,6 +191,8 @@ static float choose_bound(struct recode *recode) {
     qsort(recode->reaches, n, sizeof *recode->reaches, rising);
     float all = recode->reaches[n - 1], most = recode->reaches[n - 1 - n / TAIL_SHARE];
     if (most > 0 && all > TAIL_REACH * most) all = TAIL_REACH * most;
+    /* Few levels are worth more close together than far apart: what lies beyond is cut off. */
+    if (recode->coder.bits < 12) return narrow * recode->reaches[n - 1 - n / 10];
     return margin * all;
 }
 
@@ -194,15 +212,17 @@ static enum status end_bound(struct linker *linker) {
     struct recode *recode = &linker->recode;
     const struct store *current = view_store(linker->view);
     bool useful = coder_set_bound(&recode->coder, choose_bound(recode));
-    if (useful && current->kind == STORE_CODES)
-        useful = !is_as_good(&current->coder, &recode->coder);
+    if (useful && store_is_coded(current)) useful = !is_as_good(&current->coder, &recode->coder);
     if (!useful) {
         end_training(recode);
         recode->phase = RECODE_REST;
         return STATUS_OK;
     }
-    enum status s = store_new_codes(&linker->view->points.metric, &recode->coder, &recode->next);
+    const struct index_options *options = &linker->view->options;
+    enum status s = store_new_codes(&linker->view->points.metric, recode_kind(options),
+                                    &recode->coder, &recode->next);
     if (s != STATUS_OK) return s;
+    recode->next->keeps_all = options->originals == INDEX_ORIGINALS_RAM;
     recode->cursor = 0;
     recode->phase = RECODE_WRITE;
     return STATUS_OK;

@@ -41,6 +41,9 @@ struct recode {
     uint32_t n_kept_trained; /* the same, points kept whole */
 };
 
+/* What points become once there are enough; STORE_F32: codes never. */
+enum store_kind recode_kind(const struct index_options *options);
+
 void recode_init(struct recode *recode);
 void recode_reset(struct recode *recode);
 /* Is there something a step could do now? */

@@ -75,15 +75,11 @@ static uint32_t find_parent(struct linker *linker, uint32_t orphan, uint32_t kee
     const struct graph *graph = &linker->view->graph;
     const struct points *points = &linker->view->points;
     const struct store *store = view_store(linker->view);
-    const void *row = store_row(store, orphan);
-    const void *rows[GRAPH_ROW_MAX];
     float distances[GRAPH_ROW_MAX];
     struct candidate candidates[GRAPH_ROW_MAX];
     uint32_t edges[GRAPH_ROW_MAX];
     unsigned n = graph_read(graph, orphan, 0, edges);
-    for (unsigned i = 0; i < n; i++)
-        rows[i] = store_row(store, edges[i]);
-    store_near(store, row, rows, n, distances);
+    store_pair(store, orphan, edges, n, distances);
     linker->distances += n;
     for (unsigned i = 0; i < n; i++)
         candidates[i] = (struct candidate){distances[i], edges[i], false};
@@ -94,7 +90,7 @@ static uint32_t find_parent(struct linker *linker, uint32_t orphan, uint32_t kee
             tree_leads_to(graph, slot, linker->root))
             return slot;
     }
-    return tree_descend(graph, store, keeper, row, &linker->distances);
+    return tree_descend(graph, store, keeper, orphan, &linker->distances);
 }
 
 /* Takes a node out of the tree. Its children are cut off first, all of them, so that none of their
@@ -172,9 +168,8 @@ static enum status gather(struct linker *linker,
         unsigned n_edges = graph_read(graph, gone[g], level, edges);
         for (unsigned i = 0; i < n_edges; i++) {
             if (!points_live(points, edges[i]) || !visited_add(seen, edges[i])) continue;
-            const void *row = store_row(store, edges[i]);
             float d;
-            store_near(store, store_row(store, slot), &row, 1, &d);
+            store_pair(store, slot, &edges[i], 1, &d);
             linker->candidates[n++] = (struct candidate){d, edges[i], false};
         }
     }

@@ -376,7 +376,7 @@ static enum status open_extra(struct index_save *save) {
         (void)close(fd);
         return s;
     }
-    if (root->store != STORE_CODES) return STATUS_OK;
+    if (root->store == STORE_F32) return STATUS_OK;
     const struct coder *coder = &save->store->coder;
     return stream_put(&save->extra, coder->centre, coder->dimension * sizeof *coder->centre);
 }

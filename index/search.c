@@ -30,8 +30,7 @@
 
 enum {
     SCAN_BATCH = STORE_BATCH,
-    RANK_EXTRA = 8,      /* candidates ranked besides k and a half of it */
-    RANK_EXTRA_FAR = 64, /* … besides four times k, of a coarse scan */
+    RANK_EXTRA_FAR = 64, /* candidates ranked besides four times k, of a coarse scan */
 };
 enum phase { TAIL, DESCEND, GRAPH, RANK, SCAN, LIST, DONE };
 
@@ -147,9 +146,13 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
 /* Candidates that are measured whole in the end. What matches a filter may lie far from the query,
  * where more points have about the same distance. */
 static size_t rank_count(const struct index_reader *reader) {
+    static const struct {
+        uint8_t halves, extra; /* of k, and besides */
+    } depths[STORE_KINDS] = {{3, 8}, {3, 8}, {8, 24}, {20, 64}};
     if (reader->ranged) return reader->walk.pool.size;
     if (reader->coarse) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
-    return reader->k + reader->k / 2 + RANK_EXTRA;
+    enum store_kind kind = reader->store->kind;
+    return reader->k * depths[kind].halves / 2 + depths[kind].extra;
 }
 
 /* Dead candidates that may lie between ef live ones: as many as the filter's share makes likely. */
@@ -246,9 +249,10 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     }
     if (s != STATUS_OK) return s;
     reader->store = walk->store = view_store(view);
-    reader->stats.coded = reader->store->kind == STORE_CODES;
+    reader->stats.coded = store_is_coded(reader->store) && !reader->store->keeps_all;
     store_probe(reader->store, &reader->probe);
     walk->query = reader->probe.near;
+    walk->paired = false;
     return STATUS_OK;
 }
 

@@ -20,17 +20,15 @@ void selection_init(struct selection *selection, const struct store *store) {
 void selection_add(struct selection *selection, uint32_t slot) {
     assert(selection->n < GRAPH_ROW_MAX);
     selection->slots[selection->n] = slot;
-    selection->rows[selection->n] = store_row(selection->store, slot);
     selection->n++;
 }
 
 static bool is_diverse(struct selection *selection, struct candidate candidate) {
-    const void *row = store_row(selection->store, candidate.slot);
     float distances[BATCH];
     unsigned n = 1;
     for (unsigned at = 0; at < selection->n; at += n) {
         if (at > 0) n = selection->n - at < BATCH ? selection->n - at : BATCH;
-        store_near(selection->store, row, selection->rows + at, n, distances);
+        store_pair(selection->store, candidate.slot, selection->slots + at, n, distances);
         selection->distances += n;
         for (unsigned i = 0; i < n; i++) {
             if (distances[i] <= candidate.distance) return false;

@@ -21,7 +21,6 @@ struct candidate {
 struct selection {
     const struct store *store; /* borrowed */
     uint32_t slots[GRAPH_ROW_MAX];
-    const void *rows[GRAPH_ROW_MAX];
     unsigned n;
     uint64_t distances; /* computed */
 };

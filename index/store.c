@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "index/graph.h"
@@ -14,17 +15,20 @@
 #include "runtime/poison.h"
 
 enum {
+    ROW = 32,    /* bytes that rows of bits are padded to */
+    PART = 1024, /* dimensions spread at a time */
     LINE = 64,
     GLANCE = 256, /* dimensions looked at first, of codes of */
     GLANCE_MIN = 512,
+    PAIRS = 64,
     AHEAD = 3, /* whole codes fetched before they are measured */
 };
 
 /* Two spreads. */
 static const float glance_slack = 1.18f;
 
-/* Times the bound: codes that cut off less are near enough. */
-static const float too_far = 1.25f;
+/* Times the bound: codes that cut off less are near enough. Short codes have a narrow bound. */
+static const float too_far[STORE_KINDS] = {0, 1.25f, 1.75f, 1.75f};
 
 typedef _Atomic(float *) store_whole_vector;
 
@@ -36,6 +40,7 @@ void probe_reset(struct probe *probe) {
     mem_free(probe->floats);
     mem_free(probe->units);
     mem_free(probe->codes);
+    mem_free(probe->bits.planes);
     probe_init(probe);
 }
 
@@ -46,7 +51,8 @@ enum status probe_set(struct probe *probe, const struct metric *metric, const vo
         probe->floats = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->floats);
         probe->units = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->units);
         probe->codes = mem_aligned(KERNEL_ALIGN, n);
-        if (!probe->floats || !probe->units || !probe->codes) {
+        probe->bits.planes = mem_aligned(KERNEL_ALIGN, KERNEL_PLANES * n / 8);
+        if (!probe->floats || !probe->units || !probe->codes || !probe->bits.planes) {
             probe_reset(probe);
             return STATUS_NO_MEMORY;
         }
@@ -74,23 +80,52 @@ enum status store_new(const struct metric *metric, struct store **out) {
     slots_init(&(*out)->rows, metric->n_floats * sizeof(float));
     slots_init(&(*out)->fine, 0);
     slots_track(&(*out)->rows);
+    (*out)->near_bytes = (*out)->rows.stride;
     return STATUS_OK;
 }
 
-enum status store_new_codes(const struct metric *metric, struct coder *coder, struct store **out) {
+enum index_storage store_storage(enum store_kind kind) {
+    static const enum index_storage storages[STORE_KINDS] = {INDEX_F32, INDEX_SQ8, INDEX_SQ4,
+                                                             INDEX_RABITQ};
+    return storages[kind];
+}
+
+unsigned store_bits(enum store_kind kind) {
+    static const unsigned bits[STORE_KINDS] = {0, 12, 8, 5};
+    return bits[kind];
+}
+
+/* Tops, and a square behind them where dot needs it. */
+static void lay_out(struct store *store, const struct coder *coder) {
+    size_t square = store->metric.kind == INDEX_DOT ? LINE : 0, row = coder->n + square;
+    store->near_bytes = row;
+    if (store->kind == STORE_SQ4) store->near_bytes = row = coder->n / 2 + square / 2;
+    if (store->kind == STORE_RABITQ) {
+        store->near_bytes = packed_bit_bytes(coder);
+        row = (store->near_bytes + coder->n / 2 + ROW - 1) / ROW * ROW;
+    }
+    slots_init(&store->rows, row);
+    slots_init(&store->fine, store->kind == STORE_RABITQ ? 0 : coder->n / 2);
+    store->fine.seldom = true;
+    slots_track(&store->rows);
+    if (store->fine.stride > 0) slots_track(&store->fine);
+}
+
+enum status store_new_codes(const struct metric *metric,
+                            enum store_kind kind,
+                            struct coder *coder,
+                            struct store **out) {
     struct store *store;
     enum status s = fresh(metric, &store);
     if (s != STATUS_OK) return s;
     size_t bytes = coder->n * sizeof(float);
-    store->kind = STORE_CODES;
-    slots_init(&store->rows, coder->n + (metric->kind == INDEX_DOT ? LINE : 0));
-    slots_init(&store->fine, coder->n / 2);
-    store->fine.seldom = true;
-    slots_track(&store->rows);
-    slots_track(&store->fine);
+    assert(kind != STORE_F32 && coder->bits == store_bits(kind));
+    store->kind = kind;
+    lay_out(store, coder);
+    store->tops = mem_aligned(KERNEL_ALIGN, coder->n);
     store->scratch = mem_aligned(KERNEL_ALIGN, bytes);
     store->origin = mem_aligned(KERNEL_ALIGN, bytes);
-    if (!store->scratch || !store->origin) {
+    if (!store->tops || !store->scratch || !store->origin) {
         store_free(store);
         return STATUS_NO_MEMORY;
     }
@@ -110,6 +145,7 @@ void store_free(struct store *store) {
     slots_reset(&store->rows);
     slots_reset(&store->fine);
     coder_reset(&store->coder);
+    mem_free(store->tops);
     mem_free(store->scratch);
     mem_free(store->origin);
     mem_free(store);
@@ -117,8 +153,8 @@ void store_free(struct store *store) {
 
 enum status store_grow(struct store *store, uint64_t n) {
     enum status s = slots_grow(&store->rows, n);
-    if (store->kind != STORE_CODES) return s;
-    if (s == STATUS_OK) s = slots_grow(&store->fine, n);
+    if (store->kind == STORE_F32) return s;
+    if (s == STATUS_OK && store->fine.stride > 0) s = slots_grow(&store->fine, n);
     return s == STATUS_OK ? slots_grow(&store->kept, n) : s;
 }
 
@@ -126,17 +162,31 @@ size_t store_stride(const struct store *store) {
     return store->rows.stride + store->fine.stride;
 }
 
-/* Where the codes of a point end, its square begins. */
+/* Where the square of a point lies in its row. */
+static size_t square_at(const struct store *store) {
+    if (store->kind == STORE_RABITQ)
+        return store->coder.n / 8 + offsetof(struct packed_factors, whole);
+    return store->kind == STORE_SQ4 ? store->coder.n / 2 : store->coder.n;
+}
+
 static float row_square(const struct store *store, const void *row) {
     float square;
-    memcpy(&square, (const uint8_t *)row + store->coder.n, sizeof square);
+    memcpy(&square, (const uint8_t *)row + square_at(store), sizeof square);
     return square;
 }
 
-bool store_row_is_valid(const struct store *store, uint32_t slot) {
-    if (store->kind == STORE_F32 || store->metric.kind != INDEX_DOT) return true;
-    float square = row_square(store, store_row(store, slot));
+static bool is_square(float square) {
     return square >= 0 && square <= FLT_MAX;
+}
+
+bool store_row_is_valid(const struct store *store, uint32_t slot) {
+    const uint8_t *row = store_row(store, slot);
+    struct packed_factors factors;
+    if (store->kind == STORE_F32) return true;
+    if (store->kind != STORE_RABITQ)
+        return store->metric.kind != INDEX_DOT || is_square(row_square(store, row));
+    memcpy(&factors, row + store->coder.n / 8, sizeof factors);
+    return is_square(factors.square) && is_square(factors.factor) && is_square(factors.whole);
 }
 
 const float *store_kept(const struct store *store, uint32_t slot) {
@@ -171,8 +221,40 @@ void store_forget(struct store *store, uint32_t slot) {
 unsigned store_arrays(struct store *store, struct slots **out) {
     unsigned n = 0;
     out[n++] = &store->rows;
-    if (store->kind == STORE_CODES) out[n++] = &store->fine;
+    if (store->fine.stride > 0) out[n++] = &store->fine;
     return n;
+}
+
+/* From the tops and coordinates that the encoder left. */
+static void write_row(struct store *store, uint8_t *row, float square) {
+    const struct coder *coder = &store->coder;
+    struct packed_factors factors;
+    switch (store->kind) {
+    case STORE_SQ8:
+        memcpy(row, store->tops, coder->n);
+        break;
+    case STORE_SQ4:
+        packed_nibbles(store->tops, coder->n, row);
+        break;
+    default:
+        packed_bits(store->tops, coder->n, row);
+        factors = packed_factors(coder, store->scratch, square);
+        memcpy(row + coder->n / 8, &factors, sizeof factors);
+        return;
+    }
+    if (store->metric.kind == INDEX_DOT) memcpy(row + square_at(store), &square, sizeof square);
+}
+
+/* Dimensions of a code from `at` on, at most PART: a byte each. */
+static const uint8_t *
+tops_of(const struct store *store, const uint8_t *row, size_t at, uint8_t *spread) {
+    size_t left = store->coder.n - at, n = left < PART ? left : PART;
+    if (store->kind == STORE_SQ8) return row + at;
+    if (store->kind == STORE_SQ4)
+        packed_spread_nibbles(row + at / 2, n, spread);
+    else
+        packed_spread_bits(row + at / 8, n, spread);
+    return spread;
 }
 
 enum status store_write(struct store *store, uint32_t slot, const float *prepared) {
@@ -182,18 +264,15 @@ enum status store_write(struct store *store, uint32_t slot, const float *prepare
         memcpy(row, prepared, store->rows.stride);
         return STATUS_OK;
     }
-    const struct coder *coder = &store->coder;
-    slots_touch(&store->fine, slot);
+    if (store->fine.stride > 0) slots_touch(&store->fine, slot);
     float farthest =
-        coder_encode(coder, prepared, store->scratch, row, slots_at(&store->fine, slot));
-    if (store->metric.kind != INDEX_EUCLIDEAN) {
-        float square = metric_square(&store->metric, prepared);
-        if (store->metric.kind == INDEX_DOT)
-            memcpy(row + coder->n, &square, sizeof square);
-        else if (square == 0)
-            atomic_fetch_add_explicit(&store->n_zero, 1, memory_order_relaxed);
-    }
-    return farthest > too_far ? store_keep(store, slot, prepared) : STATUS_OK;
+        coder_encode(&store->coder, prepared, store->scratch, store->tops, store_fine(store, slot));
+    float square = metric_square(&store->metric, prepared);
+    write_row(store, row, square);
+    if (store->metric.kind == INDEX_COSINE && square == 0)
+        atomic_fetch_add_explicit(&store->n_zero, 1, memory_order_relaxed);
+    bool keep = store->keeps_all || farthest > too_far[store->kind];
+    return keep ? store_keep(store, slot, prepared) : STATUS_OK;
 }
 
 void store_read(const struct store *store, uint32_t slot, float *out) {
@@ -207,9 +286,23 @@ void store_read(const struct store *store, uint32_t slot, float *out) {
         memcpy(out, kept, store->metric.n_floats * sizeof *out);
         return;
     }
-    coder_decode(&store->coder, row, slots_at(&store->fine, slot), out);
+    _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
+    const uint8_t *fine = store_fine(store, slot);
+    for (size_t at = 0; at < store->coder.n; at += PART) {
+        size_t left = store->coder.n - at, n = left < PART ? left : PART;
+        coder_coordinates(&store->coder, tops_of(store, row, at, spread), fine + at / 2, n,
+                          out + at);
+    }
+    coder_undo(&store->coder, out);
     for (uint32_t i = store->metric.dimension; i < store->metric.n_floats; i++)
         out[i] = 0;
+}
+
+/* What the near distance of codes counts in: the root of it. */
+static float near_unit(const struct store *store) {
+    if (store->kind == STORE_RABITQ) return 1;
+    return store->kind == STORE_SQ4 ? store->coder.step
+                                    : store->coder.step * (1 << CODER_FINE_BITS);
 }
 
 void store_near(
@@ -218,16 +311,22 @@ void store_near(
         metric_distances(&store->metric, query, (const float *const *)rows, n, out);
         return;
     }
-    store->kernel->coarse(query, (const uint8_t *const *)rows, n, store->coder.n, out);
+    const uint8_t *const *codes = (const uint8_t *const *)rows;
+    if (store->kind == STORE_SQ8)
+        store->kernel->coarse(query, codes, n, store->coder.n, out);
+    else if (store->kind == STORE_SQ4)
+        store->kernel->nibbles(query, codes, n, store->coder.n, out);
+    else
+        packed_estimate(&store->coder, store->kernel, query, codes, n, out);
     if (store->metric.kind != INDEX_DOT) return;
-    float unit = store->coder.step * (1 << CODER_FINE_BITS);
+    float unit = near_unit(store);
     for (size_t i = 0; i < n; i++)
         out[i] = out[i] * (unit * unit) - row_square(store, rows[i]);
 }
 
 float store_near_distance(const struct store *store, const struct probe *probe, float near) {
     if (store->kind == STORE_F32) return near;
-    float unit = store->coder.step * (1 << CODER_FINE_BITS);
+    float unit = near_unit(store);
     switch (store->metric.kind) {
     case INDEX_COSINE:
         return near * (unit * unit) / 2;
@@ -235,6 +334,46 @@ float store_near_distance(const struct store *store, const struct probe *probe, 
         return (near - probe->square) / 2;
     default:
         return near * (unit * unit);
+    }
+}
+
+/* Codes of at most eight bits, a part of them after another: nothing is remembered, so that many
+ * may build at once. */
+static float joined_gap(const struct store *store, uint32_t a, uint32_t b) {
+    _Alignas(KERNEL_ALIGN) uint8_t spread[PART], left[PART], right[PART];
+    const uint8_t *rows[1] = {right};
+    float sum = 0;
+    for (size_t at = 0; at < store->coder.n; at += PART) {
+        size_t rest = store->coder.n - at, n = rest < PART ? rest : PART;
+        float gap;
+        packed_join(tops_of(store, store_row(store, a), at, spread), store_fine(store, a) + at / 2,
+                    n, left);
+        packed_join(tops_of(store, store_row(store, b), at, spread), store_fine(store, b) + at / 2,
+                    n, right);
+        store->kernel->coarse(left, rows, 1, n, &gap);
+        sum += gap;
+    }
+    return sum;
+}
+
+void store_pair(
+    const struct store *store, uint32_t slot, const uint32_t *slots, size_t n, float *out) {
+    const void *rows[PAIRS];
+    for (size_t at = 0; at < n; at += PAIRS) {
+        size_t some = n - at < PAIRS ? n - at : PAIRS;
+        for (size_t i = 0; i < some; i++) {
+            rows[i] = store_row(store, slots[at + i]);
+            __builtin_prefetch(rows[i]);
+        }
+        if (store->kind == STORE_F32 || store->kind == STORE_SQ8) {
+            store_near(store, store_row(store, slot), rows, some, out + at);
+            continue;
+        }
+        float unit = store->coder.step * store->coder.step;
+        for (size_t i = 0; i < some; i++) {
+            out[at + i] = joined_gap(store, slot, slots[at + i]) * unit;
+            if (store->metric.kind == INDEX_DOT) out[at + i] -= row_square(store, rows[i]);
+        }
     }
 }
 
@@ -249,7 +388,7 @@ void store_near_below(const struct store *store,
                       float limit,
                       float *out) {
     size_t length = store->coder.n;
-    if (store->kind == STORE_F32 || store->metric.kind == INDEX_DOT || length < GLANCE_MIN ||
+    if (store->kind != STORE_SQ8 || store->metric.kind == INDEX_DOT || length < GLANCE_MIN ||
         limit == FLT_MAX) {
         store_near(store, query, rows, n, out);
         return;
@@ -283,32 +422,47 @@ void store_probe(const struct store *store, struct probe *probe) {
     }
     coder_query(&store->coder, probe->floats, probe->units, probe->codes);
     probe->near = probe->codes;
+    if (store->kind == STORE_RABITQ) {
+        packed_query(&store->coder, probe->units, &probe->bits);
+        probe->near = &probe->bits;
+    }
     probe->square = metric_square(&store->metric, probe->floats);
+}
+
+/* Squared L2 of a query and a whole code. */
+static float fine_gap(const struct store *store, const float *units, uint32_t slot) {
+    _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
+    const struct coder *coder = &store->coder;
+    const uint8_t *row = store_row(store, slot), *fine = store_fine(store, slot);
+    float sum = 0;
+    if (store->kind == STORE_SQ8)
+        return store->kernel->fine(units, row, fine, coder->n) * coder->step * coder->step;
+    for (size_t at = 0; at < coder->n; at += PART) {
+        size_t left = coder->n - at, n = left < PART ? left : PART;
+        sum += store->kernel->fine(units + at, tops_of(store, row, at, spread), fine + at / 2, n);
+    }
+    return sum * coder->step * coder->step;
 }
 
 /* One of the two has no direction: 1, as the metric says. */
 static bool is_aside(const struct store *store, const struct probe *probe, uint32_t slot) {
     if (probe->square == 0) return true;
     if (atomic_load_explicit(&store->n_zero, memory_order_relaxed) == 0) return false;
-    float gap = store->kernel->fine(store->origin, store_row(store, slot),
-                                    slots_at(&store->fine, slot), store->coder.n);
-    return gap * store->coder.step * store->coder.step < 0.25f;
+    return fine_gap(store, store->origin, slot) < 0.25f;
 }
 
 /* A few codes ahead: each is some dozen lines, from anywhere. */
 __attribute__((always_inline)) static inline void prefetch_code(const struct store *store,
                                                                 uint32_t slot) {
     prefetch_bytes(store_row(store, slot), store->rows.stride);
-    prefetch_bytes(slots_at(&store->fine, slot), store->fine.stride);
+    if (store->fine.stride > 0) prefetch_bytes(slots_at(&store->fine, slot), store->fine.stride);
 }
 
 static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {
     const float *kept = store_kept(store, slot);
     if (kept) return metric_distance(&store->metric, probe->floats, kept);
     const void *row = store_row(store, slot);
-    const struct coder *coder = &store->coder;
-    const uint8_t *fine = slots_at(&store->fine, slot);
-    float gap = store->kernel->fine(probe->units, row, fine, coder->n) * coder->step * coder->step;
+    float gap = fine_gap(store, probe->units, slot);
     switch (store->metric.kind) {
     case INDEX_EUCLIDEAN:
         break;

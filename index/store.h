@@ -1,11 +1,12 @@
-/* store: the vectors of linked points, by slot, as float32 or as codes (coder.h). Written by the
- * linker before the first edge to a slot; constant for readers until the slot is free. Which store
- * is current changes when the linker has written another (recode.h): a reader keeps to the one it
- * found when its search began.
+/* store: the vectors of linked points, by slot, as float32 or as codes (coder.h, packed.h). Written
+ * by the linker before the first edge to a slot; constant for readers until the slot is free. Which
+ * store is current changes when the linker has written another (recode.h): a reader keeps to the
+ * one it found when its search began.
  *
  * Two measures. `near`: the one graphs are walked and pruned by; lower is nearer and no more, its
  * unit is the store's own. `whole`: the metric's distance as exactly as the store knows it. Of
- * float32 both are the same. Points are queries of the near one as they are stored. */
+ * float32 both are the same. Two points have a `pair` distance, which graphs are built by: of the
+ * whole codes where their tops are short, else the near one. */
 #ifndef INDEX_STORE_H
 #define INDEX_STORE_H
 
@@ -16,20 +17,24 @@
 
 #include "index/coder.h"
 #include "index/metric.h"
+#include "index/packed.h"
 #include "index/slots.h"
 
 enum { STORE_BATCH = 64 };
-enum store_kind { STORE_F32, STORE_CODES };
+enum store_kind { STORE_F32, STORE_SQ8, STORE_SQ4, STORE_RABITQ, STORE_KINDS };
 
 struct store {
     enum store_kind kind;
     struct metric metric;
     const struct kernel *kernel;
-    struct slots rows; /* floats, or coarse codes; codes of dot have the vector's square behind */
-    struct slots fine; /* codes: the last four bits */
-    struct slots kept; /* codes: pointers to vectors beyond the bound, whole; owned */
+    struct slots rows; /* floats, or tops of codes; of dot with the vector's square behind */
+    struct slots fine; /* codes: the last four bits; not of bits, which have them in their rows */
+    struct slots kept; /* codes: pointers to vectors kept whole; owned */
+    size_t near_bytes; /* of a row, that `near` reads */
+    bool keeps_all;    /* not only vectors beyond the bound */
     struct coder coder;
     float *scratch;          /* owned; codes: one vector, the linker's */
+    uint8_t *tops;           /* owned; codes: of one vector, the linker's */
     float *origin;           /* owned; codes of cosine: the zero vector as a query */
     _Atomic uint32_t n_zero; /* codes of cosine: zero vectors ever written */
     _Atomic uint32_t n_kept;
@@ -38,12 +43,13 @@ struct store {
 
 /* A query as a store needs it. One thread. */
 struct probe {
-    float *floats;    /* owned; prepared (metric.h) */
-    float *units;     /* owned; in units of the code */
-    uint8_t *codes;   /* owned */
-    const void *near; /* one of them: the query of store_near */
-    float square;     /* of the vector; codes only */
-    size_t room;      /* floats of each */
+    float *floats;            /* owned; prepared (metric.h) */
+    float *units;             /* owned; in units of the code */
+    uint8_t *codes;           /* owned */
+    struct packed_query bits; /* its planes are owned */
+    const void *near;         /* one of them: the query of store_near */
+    float square;             /* of the vector; codes only */
+    size_t room;              /* floats of each */
 };
 
 void probe_init(struct probe *probe);
@@ -54,20 +60,30 @@ probe_set(struct probe *probe, const struct metric *metric, const void *vector);
 
 /* Of float32. NO_MEMORY. */
 MUST_USE enum status store_new(const struct metric *metric, struct store **out);
-/* Of codes; takes the coder, which is trained, when OK. */
-MUST_USE enum status
-store_new_codes(const struct metric *metric, struct coder *coder, struct store **out);
+/* Of codes; takes the coder, which is trained for store_bits, when OK. */
+MUST_USE enum status store_new_codes(const struct metric *metric,
+                                     enum store_kind kind,
+                                     struct coder *coder,
+                                     struct store **out);
+enum index_storage store_storage(enum store_kind kind);
+/* Bits of a code. */
+unsigned store_bits(enum store_kind kind);
 void store_free(struct store *store); /* NULL is fine */
 
 /* Linker. Memory for n slots in all. */
 MUST_USE enum status store_grow(struct store *store, uint64_t n);
-/* A vector that lies far beyond the bound of the codes is kept whole besides. NO_MEMORY. */
+/* A vector that lies far beyond the bound of the codes is kept whole besides, or each. NO_MEMORY.
+ */
 MUST_USE enum status store_write(struct store *store, uint32_t slot, const float *prepared);
 /* The slot is free. */
 void store_forget(struct store *store, uint32_t slot);
 /* What is stored, as a prepared vector; `out` has room for metric.n_floats and for coder.n. */
 void store_read(const struct store *store, uint32_t slot, float *out);
-/* Bytes of a slot. */
+static inline bool store_is_coded(const struct store *store) {
+    return store->kind != STORE_F32;
+}
+
+/* Bytes of a slot, without what is kept whole. */
 size_t store_stride(const struct store *store);
 
 /* The vector, when it is kept whole; else NULL. */
@@ -87,7 +103,13 @@ static inline const void *store_row(const struct store *store, uint32_t slot) {
     return slots_at(&store->rows, slot);
 }
 
-/* Rows in the order of kernel functions; a query is a row, or the `near` of a probe. */
+/* The last bits of a code. */
+static inline uint8_t *store_fine(const struct store *store, uint32_t slot) {
+    if (store->kind != STORE_RABITQ) return slots_at(&store->fine, slot);
+    return (uint8_t *)slots_at(&store->rows, slot) + store->near_bytes;
+}
+
+/* Rows in the order of kernel functions; the query is the `near` of a probe. */
 void store_near(
     const struct store *store, const void *query, const void *const *rows, size_t n, float *out);
 /* The same for who wants no distance above `limit`: what is surely above may come out as FLT_MAX,
@@ -100,6 +122,9 @@ void store_near_below(const struct store *store,
                       float *out);
 /* What store_near gave for the probe, as a distance of the metric: of codes, nearly. */
 float store_near_distance(const struct store *store, const struct probe *probe, float near);
+/* Between a point and others. */
+void store_pair(
+    const struct store *store, uint32_t slot, const uint32_t *slots, size_t n, float *out);
 /* Completes the probe for this store. */
 void store_probe(const struct store *store, struct probe *probe);
 /* At most STORE_BATCH. */

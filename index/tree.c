@@ -23,7 +23,7 @@ bool tree_has_room(const struct graph *graph, uint32_t slot) {
 uint32_t tree_descend(const struct graph *graph,
                       const struct store *store,
                       uint32_t from,
-                      const void *query,
+                      uint32_t slot,
                       uint64_t *distances) {
     uint32_t children[GRAPH_ROW_MAX];
     for (;;) {
@@ -31,9 +31,8 @@ uint32_t tree_descend(const struct graph *graph,
         if (n < graph->M) return from;
         float best = 0;
         for (unsigned i = 0; i < n; i++) {
-            const void *row = store_row(store, children[i]);
             float d;
-            store_near(store, query, &row, 1, &d);
+            store_pair(store, slot, &children[i], 1, &d);
             if (i > 0 && d >= best) continue;
             best = d;
             from = children[i];

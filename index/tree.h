@@ -18,11 +18,11 @@
 /* Children of a node into `out` (GRAPH_ROW_MAX); gives their number. */
 unsigned tree_children(const struct graph *graph, uint32_t slot, uint32_t *out);
 bool tree_has_room(const struct graph *graph, uint32_t slot);
-/* A node with room at or below `from`, descending towards the query, a row; adds to *distances. */
+/* A node with room at or below `from`, descending towards `slot`; adds to *distances. */
 uint32_t tree_descend(const struct graph *graph,
                       const struct store *store,
                       uint32_t from,
-                      const void *query,
+                      uint32_t slot,
                       uint64_t *distances);
 /* Is the edge between two neighbours one of the tree? */
 static inline bool tree_edge(const struct graph *graph, uint32_t a, uint32_t b) {

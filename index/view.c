@@ -23,7 +23,8 @@ enum status view_options(const struct index_options *given, struct index_options
     if (options.ef_construction == 0) options.ef_construction = EF_CONSTRUCTION_DEFAULT;
     if (options.ef_construction > INDEX_EF_MAX) return STATUS_INVALID;
     if (options.tail_extra > TAIL_EXTRA_MAX) return STATUS_INVALID;
-    if (options.storage > INDEX_SQ8) return STATUS_INVALID;
+    if (options.storage >= INDEX_STORAGES || options.originals >= INDEX_ORIGINALS_KINDS)
+        return STATUS_INVALID;
     if (options.train_min == 0) options.train_min = TRAIN_DEFAULT;
     uint32_t fits = TAIL_BYTES_MAX / (options.dimension * (uint32_t)sizeof(float));
     if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
@@ -132,15 +133,17 @@ struct index_stats index_stats(const struct index_view *view) {
     uint64_t ticket = epoch_enter(epoch);
     const struct store *store = view_store(view);
     size_t vector = store_stride(store);
-    bool coded = store->kind == STORE_CODES;
+    uint64_t kept = atomic_load_explicit(&store->n_kept, memory_order_relaxed);
+    kept *= (store->metric.n_floats + 4) * sizeof(float); /* and the allocator's */
+    enum store_kind kind = store->kind;
     epoch_leave(epoch, ticket);
     return (struct index_stats){
         .points = live,
         .tail = tail_size(&view->tail),
         .removed = slots > live + idle ? slots - live - idle : 0,
         .slots = slots,
-        .memory_bytes = memory_bytes(view, slots, vector),
-        .storage = coded ? INDEX_SQ8 : INDEX_F32,
+        .memory_bytes = memory_bytes(view, slots, vector) + kept,
+        .storage = store_storage(kind),
         .max_level = graph_entry(&view->graph).level,
         .columns = atomic_load_explicit(&view->columns.n, memory_order_acquire),
         .column_bytes = columns_bytes(&view->columns, slots),

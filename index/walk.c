@@ -23,14 +23,27 @@ void walk_reset(struct walk *walk) {
 
 __attribute__((always_inline)) static inline void prefetch(const struct walk *walk,
                                                            const void *row) {
-    size_t bytes = walk->store->rows.stride, most = PREFETCH_LINES * PREFETCH_LINE;
+    size_t bytes = walk->paired ? walk->store->rows.stride : walk->store->near_bytes,
+           most = PREFETCH_LINES * PREFETCH_LINE;
     prefetch_bytes(row, bytes < most ? bytes : most);
+}
+
+static inline void gaps(const struct walk *walk,
+                        const uint32_t *slots,
+                        const void *const *rows,
+                        size_t n,
+                        float limit,
+                        float *out) {
+    if (walk->paired && walk->store->kind >= STORE_SQ4)
+        store_pair(walk->store, walk->point, slots, n, out);
+    else
+        store_near_below(walk->store, walk->query, rows, n, limit, out);
 }
 
 static float measure_one(struct walk *walk, uint32_t slot) {
     const void *row = store_row(walk->store, slot);
     float distance;
-    store_near(walk->store, walk->query, &row, 1, &distance);
+    gaps(walk, &slot, &row, 1, FLT_MAX, &distance);
     walk->distances++;
     return distance;
 }
@@ -58,7 +71,7 @@ struct graph_entry walk_descend(struct walk *walk, struct graph_entry from, unsi
             rows[i] = store_row(walk->store, edges[i]);
             prefetch(walk, rows[i]);
         }
-        store_near(walk->store, walk->query, rows, n, distances);
+        gaps(walk, edges, rows, n, FLT_MAX, distances);
         walk->distances += n;
         walk->hops++;
         uint32_t nearest = from.slot;
@@ -103,7 +116,7 @@ void walk_measure(struct walk *walk, const uint32_t *slots, unsigned n) {
         rows[i] = store_row(walk->store, slots[i]);
         prefetch(walk, rows[i]);
     }
-    store_near(walk->store, walk->query, rows, n, distances);
+    gaps(walk, slots, rows, n, FLT_MAX, distances);
     walk->distances += n;
     offer(walk, distances, slots, n);
     size_t next = pool_next(&walk->pool);
@@ -148,8 +161,7 @@ static void gather(struct walk *walk, uint32_t slot, unsigned level, struct walk
 
 static void measure(struct walk *walk, const struct walk_batch *batch) {
     float distances[GRAPH_ROW_MAX];
-    store_near_below(walk->store, walk->query, batch->rows, batch->n, pool_worst(&walk->pool),
-                     distances);
+    gaps(walk, batch->slots, batch->rows, batch->n, pool_worst(&walk->pool), distances);
     walk->distances += batch->n;
     offer(walk, distances, batch->slots, batch->n);
 }

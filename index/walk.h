@@ -24,8 +24,10 @@ struct walk {
     const struct graph *graph;   /* borrowed */
     const struct points *points; /* borrowed */
     const struct store *store;   /* borrowed */
-    const void *query;           /* borrowed; a row of the store (store_near) */
-    const uint64_t *bitmap;      /* borrowed; NULL, or only set slots are live */
+    const void *query;           /* borrowed; of store_near */
+    bool paired;                 /* … or it is a point, `point`, and distances are store_pair's */
+    uint32_t point;
+    const uint64_t *bitmap; /* borrowed; NULL, or only set slots are live */
     uint32_t bitmap_slots;
     struct visited visited;
     struct pool pool;

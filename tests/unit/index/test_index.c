@@ -40,7 +40,7 @@ Test(index, refuses_options_out_of_range) {
         {.dimension = 0},
         {.dimension = INDEX_DIMENSION_MAX + 1},
         {.dimension = 2, .metric = (enum index_metric)3},
-        {.dimension = 2, .storage = (enum index_storage)(INDEX_SQ8 + 1)},
+        {.dimension = 2, .storage = INDEX_STORAGES},
         {.dimension = 2, .M = 1},
         {.dimension = 2, .M = 129},
         {.dimension = 2, .ef_construction = INDEX_EF_MAX + 1},

@@ -57,6 +57,29 @@ static uint8_t *random_bytes(struct rng *rng, size_t n) {
     return bytes;
 }
 
+static void check_bits(const struct kernel *kernel,
+                       const uint8_t *planes,
+                       const uint8_t *const *rows,
+                       size_t n_rows,
+                       size_t n) {
+    uint32_t sums[ROWS], ones[ROWS];
+    const uint8_t *odd[ROWS]; /* any alignment will do */
+    for (size_t r = 0; r < n_rows; r++)
+        odd[r] = rows[r] + 4;
+    kernel->bits(planes, odd, n_rows, n, sums, ones);
+    for (size_t r = 0; r < n_rows; r++) {
+        uint32_t sum = 0, set = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (!(odd[r][i / 8] >> i % 8 & 1)) continue;
+            set++;
+            for (size_t p = 0; p < KERNEL_PLANES; p++)
+                sum += (uint32_t)(planes[p * n / 8 + i / 8] >> i % 8 & 1) << p;
+        }
+        cr_expect_eq(sums[r], sum, "%s %zu", kernel->name, n);
+        cr_expect_eq(ones[r], set, "%s %zu", kernel->name, n);
+    }
+}
+
 /* Whole numbers: the same to the last bit, as far as float32 tells them apart. */
 Test(kernel, codes_are_measured_as_the_scalar_one_does) {
     const struct kernel *scalar = kernel_nth(0);
@@ -65,13 +88,14 @@ Test(kernel, codes_are_measured_as_the_scalar_one_does) {
     for (size_t n = KERNEL_CODES; n <= FLOATS_MAX; n += n < 1000 ? KERNEL_CODES : n) {
         uint8_t *query = random_bytes(&rng, n), *codes = random_bytes(&rng, n * ROWS);
         uint8_t *fine = random_bytes(&rng, n / 2);
+        uint8_t *planes = random_bytes(&rng, KERNEL_PLANES * n / 8);
         float *units = random_floats(&rng, n);
         const uint8_t *rows[ROWS];
         for (size_t i = 0; i < n; i++)
             units[i] = 2000 + 700 * units[i];
         for (size_t r = 0; r < ROWS; r++)
             rows[r] = codes + r * n;
-        for (size_t k = 1; kernel_nth(k); k++) {
+        for (size_t k = 0; kernel_nth(k); k++) {
             const struct kernel *kernel = kernel_nth(k);
             for (size_t n_rows = 0; n_rows <= ROWS; n_rows++) {
                 float expected[ROWS] = {0}, got[ROWS] = {0};
@@ -79,6 +103,11 @@ Test(kernel, codes_are_measured_as_the_scalar_one_does) {
                 kernel->coarse(query, rows, n_rows, n, got);
                 for (size_t r = 0; r < ROWS; r++)
                     cr_expect_eq(got[r], expected[r], "%s %zu %zu", kernel->name, n, r);
+                scalar->nibbles(query, rows, n_rows, n, expected);
+                kernel->nibbles(query, rows, n_rows, n, got);
+                for (size_t r = 0; r < ROWS; r++)
+                    cr_expect_eq(got[r], expected[r], "%s %zu %zu", kernel->name, n, r);
+                check_bits(kernel, planes, rows, n_rows, n);
             }
             float expected = scalar->fine(units, codes, fine, n);
             float got = kernel->fine(units, codes, fine, n);
@@ -87,6 +116,7 @@ Test(kernel, codes_are_measured_as_the_scalar_one_does) {
         free(query);
         free(codes);
         free(fine);
+        free(planes);
         free(units);
     }
 }
