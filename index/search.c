@@ -143,16 +143,21 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
     return s;
 }
 
-/* Candidates that are measured whole in the end. What matches a filter may lie far from the query,
- * where more points have about the same distance. */
-static size_t rank_count(const struct index_reader *reader) {
+/* Candidates of a walk that the k best are surely among: the shorter what it measures, the more. */
+static size_t rank_depth(const struct index_reader *reader) {
     static const struct {
         uint8_t halves, extra; /* of k, and besides */
     } depths[STORE_KINDS] = {{3, 8}, {3, 8}, {8, 24}, {20, 64}};
+    enum store_kind kind = reader->store->kind;
+    return (size_t)reader->k * depths[kind].halves / 2 + depths[kind].extra;
+}
+
+/* Candidates that are measured whole in the end. What matches a filter may lie far from the query,
+ * where more points have about the same distance. */
+static size_t rank_count(const struct index_reader *reader) {
     if (reader->ranged) return reader->walk.pool.size;
     if (reader->coarse) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
-    enum store_kind kind = reader->store->kind;
-    return reader->k * depths[kind].halves / 2 + depths[kind].extra;
+    return rank_depth(reader);
 }
 
 /* Dead candidates that may lie between ef live ones: as many as the filter's share makes likely. */
@@ -384,21 +389,21 @@ static bool fell_short(const struct index_reader *reader) {
 /* The farthest point of a walk is within the distance, so there may be more: it begins anew with a
  * wider pool, four times each, so that all walks together cost a third more than the last one. */
 enum { RANGE_WIDER = 4 };
-static const float range_slack = 0.03f; /* of coarse distances */
+static const float range_slack[STORE_KINDS] = {0, 0.03f, 0.2f, 0.6f}; /* of near distances */
 
 static uint32_t range_ef_max(const struct index_reader *reader) {
-    uint32_t ef = reader->k + reader->k / 2 + RANK_EXTRA;
-    return ef < INDEX_EF_MAX ? ef : INDEX_EF_MAX;
+    size_t ef = rank_depth(reader);
+    return ef < INDEX_EF_MAX ? (uint32_t)ef : INDEX_EF_MAX;
 }
 
 static bool ends_within(const struct index_reader *reader) {
     const struct probe *probe = &reader->probe;
     float worst = pool_worst(&reader->walk.pool), slack = 0;
     if (worst == FLT_MAX) return false; /* there was room for more */
-    if (reader->store->kind == STORE_CODES) {
+    if (store_is_coded(reader->store)) {
         slack = fabsf(reader->within);
         if (reader->view->options.metric == INDEX_DOT) slack += probe->square;
-        slack *= range_slack;
+        slack *= range_slack[reader->store->kind];
     }
     return store_near_distance(reader->store, probe, worst) <= reader->within + slack;
 }
