@@ -20,8 +20,7 @@ static_assert((int)INDEX_ROW_MAX == (int)GRAPH_ROW_MAX, "a count for every degre
 static bool root_is_sound(const struct file_root *root) {
     return root->dimension >= 1 && root->dimension <= INDEX_DIMENSION_MAX &&
            root->metric <= INDEX_DOT && root->M >= GRAPH_M_MIN && root->M <= GRAPH_M_MAX &&
-           root->n_tail <= root->n_slots && root->n_slots <= SLOTS_MAX &&
-           root->store < STORE_KINDS;
+           root->n_tail <= root->n_slots && root->n_slots <= SLOTS_MAX && root->store < STORE_KINDS;
 }
 
 /* Also of an older version, which begins with magic and version too. */

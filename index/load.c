@@ -123,11 +123,13 @@ static enum status get_codes(struct load *load, struct stream *stream) {
     struct coder coder;
     struct store *store;
     if (root->store == STORE_F32) return STATUS_OK;
-    enum status s = coder_init(&coder, root->dimension, store_bits((enum store_kind)root->store), root->seed);
+    enum status s =
+        coder_init(&coder, root->dimension, store_bits((enum store_kind)root->store), root->seed);
     if (s != STATUS_OK) return s;
     s = stream_get(stream, coder.centre, root->dimension * sizeof *coder.centre);
     if (s == STATUS_OK && !coder_set_bound(&coder, root->bound)) s = STATUS_CORRUPT;
-    if (s == STATUS_OK) s = store_new_codes(&view->points.metric, (enum store_kind)root->store, &coder, &store);
+    if (s == STATUS_OK)
+        s = store_new_codes(&view->points.metric, (enum store_kind)root->store, &coder, &store);
     if (s != STATUS_OK) {
         coder_reset(&coder);
         return s;
