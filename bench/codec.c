@@ -12,6 +12,7 @@
 #include "runtime/codec.h"
 #include "runtime/envelope.h"
 #include "runtime/turn.h"
+#include "schemas/router.pb-c.h"
 #include "schemas/shard.pb-c.h"
 
 enum { DIMENSION = 768, HITS = 100, ROUNDS = 15 };
@@ -28,7 +29,7 @@ struct row {
 
 static float vector[DIMENSION];
 static ShardSearch search = SHARD_SEARCH__INIT;
-static ShardHits hits = SHARD_HITS__INIT;
+static RouterHits hits = ROUTER_HITS__INIT;
 static struct envelope envelope;
 static struct arena arena;
 static struct buffer buffer;
@@ -66,7 +67,7 @@ static void hits_encode(void) {
 }
 
 static void hits_decode(void) {
-    decode(&shard_hits__descriptor);
+    decode(&router_hits__descriptor);
 }
 
 static void envelope_both(void) {
@@ -115,15 +116,16 @@ static void hits_encode_peer(void) {
     msgpack_pack_uint64(&packer, 1);
     msgpack_pack_array(&packer, HITS);
     for (size_t i = 0; i < HITS; i++) {
-        const ShardHit *hit = hits.hits[i];
+        const RouterHit *hit = hits.hits[i];
         msgpack_pack_map(&packer, 2);
         msgpack_pack_uint64(&packer, 1);
         msgpack_pack_str(&packer, strlen(hit->id));
         msgpack_pack_str_body(&packer, hit->id, strlen(hit->id));
-        msgpack_pack_uint64(&packer, 3);
-        msgpack_pack_float(&packer, hit->distance);
+        msgpack_pack_uint64(&packer, 2);
+        msgpack_pack_float(&packer, hit->score);
     }
-    pack_key(&packer, 3, hits.applied);
+    msgpack_pack_uint64(&packer, 2);
+    msgpack_pack_true(&packer);
 }
 
 static void hits_decode_peer(void) {
@@ -151,8 +153,8 @@ static void envelope_both_peer(void) {
 /* --- measuring --- */
 
 static void fill(void) {
-    static ShardHit rows[HITS];
-    static ShardHit *pointers[HITS];
+    static RouterHit rows[HITS];
+    static RouterHit *pointers[HITS];
     static char ids[HITS][24];
     for (size_t i = 0; i < DIMENSION; i++)
         vector[i] = (float)i / DIMENSION;
@@ -164,15 +166,15 @@ static void fill(void) {
     search.ef = 64;
     search.include_payload = 1;
     for (size_t i = 0; i < HITS; i++) {
-        shard_hit__init(&rows[i]);
+        router_hit__init(&rows[i]);
         snprintf(ids[i], sizeof ids[i], "document-%zu", i * 7919);
         rows[i].id = ids[i];
-        rows[i].distance = (float)i;
+        rows[i].score = (float)i;
         pointers[i] = &rows[i];
     }
     hits.n_hits = HITS;
     hits.hits = pointers;
-    hits.applied = 123456;
+    hits.page_more = true;
     envelope = (struct envelope){.kind = PARCEL_CALL,
                                  .band = BAND_DATA,
                                  .op = codec_op(&shard_search__descriptor),

@@ -70,6 +70,17 @@ size_t text_prefix(const void *text, size_t size) {
     return (size_t)(at - start);
 }
 
+bool text_column_valid(const void *texts, size_t size, size_t n) {
+    if (size == 0 || text_prefix(texts, size) != size) return size == 0 && n == 0;
+    const char *at = texts, *end = at + size;
+    for (; at < end && n > 0; n--) {
+        const char *nul = memchr(at, 0, (size_t)(end - at));
+        if (!nul || nul == at) return false;
+        at = nul + 1;
+    }
+    return at == end && n == 0;
+}
+
 size_t text_cut(const char *text, size_t size) {
     while (size > 0 && continues((unsigned char)text[size]))
         size--;

@@ -9,6 +9,8 @@
 
 /* Well-formed and without NUL. Empty is fine. */
 bool text_valid(const void *text, size_t size);
+/* n well-formed texts, none of them empty, each with a NUL behind it, and nothing else. */
+bool text_column_valid(const void *texts, size_t size, size_t n);
 /* Bytes of the character at `text` (1..4; NUL is one), 0 when it is none or is cut off. size must
  * not be 0. */
 size_t text_character(const void *text, size_t size);

@@ -1,4 +1,6 @@
-/* traces: one pool of spans, one of traces, a hash map by id, three lists. */
+/* traces: one pool of spans, one of traces, a hash map by id, lists. A busy process has thousands
+ * of open traces: those that may be judged stand in front, by when they have rested, so that the
+ * others are not looked at. */
 #include "runtime/traces.h"
 
 #include <string.h>
@@ -9,7 +11,8 @@
 #include "runtime/rng.h"
 
 enum {
-    OPEN,
+    OPEN,  /* without a root */
+    ENDED, /* open, and its root has ended */
     RECENT,
     KEPT,    /* the newest */
     SLOWEST, /* of those that fell out of it */
@@ -66,6 +69,21 @@ static void list_push(struct traces *traces, struct trace *trace, uint8_t number
     list->spans += trace->n_spans;
 }
 
+static bool is_open(const struct trace *trace) {
+    return trace->list == OPEN || trace->list == ENDED;
+}
+
+/* When it has rested long enough, as far as is known. */
+static uint64_t rested_us(const struct trace *trace) {
+    return trace->last_us + (trace->root ? TRACES_ROOT_US : TRACES_IDLE_US);
+}
+
+/* To the others that are open. */
+static void push_open(struct traces *traces, struct trace *trace) {
+    trace->due_us = rested_us(trace);
+    list_push(traces, trace, trace->root ? ENDED : OPEN);
+}
+
 static void list_take(struct traces *traces, struct trace *trace) {
     struct list *list = &traces->lists[trace->list];
     if (trace->newer)
@@ -78,6 +96,11 @@ static void list_take(struct traces *traces, struct trace *trace) {
         list->oldest = trace->newer;
     list->count--;
     list->spans -= trace->n_spans;
+}
+
+static void move_open(struct traces *traces, struct trace *trace) {
+    list_take(traces, trace);
+    push_open(traces, trace);
 }
 
 static struct trace **bucket_of(struct traces *traces, const uint64_t id[2]) {
@@ -136,10 +159,12 @@ static struct trace *least(struct traces *traces, const struct trace * not ) {
     struct trace *kept = lists[KEPT].oldest ? lists[KEPT].oldest : lists[SLOWEST].oldest;
     if (kept && kept_spans(traces) > TRACES_SPANS / TRACES_KEPT_PART) return kept;
     if (lists[RECENT].oldest) return lists[RECENT].oldest;
-    for (struct trace *open = lists[OPEN].oldest, *newer; open; open = newer) {
-        newer = open->newer;
-        if (open != not ) settle(traces, open);
-        if (lists[RECENT].oldest) return lists[RECENT].oldest;
+    for (uint8_t list = ENDED + 1; list-- > OPEN;) {
+        for (struct trace *open = lists[list].oldest, *newer; open; open = newer) {
+            newer = open->newer;
+            if (open != not ) settle(traces, open);
+            if (lists[RECENT].oldest) return lists[RECENT].oldest;
+        }
     }
     return lists[KEPT].oldest ? lists[KEPT].oldest : lists[SLOWEST].oldest;
 }
@@ -183,11 +208,12 @@ static struct trace *new_trace(struct traces *traces, const struct span_record *
         make_room(traces, NULL);
     *trace = (struct trace){.id = {record->trace[0], record->trace[1]},
                             .first_us = record->began_us,
+                            .last_us = record->began_us,
                             .asked = was_wanted(traces, record->trace)};
     struct trace **bucket = bucket_of(traces, trace->id);
     trace->next_same = *bucket;
     *bucket = trace;
-    list_push(traces, trace, OPEN);
+    push_open(traces, trace);
     return trace;
 }
 
@@ -265,18 +291,15 @@ static void take_record(struct traces *traces,
 void traces_add(struct traces *traces, const struct span_record *record, uint32_t lane) {
     if (!(record->trace[0] | record->trace[1]) || record->kind >= SPAN_KINDS) return;
     struct trace *trace = traces_find(traces, record->trace);
-    if (!trace) {
-        trace = new_trace(traces, record);
-    } else if (trace->list != OPEN) {
-        list_take(traces, trace);
-        list_push(traces, trace, OPEN);
-    }
+    if (!trace) trace = new_trace(traces, record);
     uint64_t ended = record->began_us + (record->kind == SPAN_ANSWERED ? 0 : record->ran_us);
     uint64_t queued = record->began_us - record->waited_us;
     if (queued < trace->first_us) trace->first_us = queued;
     if (ended > trace->last_us) trace->last_us = ended;
     trace->sampled |= record->sampled;
+    if (!is_open(trace)) move_open(traces, trace);
     take_record(traces, trace, record, lane);
+    if (trace->root && trace->list == OPEN) move_open(traces, trace);
 }
 
 /* --- what a trace tells
@@ -396,11 +419,15 @@ static void settle(struct traces *traces, struct trace *trace) {
 }
 
 void traces_judge(struct traces *traces, uint64_t now_us, bool all) {
-    struct trace *newer;
-    for (struct trace *trace = traces->lists[OPEN].oldest; trace; trace = newer) {
-        newer = trace->newer;
-        uint64_t rest = trace->root ? TRACES_ROOT_US : TRACES_IDLE_US;
-        if (all || trace->last_us + rest <= now_us) settle(traces, trace);
+    for (uint8_t list = OPEN; list <= ENDED; list++) {
+        struct trace *trace;
+        while ((trace = traces->lists[list].oldest) && (all || trace->due_us <= now_us)) {
+            if (all || rested_us(trace) <= now_us) {
+                settle(traces, trace);
+                continue;
+            }
+            move_open(traces, trace); /* more of it came meanwhile */
+        }
     }
 }
 

@@ -53,6 +53,7 @@ struct trace {
     struct trace_span *spans;      /* owned, newest first */
     const struct trace_span *root; /* SPAN_EDGE; NULL: not here, or not yet */
     uint64_t first_us, last_us;    /* of its records */
+    uint64_t due_us;               /* open: not judged before */
     uint32_t n_spans, n_dropped;
     uint16_t peers[TRACES_PEERS]; /* that answered */
     uint8_t n_peers;
@@ -71,7 +72,7 @@ struct traces_options {
 /* NULL: no memory. */
 struct traces *traces_new(const struct traces_options *options);
 void traces_free(struct traces *traces);
-/* Takes one record of a lane. now_us: when it is read. */
+/* Takes one record of a lane. */
 void traces_add(struct traces *traces, const struct span_record *record, uint32_t lane);
 /* Judges what has rested long enough. all: everything, whatever its age (tests, the end). */
 void traces_judge(struct traces *traces, uint64_t now_us, bool all);

@@ -15,7 +15,7 @@ void merge_init(struct merge *merge, uint32_t k) {
 }
 
 static void drop(struct merge *merge, struct merge_hit *hit) {
-    merge->bytes -= strlen(hit->id) + hit->payload_size + hit->n_vector * sizeof(float);
+    merge->bytes -= hit->id_size + hit->payload_size + hit->n_vector * sizeof(float);
     mem_free(hit->id);
 }
 
@@ -40,24 +40,25 @@ static enum status make_room(struct merge *merge) {
     return STATUS_OK;
 }
 
-enum status merge_add(struct merge *merge, const ShardHit *hit) {
+enum status merge_add(struct merge *merge, const struct hit *hit) {
     enum status s = make_room(merge);
     if (s != STATUS_OK) return s;
-    size_t id_size = strlen(hit->id);
     size_t vector_size = hit->n_vector * sizeof(float);
-    char *memory = mem_alloc(id_size + 1 + hit->payload.len + vector_size);
+    char *memory = mem_alloc(hit->id_size + 1 + hit->payload.len + vector_size);
     if (!memory) return STATUS_NO_MEMORY;
     struct merge_hit *own = &merge->hits[merge->n++];
     *own = (struct merge_hit){.distance = hit->distance,
+                              .id_size = (uint32_t)hit->id_size,
                               .payload_size = (uint32_t)hit->payload.len,
                               .n_vector = (uint32_t)hit->n_vector,
                               .id = memory,
-                              .payload = memory + id_size + 1,
-                              .vector = (float *)(void *)(memory + id_size + 1 + hit->payload.len)};
-    memcpy(memory, hit->id, id_size + 1);
+                              .payload = memory + hit->id_size + 1,
+                              .vector =
+                                  (float *)(void *)(memory + hit->id_size + 1 + hit->payload.len)};
+    memcpy(memory, hit->id, hit->id_size + 1);
     if (hit->payload.len > 0) memcpy(own->payload, hit->payload.data, hit->payload.len);
     if (vector_size > 0) memcpy((void *)own->vector, (const void *)hit->vector, vector_size);
-    merge->bytes += id_size + hit->payload.len + vector_size;
+    merge->bytes += hit->id_size + hit->payload.len + vector_size;
     return STATUS_OK;
 }
 

@@ -5,11 +5,12 @@
 
 #include <stdbool.h>
 
+#include "actors/hits.h"
 #include "runtime/status.h"
-#include "schemas/shard.pb-c.h"
 
 struct merge_hit {
     float distance;
+    uint32_t id_size;
     uint32_t payload_size;
     uint32_t n_vector;
     char *id;      /* owned: the one allocation of the hit */
@@ -29,7 +30,7 @@ struct merge {
 void merge_init(struct merge *merge, uint32_t k);
 void merge_free(struct merge *merge);
 /* Copies the hit. NO_MEMORY. */
-MUST_USE enum status merge_add(struct merge *merge, const ShardHit *hit);
+MUST_USE enum status merge_add(struct merge *merge, const struct hit *hit);
 /* Sorts, takes out repeated ids, cuts at k. More may be added after. NO_MEMORY: nothing changed but
  * the order. */
 MUST_USE enum status merge_settle(struct merge *merge);

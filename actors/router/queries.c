@@ -5,12 +5,14 @@
  *
  * A search looks at every shard. If one did not answer, the reply is an error, or marked partial
  * when the caller allowed that: by allow_partial, or by giving a budget (timeout_ms). A collection
- * of one shard needs no merge: its hits go straight from the message to the answer. */
+ * of one shard needs no merge: its hits go straight from the message to the answer, and to who asks
+ * for columns as the columns they came in. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "actors/filters.h"
 #include "actors/router/hub.h"
+#include "actors/router/page.h"
 #include "actors/router/session.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
@@ -53,9 +55,11 @@ struct query {
     bool may_be_partial;
     bool stream;
     bool ranged;
-    bool cut;      /* a shard had more within the distance than it gave */
-    bool answered; /* the promise is settled; what is open still ends */
-    size_t sent;   /* hits of the final answer */
+    bool cut;         /* a shard had more within the distance than it gave */
+    bool columns;     /* ids and scores are asked for as such */
+    bool with_values; /* payloads or vectors are asked for */
+    bool answered;    /* the promise is settled; what is open still ends */
+    size_t sent;      /* hits of the final answer */
 };
 
 static void query_release(struct request *request) {
@@ -114,29 +118,32 @@ static void set_failed(const struct query *query, RouterHits *out, struct turn *
             out->failed_shards[out->n_failed_shards++] = (uint32_t)query->parts[i].shard;
 }
 
+static struct page page_for(const struct query *query, RouterHits *out) {
+    return page_of(query->columns, query->with_values, out);
+}
+
 /* One page of merged hits from `from` on; returns where the next one begins. */
 static size_t
 fill_page(const struct query *query, size_t from, RouterHits *out, struct turn *turn) {
+    struct page page = page_for(query, out);
+    struct page_size size = {0};
     size_t end = from;
     size_t bytes = 0;
     while (end < query->merge.n && bytes < ROUTER_PAGE_BYTES) {
         const struct merge_hit *hit = &query->merge.hits[end++];
-        bytes += strlen(hit->id) + hit->payload_size + hit->n_vector * sizeof(float) + HIT_BYTES;
+        size.ids += hit->id_size + 1;
+        bytes += hit->id_size + hit->payload_size + hit->n_vector * sizeof(float) + HIT_BYTES;
     }
-    RouterHit *rows = turn_alloc(turn, (end - from + 1) * sizeof *rows);
-    out->hits = turn_alloc(turn, (end - from + 1) * sizeof *out->hits);
-    if (!rows || !out->hits) return from;
+    size.n = end - from;
+    if (!page_open(&page, &size, turn)) return from;
     for (size_t i = from; i < end; i++) {
         const struct merge_hit *hit = &query->merge.hits[i];
-        RouterHit *row = &rows[i - from];
-        router_hit__init(row);
-        row->id = hit->id;
-        row->score = hit->distance;
-        row->payload.len = hit->payload_size;
-        row->payload.data = hit->payload;
-        row->n_vector = hit->n_vector;
-        row->vector = hit->vector;
-        out->hits[out->n_hits++] = row;
+        page_add(&page, &(struct hit){.id = hit->id,
+                                      .id_size = hit->id_size,
+                                      .distance = hit->distance,
+                                      .payload = {hit->payload_size, hit->payload},
+                                      .vector = hit->vector,
+                                      .n_vector = hit->n_vector});
     }
     out->page_more = end < query->merge.n;
     return end;
@@ -232,10 +239,12 @@ static void fail_part(struct part *part, enum status status, const char *words) 
     part->query->n_failed++;
 }
 
-static enum status add_hits(struct query *query, const ShardHits *hits) {
+static enum status add_hits(struct query *query, const ShardHits *from) {
+    struct hits hits = hits_of(from);
+    struct hit hit;
     enum status s = STATUS_OK;
-    for (size_t i = 0; s == STATUS_OK && i < hits->n_hits; i++)
-        s = merge_add(&query->merge, hits->hits[i]);
+    while (s == STATUS_OK && hits_next(&hits, &hit))
+        s = merge_add(&query->merge, &hit);
     size_t bytes = query->merge.bytes;
     if (s == STATUS_OK && bytes > query->merge_kept) {
         if (!request_keep(query->hub, &query->base, bytes - query->merge_kept))
@@ -250,23 +259,11 @@ static enum status add_hits(struct query *query, const ShardHits *hits) {
 static void
 pass_on(struct hub *self, struct query *query, const ShardHits *from, struct turn *turn) {
     RouterHits hits = ROUTER_HITS__INIT;
-    RouterHit *rows = turn_alloc(turn, (from->n_hits + 1) * sizeof *rows);
-    hits.hits = turn_alloc(turn, (from->n_hits + 1) * sizeof *hits.hits);
+    struct page page = page_for(query, &hits);
     query->answered = true;
-    if (!rows || !hits.hits) {
+    if (!page_pass(&page, from, turn)) {
         turn_reject(turn, &query->base.promise, STATUS_NO_MEMORY, "search");
     } else {
-        for (size_t i = 0; i < from->n_hits; i++) {
-            const ShardHit *hit = from->hits[i];
-            router_hit__init(&rows[i]);
-            rows[i].id = hit->id;
-            rows[i].score = hit->distance;
-            rows[i].payload = hit->payload;
-            rows[i].n_vector = hit->n_vector;
-            rows[i].vector = hit->vector;
-            hits.hits[i] = &rows[i];
-        }
-        hits.n_hits = from->n_hits;
         set_plans(query, &hits, turn);
         hits.cut = query->cut;
         hits.session = (char *)(uintptr_t)token(query, turn);
@@ -275,12 +272,13 @@ pass_on(struct hub *self, struct query *query, const ShardHits *from, struct tur
     end_if_done(self, query, turn);
 }
 
-static bool sorted(const ShardHits *hits) {
-    for (size_t i = 1; i < hits->n_hits; i++) {
-        const ShardHit *a = hits->hits[i - 1];
-        const ShardHit *b = hits->hits[i];
-        if (a->distance > b->distance) return false;
-        if (a->distance == b->distance && strcmp(a->id, b->id) >= 0) return false;
+static bool sorted(const ShardHits *from) {
+    struct hits hits = hits_of(from);
+    struct hit a, b;
+    if (!hits_next(&hits, &a)) return true;
+    for (; hits_next(&hits, &b); a = b) {
+        if (a.distance > b.distance) return false;
+        if (a.distance == b.distance && strcmp(a.id, b.id) >= 0) return false;
     }
     return true;
 }
@@ -299,7 +297,7 @@ part_done(struct hub *self, struct ask *ask, const struct outcome *outcome, stru
         return;
     }
     enum status s = outcome->status;
-    if (s == STATUS_OK && !hits) s = STATUS_INTERNAL;
+    if (s == STATUS_OK && (!hits || !hits_valid(hits))) s = STATUS_INTERNAL;
     if (s == STATUS_OK && !outcome->more) {
         part->applied = hits->applied;
         query->cut |= hits->cut;
@@ -447,6 +445,8 @@ bool start_search(struct hub *self,
     query->may_be_partial = msg->allow_partial || msg->timeout_ms > 0;
     query->stream = msg->stream;
     query->ranged = msg->ranged;
+    query->columns = msg->columns;
+    query->with_values = msg->include_payload || msg->include_vectors;
     merge_init(&query->merge, msg->top_k);
     if (prepare(query, msg, route) != STATUS_OK) {
         turn_reject(turn, promise, STATUS_NO_MEMORY, "search");

@@ -28,6 +28,7 @@ enum {
     WAITS_MAX = 4000, /* of the searcher's SETTLE_US: a replica that stopped applying ends them */
     NS_PER_US = 1000,
     HIT_BYTES = 32, /* of an encoded hit, besides id, payload and vector */
+    PAGE_IDS_MAX = SEARCH_PAGE_BYTES + 128 * 1024, /* a full page, and its last id */
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
@@ -171,8 +172,10 @@ static enum status copy_hits(struct search *search) {
         if (!id) return STATUS_NO_MEMORY;
         memcpy(id, hits[i].id, hits[i].id_size);
         id[hits[i].id_size] = '\0';
-        search->hits[i] =
-            (struct search_hit){.number = hits[i].number, .id = id, .distance = hits[i].distance};
+        search->hits[i] = (struct search_hit){.number = hits[i].number,
+                                              .id = id,
+                                              .id_size = hits[i].id_size,
+                                              .distance = hits[i].distance};
         uint64_t replaced = grace_replaced(&search->holding->grace, hits[i].number);
         if (replaced == 0 || replaced > search->applied) continue;
         search->hits[i].dropped = true; /* replaced before this search began */
@@ -272,10 +275,27 @@ static enum search_want step_measuring(struct search *search) {
  * -------------------------------------------------------------------------------------------- */
 
 static void page_clear(struct search *search) {
-    search->n_page = 0;
-    search->page_bytes = 0;
-    search->page = NULL;
+    search->page = (struct search_page){0};
     arena_reset(&search->page_arena);
+}
+
+/* For what is left of the hits, as far as one page goes. */
+static enum status page_open(struct search *search) {
+    struct search_page *page = &search->page;
+    struct arena *arena = &search->page_arena;
+    size_t n = search->n_hits - search->next_hit, ids_size = 0;
+    if (n > search->k - search->n_sent) n = search->k - search->n_sent;
+    for (size_t i = search->next_hit; i < search->n_hits; i++)
+        ids_size += (size_t)search->hits[i].id_size + 1;
+    page->ids = arena_alloc(arena, ids_size < PAGE_IDS_MAX ? ids_size : PAGE_IDS_MAX);
+    page->names = arena_alloc(arena, n * sizeof *page->names);
+    if (search->with_payload || search->with_vectors) {
+        page->values = arena_alloc(arena, n * sizeof *page->values);
+        if (!page->values) return STATUS_NO_MEMORY;
+    }
+    if (!page->ids || !page->names) return STATUS_NO_MEMORY;
+    page->distances = arena_alloc(arena, n * sizeof *page->distances);
+    return page->distances ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void *page_copy(struct search *search, const void *data, size_t size) {
@@ -284,31 +304,39 @@ static void *page_copy(struct search *search, const void *data, size_t size) {
     return copy;
 }
 
+static enum status page_value(struct search *search, const struct point *point) {
+    struct search_page *page = &search->page;
+    ShardValue *value = arena_alloc(&search->page_arena, sizeof *value);
+    if (!value) return STATUS_NO_MEMORY;
+    shard_value__init(value);
+    if (search->with_payload && point->payload.size > 0) {
+        value->payload.len = point->payload.size;
+        value->payload.data = page_copy(search, point->payload.data, point->payload.size);
+        if (!value->payload.data) return STATUS_NO_MEMORY;
+        page->bytes += point->payload.size;
+    }
+    if (search->with_vectors) {
+        value->n_vector = point->vector.size / sizeof(float);
+        value->vector = page_copy(search, point->vector.data, point->vector.size);
+        if (!value->vector) return STATUS_NO_MEMORY;
+        page->bytes += point->vector.size;
+    }
+    page->values[page->n] = value;
+    return STATUS_OK;
+}
+
+/* point: NULL when neither payload nor vectors were asked for. */
 static enum status
 page_add(struct search *search, const struct search_hit *hit, const struct point *point) {
-    if (!search->page) {
-        size_t room = search->k - search->n_sent;
-        search->page = arena_alloc(&search->page_arena, (room + 1) * sizeof *search->page);
-    }
-    ShardHit *row = arena_alloc(&search->page_arena, sizeof *row);
-    if (!search->page || !row) return STATUS_NO_MEMORY;
-    shard_hit__init(row);
-    row->id = (char *)(uintptr_t)hit->id;
-    row->distance = hit->distance;
-    search->page_bytes += strlen(hit->id) + HIT_BYTES;
-    if (point && search->with_payload && point->payload.size > 0) {
-        row->payload.len = point->payload.size;
-        row->payload.data = page_copy(search, point->payload.data, point->payload.size);
-        if (!row->payload.data) return STATUS_NO_MEMORY;
-        search->page_bytes += point->payload.size;
-    }
-    if (point && search->with_vectors) {
-        row->n_vector = point->vector.size / sizeof(float);
-        row->vector = page_copy(search, point->vector.data, point->vector.size);
-        if (!row->vector) return STATUS_NO_MEMORY;
-        search->page_bytes += point->vector.size;
-    }
-    search->page[search->n_page++] = row;
+    struct search_page *page = &search->page;
+    enum status s = page->distances ? STATUS_OK : page_open(search);
+    if (s == STATUS_OK && point) s = page_value(search, point);
+    if (s != STATUS_OK) return s;
+    memcpy(page->ids + page->ids_size, hit->id, (size_t)hit->id_size + 1);
+    page->ids_size += (size_t)hit->id_size + 1;
+    page->names[page->n] = hit->id;
+    page->distances[page->n++] = hit->distance;
+    page->bytes += hit->id_size + HIT_BYTES;
     return STATUS_OK;
 }
 
@@ -375,11 +403,11 @@ static bool look_is_void(const struct search *search) {
 /* Nothing to fill in: every hit was looked at, or there are enough. */
 static bool filled(const struct search *search) {
     return look_is_void(search) || search->next_hit == search->n_hits ||
-           search->n_sent + search->n_page >= search->k;
+           search->n_sent + search->page.n >= search->k;
 }
 
 static bool page_full(const struct search *search) {
-    return search->page_bytes >= SEARCH_PAGE_BYTES;
+    return search->page.bytes >= SEARCH_PAGE_BYTES;
 }
 
 enum status search_fetch(void *context) {
@@ -404,7 +432,7 @@ static enum search_want step_filling(struct search *search) {
     }
     if (s != STATUS_OK) return fail(search, s);
     if (!filled(search)) return page_full(search) ? SEARCH_PAGE : SEARCH_MORE;
-    bool short_of = search->n_sent + search->n_page < search->k;
+    bool short_of = search->n_sent + search->page.n < search->k;
     bool more = search->extra > 0 && search->attempts < SEARCH_ATTEMPTS && was_crowded_out(search);
     if (look_is_void(search) || (short_of && more)) {
         page_clear(search);
@@ -450,9 +478,14 @@ static SearchPlan *explain(struct search *search) {
 }
 
 void search_page(struct search *search, bool last, ShardHits *out) {
+    const struct search_page *page = &search->page;
     shard_hits__init(out);
-    out->n_hits = search->n_page;
-    out->hits = search->page;
+    out->ids.len = page->ids_size;
+    out->ids.data = (uint8_t *)page->ids;
+    out->n_distances = page->n;
+    out->distances = page->distances;
+    out->n_values = page->values ? page->n : 0;
+    out->values = page->values;
     out->page_more = !last;
     out->applied = search->applied;
     out->plan = last ? explain(search) : NULL;
@@ -460,8 +493,8 @@ void search_page(struct search *search, bool last, ShardHits *out) {
 }
 
 void search_page_sent(struct search *search) {
-    for (size_t i = 0; i < search->n_page; i++)
-        *ids_find(search, search->page[i]->id) = search->page[i]->id;
-    search->n_sent += (uint32_t)search->n_page;
+    for (size_t i = 0; i < search->page.n; i++)
+        *ids_find(search, search->page.names[i]) = search->page.names[i];
+    search->n_sent += (uint32_t)search->page.n;
     page_clear(search);
 }

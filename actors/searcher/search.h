@@ -35,8 +35,20 @@ enum search_stage {
 struct search_hit {
     uint64_t number;
     const char *id; /* in the arena */
+    uint32_t id_size;
     float distance; /* as the index gave it; of its own vector once it was measured */
     bool dropped;   /* an older version of the same id, or gone before it was measured */
+};
+
+/* Hits to be sent, in the columns of ShardHits. In an arena of its own. */
+struct search_page {
+    char *ids; /* with their NULs */
+    size_t ids_size;
+    float *distances;    /* NULL: there is no page yet */
+    ShardValue **values; /* NULL: neither payload nor vectors were asked for */
+    const char **names;  /* the ids once more, in the search's arena */
+    size_t n;
+    size_t bytes; /* as sent, about */
 };
 
 struct search {
@@ -82,9 +94,7 @@ struct search {
     size_t ids_mask;
 
     struct arena page_arena;
-    ShardHit **page; /* in page_arena */
-    size_t n_page;
-    size_t page_bytes;
+    struct search_page page;
     uint32_t n_sent; /* hits in earlier pages */
     enum status status;
 };

@@ -14,6 +14,7 @@
 #include "adapters/edge/gzip.h"
 #include "adapters/edge/job.h"
 #include "adapters/edge/json.h"
+#include "adapters/edge/proto_write.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 
@@ -21,6 +22,7 @@ enum {
     PACK_MIN = 1024,       /* bytes of an answer below which gzip gains nothing */
     PACK_MAX = 128 * 1024, /* above: packing would hold the lane for more than 1 ms */
     COMPACT_MIN = 64 * 1024,
+    WRITE_ROOM = 1000, /* bytes of an answer that is written without asking for its size first */
     NUMBER_MAX = 24,
 };
 
@@ -246,16 +248,28 @@ static void pack_message(struct edge_call *call, size_t start) {
     body_free(&packed);
 }
 
+/* The message behind room for its frame's prefix. */
+static enum status write_behind(struct body *out, const ProtobufCMessage *response, size_t *size) {
+    enum status status = body_reserve(out, WRITE_ROOM + GRPC_PREFIX_SIZE);
+    if (status != STATUS_OK) return status;
+    unsigned char *at = out->data + out->size + GRPC_PREFIX_SIZE;
+    if (proto_write(response, at, out->capacity - out->size - GRPC_PREFIX_SIZE, size))
+        return STATUS_OK;
+    *size = protobuf_c_message_get_packed_size(response);
+    if (*size > EDGE_BODY_MAX) return STATUS_TOO_LARGE;
+    status = body_reserve(out, *size + GRPC_PREFIX_SIZE);
+    if (status != STATUS_OK) return status;
+    protobuf_c_message_pack(response, out->data + out->size + GRPC_PREFIX_SIZE);
+    return STATUS_OK;
+}
+
 static enum status
 append_protobuf(struct edge_call *call, const ProtobufCMessage *response, size_t *size) {
     struct body *out = &call->answer.out;
-    *size = protobuf_c_message_get_packed_size(response);
-    if (*size > EDGE_BODY_MAX) return STATUS_TOO_LARGE;
-    enum status status = body_reserve(out, *size + GRPC_PREFIX_SIZE);
+    enum status status = write_behind(out, response, size);
     if (status != STATUS_OK) return status;
     size_t start = out->size;
     grpc_frame_prefix(out->data + start, false, (uint32_t)*size);
-    protobuf_c_message_pack(response, out->data + start + GRPC_PREFIX_SIZE);
     out->size = start + GRPC_PREFIX_SIZE + *size;
     if (call->mirror && *size >= PACK_MIN && *size <= PACK_MAX) pack_message(call, start);
     return STATUS_OK;

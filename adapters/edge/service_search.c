@@ -13,6 +13,7 @@
 #include "adapters/edge/service_vectron.h"
 #include "runtime/assert.h"
 #include "runtime/poison.h"
+#include "runtime/text.h"
 #include "schemas/apigateway.pb-c.h"
 #include "schemas/router.pb-c.h"
 
@@ -41,24 +42,44 @@ static void *copy(struct arena *arena, const void *bytes, size_t size) {
     return memory;
 }
 
-static enum status add_hit(struct search *search, const RouterHit *hit) {
+/* values: what came beside id and score; NULL: nothing. */
+static enum status
+add_hit(struct search *search, const char *id, float score, const RouterHit *values) {
     Vectron__V1__SearchResponse *response = &search->response;
     Vectron__V1__SearchResult *result = arena_alloc(&search->arena, sizeof *result);
     if (!result) return STATUS_TOO_LARGE;
     vectron__v1__search_result__init(result);
-    result->score = hit->score;
-    result->id = copy(&search->arena, hit->id, strlen(hit->id) + 1);
-    result->n_vector = hit->n_vector;
-    result->vector = copy(&search->arena, hit->vector, hit->n_vector * sizeof *hit->vector);
-    if (!result->id || !result->vector) return STATUS_TOO_LARGE;
+    result->score = score;
+    result->id = (char *)(uintptr_t)id;
+    response->results[response->n_results++] = result;
+    if (!values) return STATUS_OK;
+    result->n_vector = values->n_vector;
+    result->vector =
+        copy(&search->arena, values->vector, values->n_vector * sizeof *values->vector);
+    if (!result->vector) return STATUS_TOO_LARGE;
     ProtobufCMessage **entries;
     enum status s =
-        payload_unpack(&hit->payload, &vectron__v1__search_result__payload_entry__descriptor,
+        payload_unpack(&values->payload, &vectron__v1__search_result__payload_entry__descriptor,
                        &search->arena, &entries, &result->n_payload);
     if (s != STATUS_OK) return s == STATUS_NO_MEMORY ? STATUS_TOO_LARGE : s;
     result->payload = (Vectron__V1__SearchResult__PayloadEntry **)entries;
-    response->results[response->n_results++] = result;
     return STATUS_OK;
+}
+
+static enum status add_hits(struct search *search, const RouterHits *hits) {
+    size_t n = hits->n_scores;
+    if (n > search->top_k - search->response.n_results) return STATUS_INTERNAL;
+    if (hits->n_hits > 0 && hits->n_hits != n) return STATUS_INTERNAL;
+    if (!text_column_valid(hits->ids.data, hits->ids.len, n)) return STATUS_INTERNAL;
+    const char *id = copy(&search->arena, hits->ids.data, hits->ids.len);
+    enum status s = id ? STATUS_OK : STATUS_TOO_LARGE;
+    for (size_t i = 0; s == STATUS_OK && i < n; i++) {
+        float score;
+        memcpy(&score, (const char *)hits->scores + i * sizeof score, sizeof score);
+        s = add_hit(search, id, score, hits->n_hits > 0 ? hits->hits[i] : NULL);
+        id += strlen(id) + 1;
+    }
+    return s;
 }
 
 /* What the shards told of how they went about it. */
@@ -107,9 +128,7 @@ static enum status open_list(struct search *search) {
 static enum status add_page(struct search *search, const RouterHits *hits) {
     Vectron__V1__SearchResponse *response = &search->response;
     enum status s = search->list_open ? STATUS_OK : open_list(search);
-    if (s == STATUS_OK && hits->n_hits > search->top_k - response->n_results) s = STATUS_INTERNAL;
-    for (size_t i = 0; s == STATUS_OK && i < hits->n_hits; i++)
-        s = add_hit(search, hits->hits[i]);
+    if (s == STATUS_OK) s = add_hits(search, hits);
     if (s == STATUS_OK && !hits->page_more) s = add_explain(search, hits);
     if (s != STATUS_OK || hits->page_more) return s;
 
@@ -233,6 +252,7 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
     query.max_staleness_ms = request->max_staleness_ms;
     query.allow_partial = request->allow_partial;
     query.stream = stream;
+    query.columns = true;
     send_query(call, &query, turn);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/hits.h"
 #include "adapters/edge/service_worker.h"
 #include "schemas/pd.pb-c.h"
 
@@ -15,7 +16,7 @@ enum { BATCH_MAX = 1000, BYTES_MAX = 64 * 1024 * 1024 /* of one answer */ };
 
 #define V1(Type) WORKER_V1(Type)
 
-struct hit {
+struct found {
     char *id;
     float score;
     ProtobufCBinaryData metadata;
@@ -31,7 +32,7 @@ struct find {
     /* the search under way */
     const uint64_t *shards, *epochs;
     size_t n_shards, next;
-    struct hit *hits;
+    struct found *hits;
     size_t n_hits, room;
     uint32_t k;
     enum status failure; /* of a part; more were still to come */
@@ -85,7 +86,7 @@ static void send(struct find *find, struct turn *turn) {
 
 /* By score, then id, as everywhere. */
 static int compare(const void *a, const void *b) {
-    const struct hit *left = a, *right = b;
+    const struct found *left = a, *right = b;
     if (left->score != right->score) return left->score < right->score ? -1 : 1;
     return strcmp(left->id, right->id);
 }
@@ -112,9 +113,9 @@ static bool conclude(struct find *find) {
 
 /* --- shards ---------------------------------------------------------------------------------- */
 
-static enum status add_hit(struct find *find, const ShardHit *from) {
-    struct hit *hit = &find->hits[find->n_hits];
-    size_t size = strlen(from->id) + 1;
+static enum status add_found(struct find *find, const struct hit *from) {
+    struct found *hit = &find->hits[find->n_hits];
+    size_t size = from->id_size + 1;
     if (find->n_hits == find->room) return STATUS_INTERNAL; /* more than was asked for */
     hit->id = arena_alloc(&find->arena, size);
     if (!hit->id) return STATUS_NO_MEMORY;
@@ -122,6 +123,16 @@ static enum status add_hit(struct find *find, const ShardHit *from) {
     hit->score = from->distance;
     enum status s = worker_metadata(&from->payload, &find->arena, &hit->metadata);
     find->n_hits += s == STATUS_OK;
+    return s;
+}
+
+static enum status add_page(struct find *find, const ShardHits *from) {
+    if (!hits_valid(from)) return STATUS_INTERNAL;
+    struct hits hits = hits_of(from);
+    struct hit hit;
+    enum status s = STATUS_OK;
+    while (s == STATUS_OK && hits_next(&hits, &hit))
+        s = add_found(find, &hit);
     return s;
 }
 
@@ -133,8 +144,7 @@ static void on_hits(struct question *question, const struct outcome *outcome, st
         fail_outcome(find, outcome, turn);
         return;
     }
-    for (size_t i = 0; hits && s == STATUS_OK && i < hits->n_hits; i++)
-        s = add_hit(find, hits->hits[i]);
+    if (hits && s == STATUS_OK) s = add_page(find, hits);
     if (s != STATUS_OK && outcome->more) { /* it can only end with the last part */
         if (find->failure == STATUS_OK) question_cancel(question, turn);
         find->failure = s;

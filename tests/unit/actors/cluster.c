@@ -262,6 +262,46 @@ static const RouterHits *search_with(bool allow_partial, uint32_t timeout_ms, en
     return *status == STATUS_OK ? (const RouterHits *)reply : NULL;
 }
 
+static const RouterHits *search_columns(bool values) {
+    const ProtobufCMessage *reply = NULL;
+    float vector[] = {0, 0};
+    enum status s =
+        sim_call(world.sim, "router",
+                 MESSAGE(RouterSearch, router_search, .collection = "docs", .n_vector = 2,
+                         .vector = vector, .top_k = 5, .include_payload = values, .columns = true),
+                 10 * SECOND, &reply);
+    cr_assert_eq(s, STATUS_OK, "%s", world_words(&world));
+    return (const RouterHits *)reply;
+}
+
+/* Of one shard they are passed on, of several they are merged. */
+Test(cluster, gives_hits_as_columns_to_who_asks_for_them) {
+    for (uint32_t shards = 1; shards <= 3; shards += 2) {
+        world_open(&world, &(struct world_options){0});
+        create(shards);
+        for (int i = 9; i >= 0; i--) {
+            char id[16];
+            snprintf(id, sizeof id, "p%d", i);
+            put(id, (float)i, 0);
+        }
+        for (int values = 0; values < 2; values++) {
+            const RouterHits *hits = search_columns(values);
+            float scores[5];
+            cr_assert_eq(hits->n_scores, 5);
+            memcpy(scores, hits->scores, sizeof scores);
+            cr_assert_eq(hits->ids.len, 15);
+            cr_expect_arr_eq(hits->ids.data, "p0\0p1\0p2\0p3\0p4", 15);
+            cr_expect(scores[0] == 0 && scores[1] == 1 && scores[4] == 16);
+            cr_assert_eq(hits->n_hits, values ? 5 : 0);
+            for (size_t i = 0; i < hits->n_hits; i++) {
+                cr_expect_str_empty(hits->hits[i]->id);
+                cr_expect_eq(hits->hits[i]->payload.len, 2);
+            }
+        }
+        world_close(&world);
+    }
+}
+
 Test(cluster, a_lost_shard_is_an_error_or_a_marked_partial_answer) {
     world_open(&world, &(struct world_options){.workers = 2});
     create(2);

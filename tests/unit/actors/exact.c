@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/hits.h"
 #include "actors/shard/shard.h"
 #include "schemas/shard.pb-c.h"
 #include "tests/unit/actors/world.h"
@@ -190,19 +191,21 @@ static void expect_exact(float *query, uint32_t k, bool red) {
         ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = DIMENSION,
                     .vector = query, .k = k, .exact = true, .n_filter = red, .filter = filter)),
         STATUS_OK, "%s", sim_words(sim));
-    const ShardHits *hits = (const ShardHits *)reply;
-    cr_assert_eq(hits->n_hits, k < n ? k : n);
-    for (size_t i = 0; i < hits->n_hits; i++) {
+    const ShardHits *found = (const ShardHits *)reply;
+    cr_assert_eq(found->n_distances, k < n ? k : n);
+    cr_assert(hits_valid(found));
+    struct hits hits = hits_of(found);
+    struct hit before = {0}, hit;
+    for (size_t i = 0; hits_next(&hits, &hit); i++) {
         double allowed = 1e-6 * fmax(1, fabs(all[i].distance));
-        size_t own = strtoul(hits->hits[i]->id + 1, NULL, 10);
+        size_t own = strtoul(hit.id + 1, NULL, 10);
         cr_assert(!removed[own] && (!red || own % 3 == 0));
-        cr_expect_float_eq(hits->hits[i]->distance, distance(query, vectors[own]), allowed);
+        cr_expect_float_eq(hit.distance, distance(query, vectors[own]), allowed);
         cr_expect_float_eq(distance(query, vectors[own]), all[i].distance, allowed,
                            "%zu: p%05zu, not p%05zu", i, own, all[i].n);
-        if (i == 0) continue;
-        const ShardHit *before = hits->hits[i - 1], *hit = hits->hits[i];
-        cr_expect(before->distance < hit->distance ||
-                  (before->distance == hit->distance && strcmp(before->id, hit->id) < 0));
+        cr_expect(i == 0 || before.distance < hit.distance ||
+                  (before.distance == hit.distance && strcmp(before.id, hit.id) < 0));
+        before = hit;
     }
 }
 

@@ -71,10 +71,40 @@ Test(session, refuses_what_is_not_ours) {
     cr_expect_eq(session_check(many), STATUS_INVALID);
 }
 
+Test(hits, are_read_only_when_their_columns_belong_together) {
+    static const struct {
+        const char *ids;
+        size_t size, n, n_values;
+        bool valid;
+    } rows[] = {
+        {"", 0, 0, 0, true},
+        {"a\0bc\0", 5, 2, 0, true},
+        {"a\0bc\0", 5, 2, 2, true},
+        {"\xc3\xa9\0", 3, 1, 0, true},
+        {"a\0bc\0", 5, 2, 1, false}, /* a value is missing */
+        {"a\0bc\0", 5, 1, 0, false}, /* a distance is missing */
+        {"a\0bc\0", 5, 3, 0, false}, /* an id is missing */
+        {"a\0bc", 4, 2, 0, false},   /* its NUL is */
+        {"a\0\0", 3, 2, 0, false},   /* an empty id */
+        {"\xc3\0\xa9\0", 4, 2, 0, false},
+        {"\xff\0", 2, 1, 0, false},
+    };
+    float distances[3] = {1, 2, 3};
+    ShardValue value = SHARD_VALUE__INIT;
+    ShardValue *values[3] = {&value, &value, &value};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ShardHits hits = SHARD_HITS__INIT;
+        hits.ids = (ProtobufCBinaryData){rows[i].size, (uint8_t *)(uintptr_t)rows[i].ids};
+        hits.n_distances = rows[i].n;
+        hits.distances = distances;
+        hits.n_values = rows[i].n_values;
+        hits.values = values;
+        cr_expect_eq(hits_valid(&hits), rows[i].valid, "row %zu", i);
+    }
+}
+
 static void add(struct merge *merge, const char *id, float distance) {
-    ShardHit hit = SHARD_HIT__INIT;
-    hit.id = (char *)id;
-    hit.distance = distance;
+    struct hit hit = {.id = id, .id_size = strlen(id), .distance = distance};
     cr_assert_eq(merge_add(merge, &hit), STATUS_OK);
 }
 

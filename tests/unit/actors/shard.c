@@ -99,7 +99,7 @@ static size_t found(void) {
     cr_assert_eq(ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = 2,
                              .vector = vector, .k = 100)),
                  STATUS_OK, "%s", sim_words(sim));
-    return ((const ShardHits *)reply)->n_hits;
+    return ((const ShardHits *)reply)->n_distances;
 }
 
 Test(shard, is_born_with_an_entry_of_its_log) {
@@ -249,8 +249,12 @@ Test(shard, of_two_equal_ids_in_one_write_the_later_wins) {
                              .vector = vector, .k = 10, .include_vectors = true)),
                  STATUS_OK);
     const ShardHits *hits = (const ShardHits *)reply;
-    cr_assert_eq(hits->n_hits, 1);
-    cr_expect_eq(hits->hits[0]->distance, 4);
+    cr_assert_eq(hits->n_distances, 1);
+    float distance;
+    memcpy(&distance, hits->distances, sizeof distance);
+    cr_expect_eq(distance, 4);
+    cr_expect_eq(hits->n_values, 1);
+    cr_expect_eq(hits->values[0]->n_vector, 2);
 }
 
 /* Points on the disk only: gets and searches fetch them from the blocking pool. */
@@ -271,7 +275,7 @@ Test(shard, reads_what_the_cache_does_not_have) {
     cr_assert_eq(ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = 2,
                              .vector = vector, .k = 100, .include_payload = true)),
                  STATUS_OK);
-    cr_expect_eq(((const ShardHits *)reply)->n_hits, 20);
+    cr_expect_eq(((const ShardHits *)reply)->n_distances, 20);
 }
 
 static struct watermark mark;

@@ -12,27 +12,28 @@ Test(search, asks_what_the_request_says) {
     static const struct {
         const char *json, *session, *asked;
     } rows[] = {
-        {QUERY "}", NULL, "RouterSearch collection=docs vector=[1 2] top_k=10\n"},
+        {QUERY "}", NULL, "RouterSearch collection=docs vector=[1 2] top_k=10 columns=true\n"},
         {QUERY
          ",\"topK\":10000,\"ef\":99,\"exact\":true,\"includeVectors\":true,\"includeMetadata\":true}",
          NULL,
          "RouterSearch collection=docs vector=[1 2] top_k=10000 ef=99 exact=true include_vectors=true "
-         "include_payload=true\n"},
+         "include_payload=true columns=true\n"},
         {QUERY
          ",\"timeoutMs\":70,\"consistency\":\"CONSISTENCY_BOUNDED\",\"maxStalenessMs\":5,\"allowPartial\":true,"
          "\"session\":\"s\"}",
          "other",
          "RouterSearch collection=docs vector=[1 2] top_k=10 timeout_ms=70 consistency=3 session=s "
-         "max_staleness_ms=5 allow_partial=true\n"},
+         "max_staleness_ms=5 allow_partial=true columns=true\n"},
         {QUERY
          ",\"explain\":true,\"filter\":{\"key\":\"a\",\"keyword\":{\"anyOf\":[\"y\",\"x\",\"y\"]},"
          "\"none\":[{\"key\":\"b\",\"exists\":false}]}}",
          NULL,
          "RouterSearch collection=docs vector=[1 2] top_k=10 filter=[{n=2} {op=2 n=1} {op=2 n=1} {op=3 key=b} "
-         "{op=4 key=a texts=[x y]}] explain=true\n"},
-        {QUERY ",\"filter\":{}}", NULL, "RouterSearch collection=docs vector=[1 2] top_k=10\n"},
+         "{op=4 key=a texts=[x y]}] explain=true columns=true\n"},
+        {QUERY ",\"filter\":{}}", NULL,
+         "RouterSearch collection=docs vector=[1 2] top_k=10 columns=true\n"},
         {QUERY "}", "from-header",
-         "RouterSearch collection=docs vector=[1 2] top_k=10 session=from-header\n"},
+         "RouterSearch collection=docs vector=[1 2] top_k=10 session=from-header columns=true\n"},
     };
     fake_open();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -87,11 +88,11 @@ Test(search, gathers_the_pages_of_one_answer) {
     static const struct answer script[] = {
         PART(
             router_hits,
-            "{\"hits\":[{\"id\":\"a\",\"score\":0.5,\"vector\":[1,2],\"payload\":\"gaFroXY=\"}],\"pageMore\":true}"),
-        PART(router_hits, "{\"hits\":[{\"id\":\"b\",\"score\":0.6}],\"pageMore\":true}"),
+            "{\"ids\":\"YQA=\",\"scores\":[0.5],\"hits\":[{\"vector\":[1,2],\"payload\":\"gaFroXY=\"}],\"pageMore\":true}"),
+        PART(router_hits, "{\"ids\":\"YgA=\",\"scores\":[0.6],\"pageMore\":true}"),
         ANSWER(
             router_hits,
-            "{\"hits\":[{\"id\":\"c\",\"score\":-0.7}],\"partial\":true,\"failedShards\":[3,1],\"session\":\"tok\"}"),
+            "{\"ids\":\"YwA=\",\"scores\":[-0.7],\"partial\":true,\"failedShards\":[3,1],\"session\":\"tok\"}"),
         {0}};
     fake_open();
     fake_script(script);
@@ -108,10 +109,10 @@ Test(search, gathers_the_pages_of_one_answer) {
 
 Test(search, streams_cumulative_snapshots) {
     static const struct answer script[] = {
-        PART(router_hits, "{\"hits\":[{\"id\":\"a\"}],\"session\":\"t\"}"),
-        PART(router_hits, "{\"hits\":[{\"id\":\"a\"}],\"pageMore\":true}"),
-        PART(router_hits, "{\"hits\":[{\"id\":\"b\"}]}"),
-        ANSWER(router_hits, "{\"hits\":[{\"id\":\"b\"}]}"),
+        PART(router_hits, "{\"ids\":\"YQA=\",\"scores\":[0],\"session\":\"t\"}"),
+        PART(router_hits, "{\"ids\":\"YQA=\",\"scores\":[0],\"pageMore\":true}"),
+        PART(router_hits, "{\"ids\":\"YgA=\",\"scores\":[0]}"),
+        ANSWER(router_hits, "{\"ids\":\"YgA=\",\"scores\":[0]}"),
         {0}};
 #define HIT(id) "{\"id\":\"" id "\",\"score\":0,\"payload\":{},\"vector\":[]}"
     fake_open();
@@ -124,14 +125,14 @@ Test(search, streams_cumulative_snapshots) {
                                   "b") "]," REST "part {\"results\":[" HIT("b") "]," REST "end\n");
     cr_expect_str_eq(
         fake_asked(),
-        "RouterSearch collection=docs vector=[1 2] top_k=10 include_payload=true stream=true\n");
+        "RouterSearch collection=docs vector=[1 2] top_k=10 include_payload=true stream=true columns=true\n");
     fake_close();
 }
 
 Test(search, a_slow_reader_gets_the_last_snapshot) {
-    static const struct answer script[] = {PART(router_hits, "{\"hits\":[{\"id\":\"a\"}]}"),
-                                           PART(router_hits, "{\"hits\":[{\"id\":\"b\"}]}"),
-                                           ANSWER(router_hits, "{\"hits\":[{\"id\":\"c\"}]}"),
+    static const struct answer script[] = {PART(router_hits, "{\"ids\":\"YQA=\",\"scores\":[0]}"),
+                                           PART(router_hits, "{\"ids\":\"YgA=\",\"scores\":[0]}"),
+                                           ANSWER(router_hits, "{\"ids\":\"YwA=\",\"scores\":[0]}"),
                                            {0}};
     fake_open();
     fake_script(script);
@@ -141,7 +142,7 @@ Test(search, a_slow_reader_gets_the_last_snapshot) {
 }
 
 Test(search, a_stream_can_fail_half_way) {
-    static const struct answer script[] = {PART(router_hits, "{\"hits\":[{\"id\":\"a\"}]}"),
+    static const struct answer script[] = {PART(router_hits, "{\"ids\":\"YQA=\",\"scores\":[0]}"),
                                            FAILURE(STATUS_LOST_PEER, "shard 2 is unreachable"),
                                            {0}};
     fake_open();
@@ -159,7 +160,19 @@ Test(search, refuses_answers_that_make_no_sense) {
     } rows[] = {
         {QUERY ",\"topK\":1}",
          "fail INTERNAL the router's answer is not what was asked for\n",
-         {ANSWER(router_hits, "{\"hits\":[{\"id\":\"a\"},{\"id\":\"b\"}]}")}},
+         {ANSWER(router_hits, "{\"ids\":\"YQBiAA==\",\"scores\":[0,0]}")}},
+        {QUERY "}", /* an id without its NUL; fewer ids, fewer rows than scores; an empty id */
+         "fail INTERNAL the router's answer is not what was asked for\n",
+         {ANSWER(router_hits, "{\"ids\":\"YQ==\",\"scores\":[0]}")}},
+        {QUERY "}",
+         "fail INTERNAL the router's answer is not what was asked for\n",
+         {ANSWER(router_hits, "{\"ids\":\"YQA=\",\"scores\":[0,0]}")}},
+        {QUERY "}",
+         "fail INTERNAL the router's answer is not what was asked for\n",
+         {ANSWER(router_hits, "{\"ids\":\"YQBiAA==\",\"scores\":[0,0],\"hits\":[{}]}")}},
+        {QUERY "}",
+         "fail INTERNAL the router's answer is not what was asked for\n",
+         {ANSWER(router_hits, "{\"ids\":\"AA==\",\"scores\":[0]}")}},
         {QUERY "}",
          "fail INTERNAL the router's answer is not what was asked for\n",
          {ANSWER(router_hits, "{\"pageMore\":true}")}},
@@ -168,7 +181,8 @@ Test(search, refuses_answers_that_make_no_sense) {
          {PART(router_hits, "{}"), PART(router_hits, "{}"), ANSWER(router_hits, "{}")}},
         {QUERY "}",
          "fail CORRUPT a stored payload is not a map of strings\n",
-         {ANSWER(router_hits, "{\"hits\":[{\"id\":\"a\",\"payload\":\"kQ==\"}]}")}},
+         {ANSWER(router_hits,
+                 "{\"ids\":\"YQA=\",\"scores\":[0],\"hits\":[{\"payload\":\"kQ==\"}]}")}},
         {QUERY "}",
          "fail INTERNAL the router's answer has an unexpected type\n",
          {ANSWER(done, "")}},

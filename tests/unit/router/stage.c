@@ -30,18 +30,16 @@ struct actor {
 
 static void answer(struct actor *self, struct pending *pending, struct turn *turn) {
     struct part *part = &stage.parts[self->n];
-    ShardHit hit = SHARD_HIT__INIT;
-    ShardHit *hits[] = {&hit};
-    hit.id = "a";
+    float distance = 0;
     if (!turn_wanted(turn, &pending->promise)) {
         part->cancelled++;
         turn_reject(turn, &pending->promise, STATUS_CANCELLED, "nobody waits");
     } else if (part->status != STATUS_OK) {
         turn_reject(turn, &pending->promise, part->status, "%s", part->words);
     } else if (pending->type == &shard_search__descriptor) {
-        turn_resolve(
-            turn, &pending->promise,
-            MESSAGE(ShardHits, shard_hits, .n_hits = 1, .hits = hits, .applied = stage.index));
+        turn_resolve(turn, &pending->promise,
+                     MESSAGE(ShardHits, shard_hits, .ids = {2, (uint8_t *)"a"}, .n_distances = 1,
+                             .distances = &distance, .applied = stage.index));
     } else if (pending->type == &shard_get__descriptor) {
         turn_resolve(turn, &pending->promise, MESSAGE(ShardPoint, shard_point, .id = "a"));
     } else {

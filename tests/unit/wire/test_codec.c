@@ -205,8 +205,8 @@ Test(codec, leaves_defaults_out) {
     cr_assert_eq(codec_encode(&search.base, &buffer), STATUS_OK);
     cr_expect_eq(buffer.size, 1);
     cr_expect_eq(buffer.data[0], 0x80);
-    ShardHit hit = SHARD_HIT__INIT;
-    hit.distance = -0.0f;
+    RouterHit hit = ROUTER_HIT__INIT;
+    hit.score = -0.0f;
     expect_round_trip(&hit.base);
     cr_expect_eq(buffer.size, 7, "-0 is not the default");
 }
@@ -344,7 +344,7 @@ static const struct row rows[] = {
         shard_written,
         "\x83\x63\x93\x01\xa1x\xc0\x02\x05\xcd\x27\x0f\x81\x01\x90",
         "ShardWritten index=5"),
-    ROW("double for float", shard_hit, "\x81\x03\xcb\x3f\xf8\0\0\0\0\0\0", "ShardHit distance=1.5"),
+    ROW("double for float", router_hit, "\x81\x02\xcb\x3f\xf8\0\0\0\0\0\0", "RouterHit score=1.5"),
     ROW("explicit defaults", shard_written, "\x82\x01\x00\x02\x00", "ShardWritten"),
     ROW("empty vector", shard_point, "\x81\x03\xc4\x00", "ShardPoint"),
     ROW("empty list", router_collections, "\x81\x01\x90", "RouterCollections"),
@@ -379,8 +379,11 @@ static const struct row rows[] = {
         "\x81\x03\xc4\x03xyz",
         "!vector is not made of 4-byte floats"),
     ROW("number for bool", router_describe, "\x81\x02\x01", "!wants a bool"),
-    ROW("int for float", shard_hit, "\x81\x03\x01", "!wants a float"),
-    ROW("float out of range", shard_hit, "\x81\x03\xcb\x7e\xf0\0\0\0\0\0\0", "!float out of range"),
+    ROW("int for float", router_hit, "\x81\x02\x01", "!wants a float"),
+    ROW("float out of range",
+        router_hit,
+        "\x81\x02\xcb\x7e\xf0\0\0\0\0\0\0",
+        "!float out of range"),
     ROW("overlong UTF-8", pd_route, "\x81\x01\xa2\xc0\xaf", "!string is not UTF-8 without NUL"),
     ROW("surrogate", pd_route, "\x81\x01\xa3\xed\xa0\x80", "!string is not UTF-8 without NUL"),
     ROW("NUL in text",
