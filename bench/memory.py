@@ -65,9 +65,9 @@ def pages_of(collection, vectors):
         yield head + rows[at:at + PAGE].tobytes()
 
 
-def load(server, collection, vectors):
-    """Upserts all of them, STREAMS requests at a time; tries again what is refused for now."""
-    pages, lock = pages_of(collection, vectors), threading.Lock()
+def load(server, collection, vectors, told=None):
+    """Upserts all of them, STREAMS requests at a time; tries again what is refused for now. told(page number) before each."""
+    pages, lock = enumerate(pages_of(collection, vectors)), threading.Lock()
     failures = []
 
     def work():
@@ -75,9 +75,11 @@ def load(server, collection, vectors):
         upsert = client.channel.unary_unary(UPSERT, response_deserializer=pb.UpsertResponse.FromString)
         while not failures:
             with lock:
-                page = next(pages, None)
+                number, page = next(pages, (None, None))
             if page is None:
                 return
+            if told:
+                told(number)
             try:
                 send(upsert, page)
             except Exception as error:  # told below, by the thread that waits
@@ -109,7 +111,12 @@ def bench_load(n):
         server.client().CreateCollection(name='bench', dimension=DIMENSION, distance='euclidean')
         peak = Peak(server.process.pid)
         started = time.monotonic()
-        load(server, 'bench', vectors)
+
+        def told(page):
+            if page and page % 100 == 0:
+                say(f'  {page * PAGE} points after {time.monotonic() - started:.0f} s, so far {peak.bytes / 1e6:.0f} MB')
+
+        load(server, 'bench', vectors, told)
         loaded = time.monotonic() - started
         service.wait_linked(server, n)
         most, after = peak.end(), anon_bytes(server.process.pid)
