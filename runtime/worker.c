@@ -27,6 +27,7 @@ enum {
     EVENTS_MAX = 64,
     TAKE_MAX = 512,        /* parcels and lists of them taken from the trunk in one loop */
     BUSY_US = 20,          /* while actors are ready, sockets are asked every so often */
+    BUSY_COMPUTE_US = 200, /* … of a compute lane, which has few: its work comes by the trunk */
     FLUSH_US = 100,        /* what was written waits no longer for other actors' turns */
     SPIN_ASK_US = 10,      /* a lane that spins asks for other events every so often */
     RETRY_NS = 200 * 1000, /* sleep while a trunk is full */
@@ -238,7 +239,8 @@ static void run_ready(struct worker *worker) {
 static void take_input(struct worker *worker) {
     struct lane *lane = worker->lane;
     bool idle = lane->n_ready == 0 && !batches_wait(worker) && lane_next_us(lane) > lane->now_us;
-    bool ask = lane->now_us - worker->asked_us >= BUSY_US;
+    uint64_t patience_us = lane->kind == LANE_IO ? BUSY_US : BUSY_COMPUTE_US;
+    bool ask = lane->now_us - worker->asked_us >= patience_us;
     lane->fresh = lane->fresh && !idle && !ask && lane->n_ready > 0;
     if (idle)
         sleep_until_due(worker);
