@@ -260,6 +260,7 @@ static enum status take_append(struct consensus *self,
         if (from->term >= self->raft.current_term) self->heard_ms = self->now_ms;
         struct raft_event event = {.type = RAFT_RECEIVE, .receive.message = message};
         s = effects_step(self, &event, effects);
+        if (s == STATUS_OK && !self->raft.snapshot.installing) s = standing_tell(self, from);
     }
     raft_free(change);
     mem_free(entries);
@@ -360,11 +361,13 @@ take(struct consensus *self, const RaftMessage *from, struct consensus_effects *
         return take_install(self, from, &message, effects);
     default:
         to_result(from, &message);
+        if (votes_too_old(self, from)) votes_take_term(from, &message);
         if (from->body_case == RAFT_MESSAGE__BODY_VOTE) votes_look(self, from);
         struct raft_event event = {.type = RAFT_RECEIVE, .receive.message = &message};
         enum status s = effects_step(self, &event, effects);
         if (s == STATUS_OK && from->body_case == RAFT_MESSAGE__BODY_VOTE)
             votes_of_learner(self, from, effects);
+        if (s == STATUS_OK && from->body_case == RAFT_MESSAGE__BODY_VOTE) votes_refused(self, from);
         return s;
     }
 }
@@ -435,7 +438,7 @@ enum status consensus_submit(struct consensus *self,
 enum status
 consensus_own_term(struct consensus *self, bool *committed, struct consensus_effects *effects) {
     enum status s = STATUS_OK;
-    if (self->own_term_index == 0) {
+    if (self->own_term_index == 0 && raft_transferee(&self->raft) == 0) {
         struct raft_entry barrier = {.type = RAFT_BARRIER};
         s = consensus_submit(self, &barrier, 1, effects);
     }

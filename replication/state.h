@@ -6,7 +6,8 @@
  *   writes.c      which of our writes are durable
  *   past.c        the configurations in the log
  *   membership.c  changes, transfer
- *   votes.c       what learners grant
+ *   votes.c       what learners grant; terms that a refused pre-vote must learn
+ *   standing.c    what a follower certainly has
  *   reads.c       read index rounds */
 #ifndef REPLICATION_STATE_H
 #define REPLICATION_STATE_H
@@ -135,7 +136,7 @@ MUST_USE enum status consensus_submit(struct consensus *self,
                                       uint32_t n,
                                       struct consensus_effects *effects);
 /* A leader needs a committed entry of its own term before a read or a change (H8, 6.4): appends one
- * where there is none. *committed: it is there. */
+ * where there is none and no transfer is under way. *committed: it is there. */
 MUST_USE enum status
 consensus_own_term(struct consensus *self, bool *committed, struct consensus_effects *effects);
 
@@ -155,6 +156,15 @@ void votes_look(struct consensus *self, const RaftMessage *message);
 void votes_of_learner(struct consensus *self,
                       const RaftMessage *message,
                       struct consensus_effects *effects);
+
+/* After a vote was answered: a refusal says in which term. */
+void votes_refused(struct consensus *self, const RaftMessage *message);
+/* A refusal in a later term than ours: it is ours from then on. */
+bool votes_too_old(const struct consensus *self, const RaftMessage *message);
+void votes_take_term(const RaftMessage *message, struct raft_message *out);
+
+/* Behind an append that may have been refused: says before it what is certain. */
+MUST_USE enum status standing_tell(struct consensus *self, const RaftMessage *message);
 
 MUST_USE enum status reads_progress(struct consensus *self, struct consensus_effects *effects);
 MUST_USE enum status

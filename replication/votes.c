@@ -1,4 +1,6 @@
-/* votes: a learner's. Whoever counts a vote says whose counts, by its own log; a server grants it
+/* votes: what libraft leaves open.
+ *
+ * A learner's. Whoever counts a vote says whose counts, by its own log; a server grants it
  * by its own term, vote and log alone (dissertation, 4.1 and 4.2.2). libraft refuses for one that
  * is no voter in its own log: a leader of one that promotes a learner and falls before the learner
  * hears of it would then never be followed again, as it needs exactly this vote. So a refusal is
@@ -59,4 +61,31 @@ void votes_of_learner(struct consensus *self,
     self->raft.voted_for = message->from;
     effects->hard = true;
     answer->granted = true;
+}
+
+/* A pre-vote is refused in the asker's own words: it never learns that its term is the reason. One
+ * that has the newest log and an older term would ask for ever, and nobody else can win (9.6). So
+ * the refusal carries our term … */
+void votes_refused(struct consensus *self, const RaftMessage *message) {
+    if (!message->vote->pre_vote || self->raft.current_term < message->term) return;
+    for (uint32_t i = self->n_messages; i > 0; i--) {
+        struct outgoing *out = &self->outgoing[i - 1];
+        if (out->message.to != message->from ||
+            out->message.body_case != RAFT_MESSAGE__BODY_VOTE_RESULT)
+            continue;
+        if (!out->vote_result.granted) out->message.term = self->raft.current_term;
+        return;
+    }
+}
+
+bool votes_too_old(const struct consensus *self, const RaftMessage *message) {
+    return message->body_case == RAFT_MESSAGE__BODY_VOTE_RESULT && message->vote_result->pre_vote &&
+           !message->vote_result->granted && message->term > self->raft.current_term;
+}
+
+/* … and is taken like a candidate's call in that term, with a log that nobody votes for. */
+void votes_take_term(const RaftMessage *message, struct raft_message *out) {
+    out->type = RAFT_REQUEST_VOTE;
+    out->request_vote = (struct raft_request_vote){
+        .version = 2, .term = message->term, .candidate_id = message->from};
 }

@@ -31,6 +31,7 @@ struct keeper_options {
     const char *collections;          /* … of these, comma separated; NULL or "": of all */
     struct watermark (*memory)(void); /* shard.h */
     uint32_t tail_max;                /* of the shards' indexes; 0 = the index's own */
+    uint32_t flush_ms;                /* of the shards' points; 0 = SHARD_FLUSH_MS */
 };
 
 extern const struct actor_type keeper_type;

@@ -132,6 +132,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .index_dir = self->options.index_dir,
                                              .memory = self->options.memory,
                                              .tail_max = self->options.tail_max,
+                                             .flush_ms = self->options.flush_ms,
                                              .doomed = &tenant->doomed};
     tenant->epoch = given->epoch;
     s = keep_founders(tenant, given);

@@ -67,6 +67,7 @@ struct catalog_replica {
     uint64_t beat; /* number of its worker's beat that told of it; 0 = none did */
     char state[16];
     enum catalog_member member;
+    bool founded; /* it has been in a term: with its disk it would lose a vote */
     uint64_t applied;
     uint64_t points;
     uint64_t lag;

@@ -179,11 +179,13 @@ struct catalog_shard *catalog_hear(struct catalog *catalog,
     replica->applied = said->applied;
     replica->points = said->points;
     replica->lag = said->lag;
+    replica->founded = replica->founded || said->term > 0;
     if (strcmp(said->state, "quarantined") != 0)
         replica->lost_us = 0;
     else if (replica->lost_us == 0)
         replica->lost_us = now_us;
-    if (said->is_leader && said->term >= shard->term) {
+    bool knows = said->n_members > 0 || said->term == 0; /* alone */
+    if (said->is_leader && knows && said->term >= shard->term) {
         if (shard->leader != replica->store_id) shard->retry_us = 0; /* it may take the next step */
         shard->term = said->term;
         shard->leader = replica->store_id;

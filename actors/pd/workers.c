@@ -227,7 +227,8 @@ static enum status assign(const struct catalog_shard *shard,
     row->epoch = shard->epoch;
     row->store_id = replica->store_id;
     row->founder = replica->founder;
-    row->born = replica->founder ? collection->born : replica->started;
+    bool voted = replica->founded && shard->n_replicas > 1;
+    row->born = replica->founder ? collection->born || voted : replica->started;
     return founders(shard, row, turn);
 }
 

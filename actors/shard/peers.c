@@ -33,10 +33,12 @@ static uint64_t lag_of(const struct replica *self, const struct consensus_state 
 }
 
 /* Members as committed, with what they have, as a leader knows. A change under way may yet be
- * undone: whoever acts on it would drop a replica that is still a member. */
-static void note_members(struct replica *self, bool changing) {
+ * undone: whoever acts on it would drop a replica that is still a member. What an earlier leader
+ * began is not known to be over before it is. */
+static void note_members(struct replica *self, const struct consensus_state *state) {
     struct consensus_member member;
-    if (changing) return;
+    if (state->role != CONSENSUS_LEADER) self->n_members = 0;
+    if (state->changing || state->role != CONSENSUS_LEADER) return;
     self->n_members = 0;
     while (self->n_members < REPLICA_MEMBERS_TOLD &&
            seat_member(self->seat, self->n_members, &member))
@@ -79,10 +81,10 @@ static void tell(struct replica *self, bool matches, struct turn *turn) {
     if (self->seat && seat_state(self->seat, &state)) {
         told.term = state.term;
         told.leader = state.leader;
-        told.is_leader = state.role == CONSENSUS_LEADER && self->state != REPLICA_LOADING;
         told.lag = lag_of(self, &state);
         told.members = list;
-        note_members(self, state.changing);
+        note_members(self, &state);
+        told.is_leader = self->n_members > 0 && self->state != REPLICA_LOADING;
         if (told.is_leader) told.n_members = tell_members(self, rows, list);
     }
     actor_handle keeper = turn_find(turn, "keeper");
@@ -204,6 +206,14 @@ void peers_probe_later(struct replica *self, struct turn *turn) {
     if (self->probe_armed) return;
     self->probe_armed = true;
     turn_timer(turn, PROBE_US, probe, NULL);
+}
+
+/* Whoever knows of a newer one is not stale: our keeper is about to hear of it too. */
+enum status peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
+    if (epoch >= self->options.epoch) return STATUS_OK;
+    return turn_fail(turn, STATUS_STALE_EPOCH,
+                     "shard %" PRIu64 " is at epoch %" PRIu64 ", not %" PRIu64, self->options.shard,
+                     self->options.epoch, epoch);
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */

@@ -66,6 +66,7 @@ struct replica {
     uint32_t n_members;
     struct offer *offer;   /* owned, as the next: snapshots on their way from here … */
     struct intake *intake; /* … and to here; NULL while a job has it */
+    bool offer_armed;      /* a timer looks whether the offer is wanted */
     struct read *reads;    /* owned: that wait */
     uint32_t n_reads;
     uint64_t read_token;
@@ -137,6 +138,8 @@ void peers_join(struct replica *self, struct seat_facts *facts, struct turn *tur
 void peers_tell(struct replica *self, struct turn *turn);
 /* What the full disk refused is tried again. */
 void peers_probe_later(struct replica *self, struct turn *turn);
+/* STALE_EPOCH, with words: whoever asks has a route of before the members changed. */
+MUST_USE enum status peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn);
 enum status peers_receive(struct replica *self, const RaftReceive *msg, struct turn *turn);
 enum status peers_change(struct replica *self, const ShardChange *msg, struct turn *turn);
 

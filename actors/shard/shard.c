@@ -158,19 +158,11 @@ static enum status refuse(const struct replica *self, struct turn *turn) {
     }
 }
 
-/* Whoever knows of a newer one is not stale: our keeper is about to hear of it too. */
-static enum status judge_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
-    if (epoch >= self->options.epoch) return STATUS_OK;
-    return turn_fail(turn, STATUS_STALE_EPOCH,
-                     "shard %" PRIu64 " is at epoch %" PRIu64 ", not %" PRIu64, self->options.shard,
-                     self->options.epoch, epoch);
-}
-
 /* Reads are served while the disk is full. */
 static enum status judge_read(const struct replica *self, uint64_t epoch, struct turn *turn) {
     if (self->state != REPLICA_SERVING && self->state != REPLICA_DISK_FULL)
         return refuse(self, turn);
-    return judge_epoch(self, epoch, turn);
+    return peers_epoch(self, epoch, turn);
 }
 
 /* Writes are the leader's. */
@@ -208,7 +200,7 @@ judge_operation(const struct replica *self, const ShardOperation *op, struct tur
 static enum status
 judge_write(const struct replica *self, const ShardWrite *msg, struct turn *turn) {
     if (self->state != REPLICA_SERVING) return refuse(self, turn);
-    enum status s = judge_epoch(self, msg->epoch, turn);
+    enum status s = peers_epoch(self, msg->epoch, turn);
     if (s == STATUS_OK) s = judge_leader(self, turn);
     if (s != STATUS_OK) return s;
     if (msg->router == 0 || msg->sequence == 0)

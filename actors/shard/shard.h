@@ -48,6 +48,7 @@ struct shard_options {
     struct shelf *shelf;
     const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */
     uint32_t tail_max;     /* 0 = the index's own */
+    uint32_t flush_ms;     /* 0 = SHARD_FLUSH_MS */
     /* Tells how near the process is to the end of its memory: at the mark points are refused
      * (NO_MEMORY), reads and removals are not. NULL: there is no mark. */
     struct watermark (*memory)(void);

@@ -23,7 +23,9 @@ enum {
     RETRY_US = 300 * 1000,
     TRIES_MAX = 20,
     CALL_US = 5 * 1000 * 1000,
-    IDLE_US = 30 * 1000 * 1000, /* an offer nobody fetches from is closed */
+    IDLE_US = 30 * 1000 * 1000, /* an offer nobody fetches from is closed … */
+    GONE_US = 2 * CALL_US,      /* … or gives way to another follower's … */
+    DONE_US = 1000 * 1000,      /* … sooner when all of it was fetched */
     NAME_SIZE = 64,
 };
 
@@ -61,12 +63,27 @@ static void offer_close(struct replica *self) {
         offer_free(offer);
 }
 
+static void watch_offer(struct replica *self, struct turn *turn);
+
 static void look_at_offer(void *actor, void *context, struct turn *turn) {
     struct replica *self = actor;
     (void)context;
+    self->offer_armed = false;
     if (!self->offer) return;
     if (turn_now_us(turn) - self->offer->touched_us >= IDLE_US) offer_close(self);
-    if (self->offer) turn_timer(turn, IDLE_US, look_at_offer, NULL);
+    watch_offer(self, turn);
+}
+
+static void watch_offer(struct replica *self, struct turn *turn) {
+    if (!self->offer || self->offer_armed) return;
+    self->offer_armed = true;
+    turn_timer(turn, IDLE_US, look_at_offer, NULL);
+}
+
+/* One follower at a time. Who has what it wanted, or left, does not keep the next one waiting, and
+ * wants a newer one itself when it asks again. */
+static bool gives_way(const struct offer *offer, uint64_t now) {
+    return now - offer->touched_us >= (offer->last ? DONE_US : GONE_US);
 }
 
 static enum status open_work(void *context) {
@@ -106,11 +123,9 @@ void transfer_offer(void *owner, uint64_t to, struct turn *turn) {
     struct replica *self = owner;
     uint64_t now = turn_now_us(turn);
     if (self->state != REPLICA_SERVING) return;
-    if (self->offer && self->offer->to == to && self->offer->export) {
-        send_offer(self, turn);
-        return;
-    }
-    if (self->offer) return; /* one at a time: consensus asks again */
+    if (self->offer && gives_way(self->offer, now)) offer_close(self);
+    if (self->offer && self->offer->to == to && self->offer->export) send_offer(self, turn);
+    if (self->offer) return; /* consensus asks again */
     struct offer *offer = mem_zero(1, sizeof *offer);
     if (!offer) return;
     buffer_init(&offer->piece);
@@ -121,7 +136,7 @@ void transfer_offer(void *owner, uint64_t to, struct turn *turn) {
     offer->touched_us = now;
     offer->busy = true;
     self->offer = offer;
-    turn_timer(turn, IDLE_US, look_at_offer, NULL);
+    watch_offer(self, turn);
     turn_block(turn,
                &(struct block){
                    .work = open_work, .done = on_open, .abandon = offer_free, .context = offer});
@@ -163,15 +178,18 @@ enum status transfer_fetch(struct replica *self, const ShardFetch *msg, struct t
     struct offer *offer = self->offer;
     if (!offer || offer->number != msg->number || !offer->export)
         return turn_fail(turn, STATUS_NOT_FOUND, "there is no such snapshot");
-    offer->touched_us = turn_now_us(turn);
     if (offer->busy) return turn_fail(turn, STATUS_BUSY, "the piece is being read");
     if (offer->next > 0 && msg->piece == offer->next - 1) {
+        offer->touched_us = turn_now_us(turn);
         const struct promise promise = turn_defer(turn);
         answer_piece(offer, &promise, turn);
         return STATUS_OK;
     }
-    if (msg->piece != offer->next || offer->last)
+    if (msg->piece != offer->next || offer->last) {
+        offer_close(self); /* the follower began anew, this one cannot go back */
         return turn_fail(turn, STATUS_NOT_FOUND, "the snapshot is at another piece");
+    }
+    offer->touched_us = turn_now_us(turn);
     offer->promise = turn_defer(turn);
     offer->busy = true;
     turn_block(turn, &(struct block){.work = read_work,

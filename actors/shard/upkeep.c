@@ -65,9 +65,10 @@ on_flushed(void *actor, void *context, const struct outcome *outcome, struct tur
 }
 
 static void start_flush(struct replica *self, struct turn *turn) {
+    uint32_t flush_ms = self->options.flush_ms ? self->options.flush_ms : SHARD_FLUSH_MS;
     bool by_bytes = self->log_bytes >= SHARD_FLUSH_BYTES;
-    bool by_time = self->dirty_us != 0 &&
-                   turn_now_us(turn) - self->dirty_us >= SHARD_FLUSH_MS * UINT64_C(1000);
+    bool by_time =
+        self->dirty_us != 0 && turn_now_us(turn) - self->dirty_us >= flush_ms * UINT64_C(1000);
     if (self->flushing || (!by_bytes && !by_time)) return;
     struct flush *flush = mem_zero(1, sizeof *flush);
     if (!flush) return; /* the next look tries again */

@@ -165,6 +165,8 @@ static void arrive(const struct event *event) {
     }
     actor_handle from = handle_local(parcel->envelope.from);
     parcel->envelope.from = (uint64_t)event->peer << 48 | from;
+    if (parcel->envelope.deadline_us != NO_DEADLINE)
+        parcel->envelope.deadline_us += sim_node_us(b) - sim_node_us(event->from);
     parcel->envelope.to = handle_local(parcel->envelope.to);
     if (parcel->envelope.kind == PARCEL_CREDIT) {
         credit_take(&b->core, parcel);
@@ -210,7 +212,7 @@ static void look_up(struct sim *sim, const struct event *event) {
     struct seek seek;
     memcpy(&seek, event->parcel->room, sizeof seek);
     if (is_shut(sim, a, b) || is_shut(sim, b, a) || b->stopped) {
-        if (sim->now_us < seek.deadline_us)
+        if (sim_node_us(a) < seek.deadline_us)
             add_event(sim, event, sim->now_us + RETRY_US);
         else
             core_refuse(&a->core, NULL, event->parcel, STATUS_LOST_PEER, NULL);

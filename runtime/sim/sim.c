@@ -31,8 +31,28 @@ static struct sim *sim_of(const struct core *core) {
     return ((struct sim_node *)core->host)->sim;
 }
 
+static uint64_t said_at(const struct sim_node *node, uint64_t us) {
+    int64_t passed = (int64_t)(us - node->drift_from_us);
+    return node->drift_said_us + (uint64_t)(passed + passed * node->drift_ppm / PPM);
+}
+
+uint64_t sim_node_us(const struct sim_node *node) {
+    return said_at(node, node->sim->now_us);
+}
+
+/* The moment from which on its clock says `us`. */
+static uint64_t moment_of(const struct sim_node *node, uint64_t us) {
+    if (us <= node->drift_said_us) return 0;
+    uint64_t passed = us - node->drift_said_us;
+    if (passed > UINT64_MAX / PPM) return UINT64_MAX;
+    uint64_t at = node->drift_from_us + passed * PPM / (uint64_t)(PPM + node->drift_ppm);
+    while (said_at(node, at) < us)
+        at++;
+    return at;
+}
+
 static uint64_t now_us(const struct core *core) {
-    return sim_of(core)->now_us;
+    return sim_node_us(core->host);
 }
 
 static uint64_t wall_ms(const struct core *core) {
@@ -263,6 +283,7 @@ static uint64_t next_us(const struct sim *sim) {
     for (uint32_t i = 0; i < sim->n_nodes; i++)
         for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++) {
             uint64_t at = lane_next_us(&sim->nodes[i].core.lanes[j]);
+            if (at != UINT64_MAX) at = moment_of(&sim->nodes[i], at);
             if (at < next) next = at;
         }
     return next;
@@ -558,6 +579,13 @@ void sim_stall(struct sim *sim, uint32_t node, uint64_t us) {
 
 uint32_t sim_working(const struct sim *sim, uint32_t node) {
     return sim->nodes[node - 1].n_working;
+}
+
+void sim_drift(struct sim *sim, uint32_t node, int32_t ppm) {
+    struct sim_node *it = node_at(sim, node);
+    it->drift_said_us = sim_node_us(it);
+    it->drift_from_us = sim->now_us;
+    it->drift_ppm = ppm;
 }
 
 void sim_skew(struct sim *sim, uint32_t node, int64_t ms) {

@@ -105,6 +105,9 @@ void sim_stall(struct sim *sim, uint32_t node, uint64_t us);
 uint32_t sim_working(const struct sim *sim, uint32_t node);
 /* The node's wall clock is so far ahead of the others'. */
 void sim_skew(struct sim *sim, uint32_t node, int64_t ms);
+/* Both clocks of the node, and with them its timers, run so many millionths faster from now on;
+ * below 0: slower. */
+void sim_drift(struct sim *sim, uint32_t node, int32_t ppm);
 /* What was traced since the last expect/trace, borrowed until the next sim call. */
 const char *sim_trace(struct sim *sim);
 void sim_trace_clear(struct sim *sim);

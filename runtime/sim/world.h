@@ -27,6 +27,9 @@ struct sim_node {
     uint64_t stall_us;      /* that blocking work takes longer */
     uint32_t n_working;     /* pieces of blocking work under way */
     int64_t skew_ms;        /* of its wall clock */
+    int32_t drift_ppm;      /* its clocks run so much faster, since … */
+    uint64_t drift_from_us; /* … this moment, when they said … */
+    uint64_t drift_said_us; /* … this */
     struct sim_peer *peers; /* owned */
     uint32_t n_peers;
     struct sim_trunk *trunks; /* owned; n_lanes of each lane and of the outside */
@@ -61,6 +64,9 @@ struct sim {
     struct buffer reply_body;
     int64_t parcels_before;
 };
+
+/* What the node's clock says now. */
+uint64_t sim_node_us(const struct sim_node *node);
 
 /* Runs what is ready at this instant; no timer fires. */
 void sim_settle(struct sim *sim);

@@ -170,22 +170,55 @@ static uint32_t node_of(const char *link) {
 }
 
 static void compare(const PdShard *shard, uint32_t key) {
-    uint32_t first = 0;
+    uint32_t first = 0, first_node = 0;
     bool known = false;
     for (size_t i = 0; i < shard->n_replicas; i++) {
         uint32_t value, node = node_of(shard->replicas[i]->link);
         if (node == 0 || !held(node, shard, key, &value)) continue;
         if (known && value != first)
-            trial_broken("shard %lu: one replica has k%u = %u, another %u",
-                         (unsigned long)shard->shard, key, first, value);
+            trial_broken("shard %lu: on node %u k%u is %u, on node %u %u",
+                         (unsigned long)shard->shard, first_node, key, first, node, value);
         first = value;
+        first_node = node;
         known = true;
     }
 }
 
-void audit_replicas(void) {
+/* Does this replica refuse a route of one epoch before? One that is not there does. It hears of a
+ * new epoch by its keeper's next beat. */
+static void fence(const PdShard *shard, uint32_t node) {
+    struct sim *sim = trial.world.sim;
+    uint64_t until = sim_now_us(sim) + PATIENCE_US;
+    char name[64];
     const ProtobufCMessage *reply;
-    if (trial.profile->replicas < 2) return;
+    snprintf(name, sizeof name, "shard/%lu", (unsigned long)shard->shard);
+    while (registry_find(&sim->nodes[node - 1].core.registry, name)) {
+        enum status s = sim_call_on(sim, node, name,
+                                    MESSAGE(ShardGet, shard_get, .epoch = shard->epoch - 1,
+                                            .id = "k0", .consistency = LEVEL_EVENTUAL),
+                                    CALL_US, &reply);
+        if (s != STATUS_OK && s != STATUS_NOT_FOUND) return;
+        if (sim_now_us(sim) >= until) {
+            trial_broken("shard %lu is at epoch %lu, and node %u takes a route of the one before",
+                         (unsigned long)shard->shard, (unsigned long)shard->epoch, node);
+            return;
+        }
+        sim_run(sim, SECOND);
+    }
+}
+
+static void fence_all(const PdShard *shard) {
+    for (size_t i = 0; i < shard->n_replicas; i++)
+        if (node_of(shard->replicas[i]->link) != 0) fence(shard, node_of(shard->replicas[i]->link));
+}
+
+static void compare_all(const PdShard *shard) {
+    for (uint32_t key = 0; key < trial.history.n_keys; key++)
+        compare(shard, key);
+}
+
+static void each_shard(void (*look)(const PdShard *shard)) {
+    const ProtobufCMessage *reply;
     int leader = world_pd_leader(&trial.world);
     if (leader < 0) {
         trial_broken("healed, but no placement driver leads");
@@ -208,8 +241,15 @@ void audit_replicas(void) {
     assert(s == STATUS_OK);
     const PdRouting *routing = (const PdRouting *)copy;
     for (size_t i = 0; i < routing->n_shards; i++)
-        for (uint32_t key = 0; key < trial.history.n_keys; key++)
-            compare(routing->shards[i], key);
+        look(routing->shards[i]);
     arena_free(&arena);
     buffer_free(&body);
+}
+
+void audit_replicas(void) {
+    if (trial.profile->replicas > 1) each_shard(compare_all);
+}
+
+void audit_epochs(void) {
+    if (trial.profile->replicas > 1) each_shard(fence_all);
 }

@@ -12,6 +12,7 @@ enum {
     OUTAGE_US = 8 * SECOND, /* at most, of anything */
     CLOG_US = 2 * SECOND,
     STALL_US = 3 * SECOND,
+    DEPOSED_US = 2 * SECOND,
     SKEW_MS = 60 * 60 * 1000, /* either way */
 };
 
@@ -24,7 +25,9 @@ static struct {
     uint64_t pd[WORLD_PDS_MAX];
     uint64_t drain[WORLD_WORKERS_MAX];
     uint64_t gateway[WORLD_GATEWAYS_MAX];
+    uint64_t join; /* the next worker that is not there yet comes */
 } until;
+static bool at_work;
 
 /* Actors that stand still. */
 enum { PAUSED_MAX = 16 };
@@ -84,6 +87,26 @@ static void repair_ways(void) {
             if (over(&until.cut[a][b])) sim_heal(trial.world.sim, a, b);
             if (over(&until.clog[a][b])) sim_slow(trial.world.sim, a, b, 0);
         }
+}
+
+static void cut_off(uint32_t node, uint32_t other, uint64_t end_us) {
+    if (node == other) return;
+    sim_cut(trial.world.sim, node, other);
+    until.cut[node][other] = end_us;
+}
+
+void nemesis_crowned(uint32_t node) {
+    const struct world *world = &trial.world;
+    if (!at_work || !rolls(trial.profile->depose)) return;
+    uint64_t end = sim_now_us(world->sim) + 1 + rng_below(&trial.rng, DEPOSED_US);
+    bool driver = false;
+    for (uint32_t i = 0; i < world->n_pds; i++)
+        driver |= world->pds[i].node == node;
+    for (uint32_t i = 0; driver && i < world->n_pds; i++)
+        cut_off(node, world->pds[i].node, end);
+    for (uint32_t i = 0; !driver && i < world->n_workers; i++)
+        cut_off(node, world->workers[i].node, end);
+    trial.n_faults++;
 }
 
 static void
@@ -162,6 +185,15 @@ static void break_actors(const struct profile *profile) {
     trial.n_faults++;
 }
 
+static void break_replica(const struct profile *profile) {
+    char name[32];
+    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
+    if (!rolls(profile->replica) || !trial.world.workers[n].up) return;
+    snprintf(name, sizeof name, "shard/%u", 1 + (unsigned)rng_below(&trial.rng, trial.shards));
+    act(trial.world.workers[n].node, name, "restart");
+    trial.n_faults++;
+}
+
 static void repair_actors(void) {
     for (int i = 0; i < PAUSED_MAX; i++)
         if (paused[i].until_us && sim_now_us(trial.world.sim) >= paused[i].until_us)
@@ -229,9 +261,10 @@ static void repair_processes(void) {
 
 /* --- disks --- */
 
-static void set_faults(struct place *place, const struct kv_faults *faults) {
-    kv_memory_set_faults(place->log_disk, faults);
-    kv_memory_set_faults(place->points_disk, faults);
+/* Of both stores, or of one that has a disk of its own. */
+static void set_faults(struct place *place, const struct kv_faults *faults, uint32_t which) {
+    if (which != 1) kv_memory_set_faults(place->log_disk, faults);
+    if (which != 2) kv_memory_set_faults(place->points_disk, faults);
 }
 
 static void break_disks(const struct profile *profile) {
@@ -247,7 +280,7 @@ static void break_disks(const struct profile *profile) {
         stall_us = rng_below(&trial.rng, STALL_US);
     else
         return;
-    set_faults(place, &faults);
+    set_faults(place, &faults, (uint32_t)rng_below(&trial.rng, 3));
     sim_stall(trial.world.sim, place->node, stall_us);
     until.disk[n] = soon();
     trial.n_faults++;
@@ -257,7 +290,7 @@ static void repair_disks(void) {
     for (uint32_t i = 0; i < trial.world.n_workers; i++) {
         struct place *place = &trial.world.workers[i];
         if (!over(&until.disk[i])) continue;
-        set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)});
+        set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)}, 0);
         sim_stall(trial.world.sim, place->node, 0);
         /* A replica that was quarantined opens anew with its process. */
         if (trial.profile->bad_disk > 0 && place->up) {
@@ -273,6 +306,24 @@ static void repair_disks(void) {
 static void skew(void) {
     uint32_t node = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
     sim_skew(trial.world.sim, node, (int64_t)rng_below(&trial.rng, 2 * SKEW_MS) - SKEW_MS);
+}
+
+static void drift(void) {
+    uint32_t node = 1 + (uint32_t)rng_below(&trial.rng, n_nodes());
+    sim_drift(trial.world.sim, node, (int32_t)rng_below(&trial.rng, 2 * DRIFT_PPM) - DRIFT_PPM);
+}
+
+/* Workers that were not there at the beginning come one after the other. */
+static void join(void) {
+    struct world *world = &trial.world;
+    if (!over(&until.join)) return;
+    for (uint32_t i = world->n_workers - trial.profile->later; i < world->n_workers; i++) {
+        if (world->workers[i].up || until.worker[i]) continue;
+        world_worker_start(world, i);
+        trial.n_faults++;
+        break;
+    }
+    until.join = soon();
 }
 
 /* --- what people order --- */
@@ -310,6 +361,8 @@ void nemesis_begin(void) {
     memset(&until, 0, sizeof until);
     memset(paused, 0, sizeof paused);
     storm_begin();
+    at_work = true;
+    if (trial.profile->later > 0) until.join = soon();
     for (uint32_t node = 1; node <= n_nodes(); node++)
         sim_twin(trial.world.sim, node, trial.profile->twin);
 }
@@ -325,7 +378,10 @@ void nemesis_step(void) {
     break_processes(profile);
     break_disks(profile);
     break_actors(profile);
+    break_replica(profile);
     if (rolls(profile->skew)) skew();
+    if (rolls(profile->drift)) drift();
+    join();
     if (rolls(profile->storm)) storm_blow();
     if (rolls(profile->even)) order(MESSAGE(PdRebalance, pd_rebalance));
     drain(profile);
@@ -336,6 +392,7 @@ static void end_now(uint64_t *at) {
 }
 
 void nemesis_heal(void) {
+    at_work = false;
     resume_all(0);
     for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
         end_now(&until.disk[i]);

@@ -22,6 +22,12 @@ enum bug {
     LOSE_LOG,
     READ_UNASKED,
     EARLY_ACK,
+    OLD_TERM,
+    FORGET_VOTE,
+    REUSE_ID,
+    DROP_RANGE,
+    STALE_EPOCH,
+    HALF_SNAPSHOT,
 };
 
 static const struct plant plants[] = {
@@ -33,9 +39,17 @@ static const struct plant plants[] = {
     [LOSE_APPEND] = {"lose-append", "one of 200 points is not in the index", "calm", 60},
     [CUT_UNFLUSHED] = {"cut-unflushed", "the log is cut before points are flushed", "rare", 240},
     [LOSE_LOG] = {"lose-log", "one of 100 batches is not in the log", "power", 60},
-    [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-cuts", 60,
-                      true},
+    [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-leaders", 60},
     [EARLY_ACK] = {"early-ack", "a leader applies before a majority has it", "copies-cuts", 60},
+    [OLD_TERM] = {"old-term", "a new leader commits older terms by counting votes",
+                  "copies-leaders", 60},
+    [FORGET_VOTE] = {"forget-vote", "a vote is not in the log", "copies-leaders", 60},
+    [REUSE_ID] = {"reuse-id", "a lost disk's replica comes back under its old id", "copies-power",
+                  60},
+    [DROP_RANGE] = {"drop-range", "a snapshot lacks a range of its keys", "copies-power", 60},
+    [STALE_EPOCH] = {"stale-epoch", "a route of before the members changed is good", "copies-power",
+                     60},
+    [HALF_SNAPSHOT] = {"half-snapshot", "half a snapshot is served", "copies-power", 60},
 };
 
 static enum bug chosen;
@@ -115,7 +129,111 @@ __wrap_index_append(struct index *index, const struct index_point *points, size_
     return __real_index_append(index, points, lost ? n_points - 1 : n_points);
 }
 
+/* --- of snapshots --- */
+
+enum { PIECE_BYTES = 400 }; /* also with nothing planted: a small store has several pieces, too */
+
+enum status
+__real_point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
+enum status
+__wrap_point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
+enum status __wrap_point_export_next(struct point_export *export,
+                                     size_t bytes,
+                                     struct buffer *out,
+                                     bool *last) {
+    (void)bytes;
+    enum status s = __real_point_export_next(export, PIECE_BYTES, out, last);
+    if (chosen == DROP_RANGE && s == STATUS_OK && !*last && ++turns % 2 == 0) {
+        buffer_clear(out);
+        s = __real_point_export_next(export, PIECE_BYTES, out, last);
+    }
+    if (chosen == HALF_SNAPSHOT && ++turns % 4 == 0) *last = true;
+    return s;
+}
+
+/* Did the replica have a log in this world? */
+static bool was_there(uint64_t store_id, bool empty) {
+    static uint64_t known[1024];
+    static size_t n_known;
+    for (size_t i = 0; i < n_known; i++)
+        if (known[i] == store_id) return true;
+    if (!empty && n_known < sizeof known / sizeof *known) known[n_known++] = store_id;
+    return false;
+}
+
+enum status
+__real_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
+enum status
+__wrap_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
+enum status
+__wrap_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id) {
+    enum status s = __real_seat_facts_read(facts, log, store_id);
+    if (s == STATUS_OK && chosen == REUSE_ID && was_there(store_id, facts->empty))
+        facts->empty = false;
+    return s;
+}
+
+enum status __real_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn);
+enum status __wrap_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn);
+enum status __wrap_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
+    return chosen == STALE_EPOCH ? STATUS_OK : __real_peers_epoch(self, epoch, turn);
+}
+
 /* --- of consensus --- */
+
+/* Terms travel apart, also with nothing planted: what one of them has may arrive alone. */
+uint32_t
+__real_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes);
+uint32_t
+__wrap_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes);
+uint32_t
+__wrap_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes) {
+    uint32_t same = 1;
+    while (same < n && entries[same].term == entries[0].term)
+        same++;
+    return __real_consensus_split(entries, same, max_bytes);
+}
+
+enum status
+__real_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+enum status
+__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+enum status
+__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote) {
+    return __real_log_batch_vote(batch, store_id, term, chosen == FORGET_VOTE ? 0 : vote);
+}
+
+static bool leads(struct consensus *consensus) {
+    struct consensus_state state;
+    consensus_state(consensus, &state);
+    return state.role == CONSENSUS_LEADER;
+}
+
+/* Who voted for us is taken to have what we have, whatever its term. */
+static void commit_older(struct consensus *consensus, bool led, struct consensus_effects *effects) {
+    struct consensus_state state;
+    consensus_state(consensus, &state);
+    if (chosen == OLD_TERM && !led && state.role == CONSENSUS_LEADER)
+        effects->apply = state.durable;
+}
+
+enum status __real_consensus_receive(struct consensus *consensus,
+                                     uint64_t now_ms,
+                                     const RaftMessage *message,
+                                     struct consensus_effects *effects);
+enum status __wrap_consensus_receive(struct consensus *consensus,
+                                     uint64_t now_ms,
+                                     const RaftMessage *message,
+                                     struct consensus_effects *effects);
+enum status __wrap_consensus_receive(struct consensus *consensus,
+                                     uint64_t now_ms,
+                                     const RaftMessage *message,
+                                     struct consensus_effects *effects) {
+    bool led = leads(consensus);
+    enum status s = __real_consensus_receive(consensus, now_ms, message, effects);
+    if (s == STATUS_OK) commit_older(consensus, led, effects);
+    return s;
+}
 
 /* The answer is there at once: up to here everything is committed, as far as it knows. */
 enum status __real_consensus_read(struct consensus *consensus,
@@ -153,7 +271,9 @@ enum status __wrap_consensus_persisted(struct consensus *consensus,
                                        uint64_t persist,
                                        struct consensus_effects *effects) {
     struct consensus_state state;
+    bool led = leads(consensus);
     enum status s = __real_consensus_persisted(consensus, now_ms, persist, effects);
+    if (s == STATUS_OK) commit_older(consensus, led, effects);
     consensus_state(consensus, &state);
     if (chosen == EARLY_ACK && s == STATUS_OK && state.role == CONSENSUS_LEADER)
         effects->apply = state.durable;

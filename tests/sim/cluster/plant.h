@@ -12,7 +12,6 @@ struct plant {
     const char *words;
     const char *profile; /* under which it must be found … */
     uint32_t seconds;    /* … with so many seconds of faults */
-    bool rare;           /* … after a hundred seeds: looked for with VECTRON_LONG=1 only */
 };
 /* The nth; NULL: there are no more. */
 const struct plant *plant_nth(uint32_t n);

@@ -31,12 +31,15 @@ static void open_world(bool trace) {
                &(struct world_options){
                    .seed = trial.seed,
                    .workers = profile->workers + (uint32_t)rng_below(&trial.rng, WORKERS_MORE),
+                   .searchers = profile->searchers,
+                   .later = profile->later,
                    .gateways = profile->gateways,
                    .others = 1,
                    .pds = profile->pds,
                    .factor = profile->replicas,
                    .grace_ms = profile->grace_ms,
                    .tail_max = profile->tail_max,
+                   .flush_ms = profile->flush_ms,
                    .drop_ppm = profile->drop,
                    .full_ppm = profile->full,
                    .delay_us_max = 200 + (uint32_t)rng_below(&trial.rng, profile->delay_us + 1),
@@ -117,6 +120,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
     for (uint32_t i = 0; i < ACTIVE_KEYS; i++)
         trial.active[i] = i;
     trial.shards = 1 + (uint32_t)rng_below(&trial.rng, SHARDS_MAX);
+    watch_begin();
     open_world(trace);
     if (create()) {
         start_clients(clients);
@@ -124,6 +128,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
         sim_run(trial.world.sim, SETTLE_US);
         audit_keys();
         audit_replicas();
+        audit_epochs();
         judge();
     }
     if (sim_failed(trial.world.sim)) trial_broken("a process failed for good");

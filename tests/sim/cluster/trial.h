@@ -21,6 +21,7 @@ enum {
     WORKERS_MORE = 3, /* than the profile says, at most */
     STORMS = 4,       /* collections that come and go; their keys are the last ones */
     VIOLATIONS_SHOWN = 10,
+    DRIFT_PPM = 20000, /* clocks are that much faster or slower, at most */
 };
 
 /* What may go wrong, in a million a step of STEP_MS unless said otherwise. 0: it does not. */
@@ -28,8 +29,10 @@ struct profile {
     const char *name;
     const char *words;
     uint32_t workers, replicas, gateways, clients;
-    uint32_t pds;  /* placement drivers; 0: one */
-    uint32_t drop; /* of messages, of a million; as the next two */
+    uint32_t pds;       /* placement drivers; 0: one */
+    uint32_t searchers; /* search-only workers */
+    uint32_t later;     /* workers that join while it runs */
+    uint32_t drop;      /* of messages, of a million; as the next two */
     uint32_t twin;
     uint32_t full;
     bool reorder;
@@ -48,13 +51,17 @@ struct profile {
     uint32_t bad_disk;
     uint32_t stall;    /* a disk job takes up to STALL_US longer */
     uint32_t skew;     /* a wall clock jumps */
+    uint32_t drift;    /* another speed of a node's clocks, up to DRIFT_PPM */
     uint32_t actor;    /* one actor restarts, moves to another lane, or stands still for a while */
+    uint32_t replica;  /* a shard's actor restarts */
+    uint32_t depose;   /* of leaders, of a million: cut off from the others at once */
     uint32_t storm;    /* a collection is made, or removed */
     uint32_t drain;    /* a worker is emptied for a while */
     uint32_t even;     /* replicas and leaders are evened out */
     uint32_t grace_ms; /* of silent workers; 0: the placement driver's own */
     bool named;        /* only when asked for by its name */
     uint32_t tail_max;
+    uint32_t flush_ms; /* points are flushed and logs cut so often: new replicas need snapshots */
 };
 const struct profile *profile_find(const char *name);
 /* The nth; NULL: there are no more. */
@@ -87,6 +94,12 @@ enum { STEP_MS = 20 };
 void nemesis_begin(void);
 void nemesis_step(void);
 void nemesis_heal(void);
+/* This node leads a group since now, or applies its first entry as leader. */
+void nemesis_crowned(uint32_t node);
+
+/* --- watch.c: Raft's own promises, with every event: one leader a term; what is applied at an
+ * index is the same everywhere. --- */
+void watch_begin(void);
 
 /* --- storm.c: one more creation, deletion or list of collections. --- */
 void storm_begin(void);
@@ -105,6 +118,8 @@ void key_name(uint32_t key, char name[16]);
 /* --- audit.c: when all is calm --- */
 void audit_mailboxes(void);
 void audit_replicas(void);
+/* A route that is older than the members is refused by every replica. */
+void audit_epochs(void);
 /* Reads every key through every gateway; what they see goes into the history. */
 void audit_keys(void);
 

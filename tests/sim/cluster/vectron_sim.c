@@ -173,7 +173,6 @@ static bool find_plant(const struct order *order, const struct plant *plant) {
 static int find_plants(const struct order *order) {
     uint32_t n = 0, found = 0;
     for (uint32_t i = 0; plant_nth(i); i++) {
-        if (plant_nth(i)->rare && !is_long()) continue;
         found += find_plant(order, plant_nth(i));
         n++;
     }

@@ -413,6 +413,45 @@ Test(catalog, adds_changes_and_drops_replicas_one_a_worker) {
     catalog_reset(&copy);
 }
 
+static void hear_leader(struct catalog *catalog, uint64_t term, const uint64_t *ids, size_t n) {
+    PdBeatShard said = PD_BEAT_SHARD__INIT;
+    PdBeatMember rows[2], *members[2];
+    for (size_t i = 0; i < n; i++) {
+        pd_beat_member__init(&rows[i]);
+        rows[i].id = ids[i];
+        rows[i].voter = true;
+        members[i] = &rows[i];
+    }
+    said.shard = 1;
+    said.state = "serving";
+    said.term = term;
+    said.is_leader = true;
+    said.n_members = n;
+    said.members = members;
+    catalog_hear(catalog, catalog_worker(catalog, 1), &said, 1);
+}
+
+/* One that was just elected may not know yet: its replicas would be dropped for it. */
+Test(catalog, believes_no_leader_that_does_not_name_its_members) {
+    struct catalog catalog;
+    catalog_init(&catalog);
+    add_worker(&catalog, 1);
+    add_worker(&catalog, 2);
+    cr_assert_eq(add_collection(&catalog, "docs", 1, 1), STATUS_OK);
+    PdReplicaRow row = PD_REPLICA_ROW__INIT;
+    row.worker = 2;
+    row.store_id = 500;
+    cr_assert_eq(change_replica(&catalog, 1, &row, false), STATUS_OK);
+    const struct catalog_shard *shard = catalog_shard(&catalog, 1);
+    hear_leader(&catalog, 3, (const uint64_t[]){shard->replicas[0].store_id, 500}, 2);
+    cr_assert_eq(catalog_replica(shard, 500)->member, MEMBER_VOTER);
+    hear_leader(&catalog, 4, NULL, 0);
+    cr_expect_eq(catalog_replica(shard, 500)->member, MEMBER_VOTER);
+    cr_expect_eq(shard->n_voters, 2);
+    cr_expect_eq(shard->term, 3);
+    catalog_reset(&catalog);
+}
+
 Test(catalog, forgets_only_a_worker_that_keeps_nothing) {
     struct catalog catalog;
     PdCommand command = PD_COMMAND__INIT;

@@ -11,9 +11,10 @@ enum { POINTS = 30 };
 
 static struct world world;
 
-static void open_workers(uint32_t n) {
+static void open_workers(uint32_t n, uint32_t flush_ms) {
     world_open(&world,
-               &(struct world_options){.workers = n, .seed = 5, .grace_ms = 6000, .factor = 3});
+               &(struct world_options){
+                   .workers = n, .seed = 5, .grace_ms = 6000, .factor = 3, .flush_ms = flush_ms});
     sim_run(world.sim, 10 * SECOND); /* all of them are heard of */
     const ProtobufCMessage *reply;
     enum status s =
@@ -47,7 +48,7 @@ static size_t found(void) {
 }
 
 Test(replicas, a_write_goes_on_when_any_one_worker_falls) {
-    open_workers(3);
+    open_workers(3, 0);
     int n = 0;
     for (uint32_t victim = 0; victim < 3; victim++) {
         for (int i = 0; i < 5; i++)
@@ -63,9 +64,34 @@ Test(replicas, a_write_goes_on_when_any_one_worker_falls) {
     world_close(&world);
 }
 
+/* The leader's log is cut once a second, and writes do not rest: what follows a snapshot must come
+ * before it is cut, too. */
+Test(replicas, a_new_one_catches_up_under_writes_although_the_log_is_short) {
+    int n = 0;
+    open_workers(4, 500);
+    for (int i = 0; i < 5 * POINTS; i++) {
+        put(n++ % 20);
+        sim_run(world.sim, SECOND / 20);
+    }
+    world_worker_crash(&world, 0);
+    sim_trace_clear(world.sim);
+    for (int i = 0; i < 600 && !strstr(sim_trace(world.sim), "is here: "); i++) {
+        put(n++ % 20);
+        sim_run(world.sim, SECOND / 20);
+    }
+    cr_assert(strstr(sim_trace(world.sim), "is here: "), "no snapshot came");
+    for (int i = 0; i < 60 && !strstr(sim_trace(world.sim), "is a voter"); i++) {
+        put(n++ % 20);
+        sim_run(world.sim, SECOND / 20);
+    }
+    cr_expect(strstr(sim_trace(world.sim), "is a voter"), "three seconds later it is not a voter");
+    world_worker_start(&world, 0);
+    world_close(&world);
+}
+
 /* The log is cut twice: what a new replica needs is not in it any more. */
 Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
-    open_workers(4);
+    open_workers(4, 0);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < POINTS; i++)
             put(round * POINTS + i);

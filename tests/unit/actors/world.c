@@ -80,7 +80,9 @@ static void worker_actors_start(struct world *world, struct place *place) {
                                                     .region = "",
                                                     .zone = "",
                                                     .rack = "",
-                                                    .tail_max = world->tail_max};
+                                                    .search_only = place->search_only,
+                                                    .tail_max = world->tail_max,
+                                                    .flush_ms = world->flush_ms};
     spawn(world, place->node, "keeper", &keeper_type, &place->keeper_options);
 }
 
@@ -249,7 +251,7 @@ static void pds_open(struct world *world, const struct world_options *options) {
     world->n_pds = options->pds ? options->pds : 1;
     for (uint32_t i = 0; i < world->n_pds; i++) {
         struct place *place = &world->pds[i];
-        place->node = i == 0 ? 1 : options->workers + options->gateways + 1 + i;
+        place->node = i == 0 ? 1 : world->n_workers + options->gateways + 1 + i;
         snprintf(place->link, sizeof place->link, "sim://%u", place->node);
         links += sprintf(links, "%s%s", i ? "," : "", place->link);
         if (world->n_pds > 1)
@@ -264,12 +266,14 @@ static void pds_open(struct world *world, const struct world_options *options) {
 void world_open(struct world *world, const struct world_options *options) {
     memset(world, 0, sizeof *world);
     world->together = options->workers == 0;
-    world->n_workers = options->workers;
+    world->n_workers = options->workers + options->searchers + options->later;
+    assert(world->n_workers <= WORLD_WORKERS_MAX);
     world->tail_max = options->tail_max;
+    world->flush_ms = options->flush_ms;
     world->index_dir = options->index_dir;
     world->sim = sim_open(
         &(struct sim_options){.seed = options->seed ? options->seed : 1,
-                              .nodes = options->workers + options->gateways + options->others +
+                              .nodes = world->n_workers + options->gateways + options->others +
                                        (options->pds ? options->pds : 1),
                               .delay_us_min = 20,
                               .delay_us_max = options->delay_us_max ? options->delay_us_max : 200,
@@ -289,17 +293,20 @@ void world_open(struct world *world, const struct world_options *options) {
     world->n_gateways = options->gateways;
     pds_open(world, options);
     if (world->together) worker_actors_start(world, &world->pds[0]);
-    for (uint32_t i = 0; i < options->workers; i++) {
-        world->workers[i].node = i + 2;
-        snprintf(world->workers[i].link, sizeof world->workers[i].link, "sim://%u", i + 2);
-        disks_open(&world->workers[i]);
-        world_worker_start(world, i);
+    for (uint32_t i = 0; i < world->n_workers; i++) {
+        struct place *worker = &world->workers[i];
+        uint32_t first_later = options->workers + options->searchers;
+        worker->node = i + 2;
+        worker->search_only = i >= options->workers && i < first_later;
+        snprintf(worker->link, sizeof worker->link, "sim://%u", i + 2);
+        disks_open(worker);
+        if (i < first_later) world_worker_start(world, i);
     }
     world->router_options.pd = "";
     if (options->gateways == 0) spawn(world, 1, "router", &router_type, &world->router_options);
     for (uint32_t i = 0; i < options->gateways; i++) {
         struct gateway *gateway = &world->gateways[i];
-        gateway->node = options->workers + i + 2;
+        gateway->node = world->n_workers + i + 2;
         gateway->options.pd = world->pd_links;
         snprintf(gateway->link, sizeof gateway->link, "sim://%u", gateway->node);
         world_gateway_start(world, i);

@@ -43,6 +43,7 @@ struct place {
     struct pd_options pd_options;
     uint64_t member; /* of a placement driver: its id, for its next start */
     char link[32];
+    bool search_only;
     bool up;
 };
 
@@ -66,21 +67,24 @@ struct world {
     struct gateway gateways[WORLD_GATEWAYS_MAX];
     struct pd_options pd_options;
     struct router_options router_options;
-    uint32_t tail_max;
+    uint32_t tail_max, flush_ms;
     const char *index_dir;
     bool together; /* all roles in one node */
 };
 
 struct world_options {
     uint64_t seed;
-    uint32_t workers;  /* 0 = all roles in one node */
-    uint32_t gateways; /* 0 = a router beside the placement driver */
-    uint32_t pds;      /* placement drivers; 0 = 1; more only with gateways */
-    uint32_t others;   /* nodes without anything, behind the gateways' */
-    uint32_t shards;   /* default of a collection; 0 = 1 */
-    uint32_t factor;   /* voters of a shard; 0 = 1 */
-    uint32_t grace_ms; /* of the placement driver, for silent workers; 0 = its own */
+    uint32_t workers;   /* 0 = all roles in one node */
+    uint32_t searchers; /* search-only workers behind them, … */
+    uint32_t later;     /* … and workers that world_worker_start starts first */
+    uint32_t gateways;  /* 0 = a router beside the placement driver */
+    uint32_t pds;       /* placement drivers; 0 = 1; more only with gateways */
+    uint32_t others;    /* nodes without anything, behind the gateways' */
+    uint32_t shards;    /* default of a collection; 0 = 1 */
+    uint32_t factor;    /* voters of a shard; 0 = 1 */
+    uint32_t grace_ms;  /* of the placement driver, for silent workers; 0 = its own */
     uint32_t tail_max;
+    uint32_t flush_ms; /* of points, from the first that is not flushed; 0 = the shards' own */
     uint32_t drop_ppm;
     uint32_t full_ppm;
     uint32_t delay_us_max; /* 0 = 200 */

@@ -237,6 +237,154 @@ Test(replication, what_cannot_be_a_durable_state_is_refused) {
     }
 }
 
+/* --- one replica, spoken to ---------------------------------------------------------------------
+ */
+
+enum { SNAPSHOT = 5 };
+
+/* Replica `id` of 1, 2, 3, which begins on a snapshot of entry SNAPSHOT. */
+static struct consensus *open_one(uint64_t id, uint64_t term) {
+    static char *const addresses[] = {"tcp://a", "tcp://b", "tcp://c"};
+    RaftMember rows[3], *pointers[3];
+    RaftMembers members = RAFT_MEMBERS__INIT;
+    members.n_members = 3;
+    members.members = pointers;
+    for (size_t i = 0; i < 3; i++) {
+        raft_member__init(&rows[i]);
+        rows[i].id = i + 1;
+        rows[i].address = addresses[i];
+        rows[i].voter = true;
+        pointers[i] = &rows[i];
+    }
+    struct consensus *consensus = NULL;
+    struct consensus_effects effects;
+    const char *why = "";
+    enum status s = consensus_open(&(struct consensus_options){.group = 7,
+                                                               .id = id,
+                                                               .address = addresses[id - 1],
+                                                               .seed = id,
+                                                               .now_ms = 1,
+                                                               .term = term,
+                                                               .snapshot_index = SNAPSHOT,
+                                                               .snapshot_term = 1,
+                                                               .members = &members,
+                                                               .members_index = 1},
+                                   &consensus, &effects, &why);
+    cr_assert_eq(s, STATUS_OK, "%s", why);
+    return consensus;
+}
+
+static uint64_t term_of(const struct consensus *consensus) {
+    struct consensus_state state;
+    consensus_state(consensus, &state);
+    return state.term;
+}
+
+static const RaftMessage *message_to(const struct consensus_effects *effects, uint64_t id) {
+    for (uint32_t i = 0; i < effects->n_messages; i++)
+        if (effects->messages[i]->to == id) return effects->messages[i];
+    return NULL;
+}
+
+/* Else who has the newest log and the oldest term asks for ever, and nobody else may win. */
+Test(replication, a_candidate_refused_for_its_term_learns_the_newer_one) {
+    struct consensus *old = open_one(1, 10), *newer = open_one(2, 15);
+    struct consensus_effects asked, answered, learned;
+    cr_assert_eq(consensus_tick(old, 100000, &asked), STATUS_OK);
+    const RaftMessage *call = message_to(&asked, 2);
+    cr_assert(call && call->body_case == RAFT_MESSAGE__BODY_VOTE && call->vote->pre_vote);
+    cr_assert_eq(consensus_receive(newer, 5000, call, &answered), STATUS_OK);
+    const RaftMessage *refusal = message_to(&answered, 1);
+    cr_assert(refusal && refusal->body_case == RAFT_MESSAGE__BODY_VOTE_RESULT);
+    cr_expect_not(refusal->vote_result->granted);
+    cr_assert_eq(consensus_receive(old, 100001, refusal, &learned), STATUS_OK);
+    cr_expect_eq(term_of(old), 15);
+    cr_expect(learned.hard && learned.term == 15, "the term is to be made durable");
+    cr_expect_eq(term_of(newer), 15);
+    consensus_close(old);
+    consensus_close(newer);
+}
+
+/* Else the leader waits until the time of an installation is over, and its log is cut meanwhile. */
+Test(replication, a_follower_that_begins_on_a_snapshot_says_that_it_has_it) {
+    struct consensus *consensus = open_one(1, 10);
+    struct consensus_effects effects;
+    RaftAppend append = RAFT_APPEND__INIT;
+    RaftMessage message = RAFT_MESSAGE__INIT;
+    append.prev_index = 9;
+    append.prev_term = 10;
+    append.commit = 9;
+    message.group = 7;
+    message.from = 2;
+    message.to = 1;
+    message.term = 10;
+    message.body_case = RAFT_MESSAGE__BODY_APPEND;
+    message.append = &append;
+    cr_assert_eq(consensus_receive(consensus, 2, &message, &effects), STATUS_OK);
+    cr_assert_eq(effects.n_messages, 2);
+    const RaftMessage *has = effects.messages[0], *refused = effects.messages[1];
+    cr_assert_eq(has->body_case, RAFT_MESSAGE__BODY_APPEND_RESULT);
+    cr_expect_eq(has->append_result->rejected, 0);
+    cr_expect_eq(has->append_result->last_index, SNAPSHOT);
+    cr_assert_eq(refused->body_case, RAFT_MESSAGE__BODY_APPEND_RESULT);
+    cr_expect_eq(refused->append_result->rejected, 9);
+    cr_expect_eq(refused->term, 10);
+    consensus_close(consensus);
+}
+
+/* What `from` answers replica 1 in a term. */
+static enum status answer_one(struct consensus *consensus,
+                              uint64_t term,
+                              RaftMessage__BodyCase what,
+                              void *body,
+                              struct consensus_effects *effects) {
+    RaftMessage message = RAFT_MESSAGE__INIT;
+    message.group = 7;
+    message.from = 2;
+    message.to = 1;
+    message.term = term;
+    message.body_case = what;
+    message.vote = body; /* all bodies are pointers */
+    return consensus_receive(consensus, 100010, &message, effects);
+}
+
+/* It leads in term 11, and nothing of that term is in its log. */
+static struct consensus *open_leader(void) {
+    struct consensus *consensus = open_one(1, 10);
+    struct consensus_effects effects;
+    struct consensus_state state;
+    RaftVoteResult vote = RAFT_VOTE_RESULT__INIT;
+    RaftAppendResult has = RAFT_APPEND_RESULT__INIT;
+    cr_assert_eq(consensus_tick(consensus, 100000, &effects), STATUS_OK);
+    vote.granted = vote.pre_vote = true;
+    cr_assert_eq(answer_one(consensus, 11, RAFT_MESSAGE__BODY_VOTE_RESULT, &vote, &effects),
+                 STATUS_OK);
+    cr_assert(effects.hard);
+    cr_assert_eq(consensus_persisted(consensus, 100001, effects.persist, &effects), STATUS_OK);
+    vote.pre_vote = false;
+    cr_assert_eq(answer_one(consensus, 11, RAFT_MESSAGE__BODY_VOTE_RESULT, &vote, &effects),
+                 STATUS_OK);
+    has.last_index = SNAPSHOT;
+    cr_assert_eq(answer_one(consensus, 11, RAFT_MESSAGE__BODY_APPEND_RESULT, &has, &effects),
+                 STATUS_OK);
+    consensus_state(consensus, &state);
+    cr_assert_eq(state.role, CONSENSUS_LEADER);
+    cr_assert_eq(state.last, SNAPSHOT);
+    return consensus;
+}
+
+/* It needs an entry of its own term, which nobody may add meanwhile. */
+Test(replication, a_read_at_a_leader_that_hands_over_waits) {
+    struct consensus *consensus = open_leader();
+    struct consensus_effects effects;
+    cr_assert_eq(consensus_transfer(consensus, 100020, 2, &effects), STATUS_OK);
+    cr_expect_eq(consensus_read(consensus, 100021, 1, &effects), STATUS_OK);
+    cr_expect_eq(effects.n_reads, 0);
+    cr_expect_eq(effects.n_entries, 0);
+    cr_assert_eq(consensus_tick(consensus, 100100, &effects), STATUS_OK, "it goes on");
+    consensus_close(consensus);
+}
+
 /* --- hostile peers ------------------------------------------------------------------------------
  */
 
