@@ -86,6 +86,12 @@ FilterNode **filters_copy(FilterNode *const *nodes, size_t n, struct arena *aren
 
 static enum status take_columns(const PayloadColumns *from, struct payload_columns *out) {
     if (from->n_columns > PAYLOAD_COLUMNS_MAX) return STATUS_CORRUPT;
+    if (from->storage >= INDEX_STORAGES || from->originals >= INDEX_ORIGINALS_KINDS ||
+        !(from->target_recall >= 0 && from->target_recall < 1))
+        return STATUS_CORRUPT;
+    out->storage = (enum index_storage)from->storage;
+    out->originals = (enum index_originals)from->originals;
+    out->target_recall = from->target_recall;
     out->n = (uint32_t)from->n_columns;
     for (uint32_t i = 0; i < out->n; i++) {
         const PayloadColumn *column = from->columns[i];

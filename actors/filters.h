@@ -11,8 +11,12 @@ enum {
     PAYLOAD_KEY_MAX = 128,    /* bytes of a declared key */
 };
 
-/* Declared payload indexes, by value: they live as long as a shard's options. */
+/* Declared payload indexes and how vectors are kept, by value: they live as long as a shard's
+ * options. */
 struct payload_columns {
+    enum index_storage storage;
+    enum index_originals originals;
+    float target_recall;
     uint32_t n;
     struct {
         uint8_t type; /* enum filter_type */

@@ -9,6 +9,11 @@
 static const struct args_flag flags[] = {
     {"dimension", "N", "components of a vector, 1 to 65535 (create)"},
     {"distance", "NAME", "cosine (default), euclidean or dot (create)"},
+    {"storage", "NAME",
+     "how the index keeps vectors: auto (default), f32, sq8, sq4 or rabitq (create)"},
+    {"originals", "NAME",
+     "what results are measured on besides codes: none (default), ram or mapped (create)"},
+    {"target-recall", "SHARE", "recall of searches without --ef, from 0 to below 1 (create)"},
     {"shards", "N", "parts of the collection, 1 to 1024; default: the server's (create)"},
     {"index", "KEY:TYPE,...", PAYLOAD_TEXT_HELP " (create)"},
     {"json", NULL, "print the server's reply as JSON"},
@@ -35,17 +40,20 @@ static int list(struct command_session *session, bool json) {
 
 struct creation {
     int64_t dimension, shards;
+    double target_recall;
     struct payload_text indexes;
 };
 
 /* What the flags say; the indexes lie in the arena. */
 static int read_creation(const struct args *args, struct arena *arena, struct creation *out) {
+    out->target_recall = 0;
     struct buffer why;
     buffer_init(&why);
     bool wrong = args_number(args, "dimension", (struct args_bounds){0, 1, 65535}, &out->dimension,
                              &why) != STATUS_OK ||
                  args_number(args, "shards", (struct args_bounds){0, 1, 1024}, &out->shards,
-                             &why) != STATUS_OK;
+                             &why) != STATUS_OK ||
+                 args_real(args, "target-recall", &out->target_recall, &why) != STATUS_OK;
     if (!wrong && out->dimension == 0) buffer_printf(&why, "create needs --dimension N");
     if (!why.size &&
         payload_text_read(args_text(args, "index"), arena, &out->indexes, &why) == STATUS_NO_MEMORY)
@@ -66,6 +74,9 @@ static int create_as(struct command_session *session,
     request.dimension = (int32_t)creation->dimension;
     request.distance = (char *)(distance ? distance : "cosine");
     request.shards = (uint32_t)creation->shards;
+    if (args_text(args, "storage")) request.storage = (char *)args_text(args, "storage");
+    if (args_text(args, "originals")) request.originals = (char *)args_text(args, "originals");
+    request.target_recall = (float)creation->target_recall;
     request.n_payload_indexes = creation->indexes.n;
     request.payload_indexes = creation->indexes.indexes;
     struct client_call call = {"CreateCollection", &request.base,

@@ -17,6 +17,9 @@ static const struct args_flag flags[] = {
     {"k", "N", "how many results, 1 to 10000 (default 10)"},
     {"ef", "N",
      "width of the search in the graph: higher finds more, slower (default: the server's)"},
+    {"target-recall", "SHARE",
+     "without --ef: search as widely as this recall takes, from 0 to below 1 (default: the "
+     "collection's)"},
     {"exact", NULL, "compare with every point instead of walking the graph"},
     {"within", "DISTANCE",
      "all points at a score of at most this, up to -k of them (then default 10000)"},
@@ -171,7 +174,7 @@ static void print_explain(const Vectron__V1__Explain *explain) {
 struct wanted {
     int64_t k, ef;
     bool ranged;
-    float within;
+    float within, target_recall;
     Vectron__V1__Filter *filter; /* NULL: none */
 };
 
@@ -183,6 +186,7 @@ search(struct command_session *session, const struct args *args, const struct wa
     request.collection = (char *)args->words[0];
     request.top_k = (uint32_t)wanted->k;
     request.ef = (uint32_t)wanted->ef;
+    request.target_recall = wanted->target_recall;
     request.exact = args_on(args, "exact");
     if (wanted->ranged) {
         request.range_case = VECTRON__V1__SEARCH_REQUEST__RANGE_WITHIN;
@@ -251,17 +255,19 @@ static int run(const struct args *args) {
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
     struct wanted wanted = {.ranged = args_text(args, "within") != NULL};
-    double within = 0;
+    double within = 0, recall = 0;
     int64_t k = wanted.ranged ? 0 : 10; /* 0: as many as the server gives */
     struct buffer why;
     buffer_init(&why);
     int code = EXIT_OK;
     if (args_number(args, "k", (struct args_bounds){k, 1, 10000}, &wanted.k, &why) != STATUS_OK ||
         args_real(args, "within", &within, &why) != STATUS_OK ||
+        args_real(args, "target-recall", &recall, &why) != STATUS_OK ||
         args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &wanted.ef, &why) != STATUS_OK)
         code = command_misuse("search", "%s", (char *)why.data);
     buffer_free(&why);
     wanted.within = (float)within;
+    wanted.target_recall = (float)recall;
     return code == EXIT_OK ? run_search(args, &wanted) : code;
 }
 

@@ -101,7 +101,7 @@ VPOPCNT void bits_vpopcnt(const uint8_t *planes,
         __m512i set = _mm512_setzero_si512(), sum = _mm512_setzero_si512();
         for (size_t at = 0; at < bytes; at += LINE) {
             size_t words = (bytes - at) / sizeof(uint64_t);
-            __mmask8 some = words < 8 ? (__mmask8)((1u << words) - 1) : 0xff;
+            __mmask8 some = (__mmask8)(words < 8 ? (1u << words) - 1 : 0xff);
             __m512i row = _mm512_maskz_loadu_epi64(some, rows[r] + at);
             set = _mm512_add_epi64(set, _mm512_popcnt_epi64(row));
             for (unsigned p = 0; p < KERNEL_PLANES; p++) {

@@ -84,6 +84,7 @@ struct index_options {
     uint32_t tail_max;        /* 0 = INDEX_TAIL_MAX */
     enum index_storage storage;
     enum index_originals originals;
+    float target_recall; /* of searches that say neither ef nor another; 0: INDEX_EF_DEFAULT */
     uint32_t train_min;  /* linked points from which codes are made; 0 = 4,096 */
     uint32_t tail_extra; /* more room in the tail, for points put back at start without a file:
                             searches scan them until they are linked */
@@ -162,6 +163,9 @@ const struct index_view *index_view_hold(struct index *index);
 const struct index_view *index_view_again(const struct index_view *view);
 void index_view_drop(const struct index_view *view);
 
+/* As the options said. */
+enum index_originals index_view_originals(const struct index_view *view);
+
 /* The conditions of a filter that no complete column answers, as the columns they need: at most n;
  * returns how many. EXISTS needs any of its key: a bool one does. The filter is sound
  * (filter_check). */
@@ -177,11 +181,12 @@ MUST_USE enum status index_reader_open(struct index_reader **out);
 void index_reader_close(struct index_reader *reader);
 
 struct index_query {
-    const void *vector; /* dimension little-endian float32, any alignment, finite */
-    uint32_t k;         /* 1..INDEX_K_MAX; exact: 1..INDEX_EXACT_MAX */
-    uint32_t ef;        /* 0 = INDEX_EF_DEFAULT; the list size of HNSW (Malkov 2016, alg. 5) */
-    bool exact;         /* scan everything that matches; of codes as exactly as they are: ask for
-                           more than is wanted and measure them with a ruler */
+    const void *vector;  /* dimension little-endian float32, any alignment, finite */
+    uint32_t k;          /* 1..INDEX_K_MAX; exact: 1..INDEX_EXACT_MAX */
+    uint32_t ef;         /* 0 = by target; the list size of HNSW (Malkov 2016, alg. 5) */
+    float target_recall; /* without ef: the ef that reaches it (tuner.h); 0 = the options' */
+    bool exact;          /* scan everything that matches; of codes as exactly as they are: ask for
+                            more than is wanted and measure them with a ruler */
     bool ranged;  /* only points at a distance of at most `within`, k of them at most; a walk widens
                      until it is past that distance, ef is where it begins */
     float within; /* finite */
@@ -227,6 +232,8 @@ struct index_search_stats {
     bool fell_back;       /* the walk found too few: everything that matches was scanned */
     uint64_t points;      /* live when it began */
     uint64_t matching;    /* … that the filter let through */
+    uint32_t ef;          /* it had, chosen or given */
+    float recall;         /* at 10, that this ef is known to give; 0: not known */
     bool coded;           /* distances of linked points are those of their codes */
     uint64_t within;      /* ranged: points found within the distance, also those beyond k; scans
                              find all */
@@ -280,6 +287,10 @@ struct index_stats {
     uint64_t slots;             /* ever used: live + removed + free */
     uint64_t memory_bytes;      /* resident estimate: vectors, graph, ids, maps, columns */
     enum index_storage storage; /* what linked points are kept as now */
+    float target_recall;        /* of the options */
+    uint32_t target_ef;         /* that reaches it */
+    float recall;     /* at 10, as measured at that ef, or at the default; 0: not yet (tuner.h) */
+    bool recall_live; /* … on live queries, not on points of its own */
     uint32_t max_level;
     uint32_t columns;      /* payload indexes */
     uint64_t column_bytes; /* theirs, of memory_bytes */

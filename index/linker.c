@@ -14,6 +14,11 @@
 
 #include "runtime/poison.h"
 
+enum {
+    TUNE_EVERY = 8,     /* turns, when there is other work */
+    TUNE_BUDGET = 2000, /* distances of a turn */
+};
+
 void linker_init(struct linker *linker, struct index_view *view) {
     *linker = (struct linker){.view = view, .root = SLOT_NONE};
     atomic_init(&linker->saving, false);
@@ -24,11 +29,13 @@ void linker_init(struct linker *linker, struct index_view *view) {
     linker->walk.points = &view->points;
     repair_init(&linker->repair);
     recode_init(&linker->recode);
+    tuner_init(&linker->tuner);
 }
 
 void linker_reset(struct linker *linker) {
     walk_reset(&linker->walk);
     recode_reset(&linker->recode);
+    tuner_reset(&linker->tuner);
     mem_free(linker->candidates);
     linker->candidates = NULL;
 }
@@ -231,8 +238,14 @@ enum status linker_step(struct linker *linker, size_t budget, bool *idle) {
         bool link = tail_first(&linker->view->tail) != NULL;
         bool recode = recode_has_work(linker);
         bool repair = recode || repair_has_work(linker);
-        *idle = !link && !repair;
+        bool tune = tuner_has_work(linker);
+        *idle = !link && !repair && !tune;
         if (*idle) break;
+        if (tune && ((!link && !repair) || linker->n_turns++ % TUNE_EVERY == 0)) {
+            enum status s = tuner_step(linker, TUNE_BUDGET);
+            if (s != STATUS_OK) return s;
+            continue;
+        }
         /* With both to do, each gets half of the work. */
         if (!link || !repair) linker->balance = 0;
         bool turn_to_link = link && (!repair || linker->balance <= 0);

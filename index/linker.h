@@ -11,6 +11,7 @@
 #include "index/recode.h"
 #include "index/repair.h"
 #include "index/select.h"
+#include "index/tuner.h"
 #include "index/view.h"
 #include "index/walk.h"
 
@@ -25,6 +26,8 @@ struct linker {
     uint64_t distances; /* computed in all: what budgets are spent on */
     struct repair repair;
     struct recode recode;
+    struct tuner tuner;
+    uint32_t n_turns;   /* of work that comes before the tuner's */
     int64_t balance;    /* distances that linking is ahead of repairing */
     atomic_bool saving; /* cells and stores must stay; pages are kept for the save (slots.h) */
 };

@@ -15,7 +15,9 @@
  * read, so a point that moves from one to the other meanwhile is seen in at least one of them; tail
  * slots count as visited, so in at most one. The epoch, held from start to end, keeps every slot
  * that is met what it was. */
+#include "index/search.h"
 #include <math.h>
+
 #include <string.h>
 
 #include "index/best.h"
@@ -218,9 +220,20 @@ begin_unfiltered(struct index_reader *reader, const struct index_query *query, u
     return begin_tail(reader, scans);
 }
 
+/* What was asked for; else what the recall takes, else the default. */
+static uint32_t choose_ef(const struct index_view *view, const struct index_query *query) {
+    float recall = query->target_recall > 0 ? query->target_recall : view->options.target_recall;
+    if (query->ef) return query->ef;
+    if (recall == 0) return INDEX_EF_DEFAULT;
+    if (!query->exact) /* notes are the readers', like epochs */
+        tuning_note((struct tuning *)(uintptr_t)&view->tuning, query->vector,
+                    view->options.dimension);
+    return tuning_ef(&view->tuning, recall, query->k);
+}
+
 static enum status begin(struct index_reader *reader, const struct index_query *query) {
     const struct index_view *view = reader->view;
-    uint32_t ef = query->ef ? query->ef : INDEX_EF_DEFAULT;
+    uint32_t ef = choose_ef(view, query);
     if (ef < query->k && !query->ranged) ef = query->k;
     enum status s = probe_set(&reader->probe, &view->points.metric, query->vector);
     if (s == STATUS_OK) s = reserve_results(reader, query->k);
@@ -243,6 +256,8 @@ static enum status begin(struct index_reader *reader, const struct index_query *
         .plan = INDEX_PLAN_WALK,
         .points = atomic_load_explicit(&view->points.n_live, memory_order_relaxed)};
     reader->stats.matching = reader->stats.points;
+    reader->stats.ef = ef;
+    reader->stats.recall = query->k <= TUNER_K ? tuning_recall(&view->tuning, ef) : 0;
     if (query->filter) s = begin_filtered(reader, query, ef);
     if (s == STATUS_OK)
         s = query->filter ? begin_matches(reader) : begin_unfiltered(reader, query, ef);
@@ -267,12 +282,17 @@ enum status index_search_start(struct index_reader *reader,
     assert(!reader->view);
     uint32_t k_max = query->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
     if (query->k < 1 || query->k > k_max || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
+    if (!(query->target_recall >= 0 && query->target_recall < 1)) return STATUS_INVALID;
     if (query->ranged && !isfinite(query->within)) return STATUS_INVALID;
     reader->view = view;
     reader->ticket = epoch_enter((struct epoch *)(uintptr_t)&view->epoch); /* counts, no more */
     enum status s = begin(reader, query);
     if (s != STATUS_OK) index_search_end(reader);
     return s;
+}
+
+void search_without(struct index_reader *reader, uint32_t slot) {
+    (void)visited_add(&reader->walk.visited, slot);
 }
 
 void index_search_end(struct index_reader *reader) {

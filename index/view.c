@@ -25,6 +25,7 @@ enum status view_options(const struct index_options *given, struct index_options
     if (options.tail_extra > TAIL_EXTRA_MAX) return STATUS_INVALID;
     if (options.storage >= INDEX_STORAGES || options.originals >= INDEX_ORIGINALS_KINDS)
         return STATUS_INVALID;
+    if (!(options.target_recall >= 0 && options.target_recall < 1)) return STATUS_INVALID;
     if (options.train_min == 0) options.train_min = TRAIN_DEFAULT;
     uint32_t fits = TAIL_BYTES_MAX / (options.dimension * (uint32_t)sizeof(float));
     if (options.tail_max == 0 || options.tail_max > INDEX_TAIL_MAX)
@@ -58,6 +59,7 @@ enum status view_new(const struct index_options *options, struct index_view **ou
     epoch_init(&view->epoch);
     atomic_init(&view->n_free, 0);
     settle_init(&view->settle);
+    tuning_init(&view->tuning);
     atomic_init(&view->unverified, 0);
     atomic_init(&view->damaged, false);
     cells_init(&view->cells, view->points.metric.n_floats * sizeof(float));
@@ -104,12 +106,17 @@ void index_view_drop(const struct index_view *held) {
     }
     cells_reset(&view->cells);
     settle_reset(&view->settle);
+    tuning_reset(&view->tuning);
     store_free(view_store(view));
     points_reset(&view->points);
     graph_reset(&view->graph);
     tail_reset(&view->tail);
     columns_reset(&view->columns);
     mem_free(view);
+}
+
+enum index_originals index_view_originals(const struct index_view *view) {
+    return view->options.originals;
 }
 
 static uint64_t memory_bytes(const struct index_view *view, uint64_t n_slots, size_t vector) {
@@ -136,6 +143,7 @@ struct index_stats index_stats(const struct index_view *view) {
     uint64_t kept = atomic_load_explicit(&store->n_kept, memory_order_relaxed);
     kept *= (store->metric.n_floats + 4) * sizeof(float); /* and the allocator's */
     enum store_kind kind = store->kind;
+    float target = view->options.target_recall;
     epoch_leave(epoch, ticket);
     return (struct index_stats){
         .points = live,
@@ -149,6 +157,12 @@ struct index_stats index_stats(const struct index_view *view) {
         .column_bytes = columns_bytes(&view->columns, slots),
         .unread = columns_unread(&view->columns),
         .unsorted = columns_behind(&view->columns, slots),
+        .target_recall = view->options.target_recall,
+        .target_ef = target > 0 ? tuning_ef(&view->tuning, target, TUNER_K) : 0,
+        .recall = target > 0
+                      ? tuning_recall(&view->tuning, tuning_ef(&view->tuning, target, TUNER_K))
+                      : tuning_recall(&view->tuning, INDEX_EF_DEFAULT),
+        .recall_live = atomic_load_explicit(&view->tuning.live, memory_order_relaxed),
         .unverified = atomic_load_explicit(&view->unverified, memory_order_relaxed),
         .damaged = atomic_load_explicit(&view->damaged, memory_order_relaxed),
     };

@@ -14,6 +14,7 @@
 #include "index/settle.h"
 #include "index/store.h"
 #include "index/tail.h"
+#include "index/tuner.h"
 
 struct index_view {
     _Atomic uint32_t holds;
@@ -24,6 +25,7 @@ struct index_view {
     struct cells cells;
     struct tail tail;
     struct columns columns;
+    struct tuning tuning;
     struct epoch epoch;
     _Atomic uint32_t n_free; /* slots that wait for a new point */
     struct settle settle;

@@ -57,7 +57,7 @@ static enum status judge_create(struct driver *self,
     struct payload_columns columns;
     if (payload_columns_read(msg->payload_indexes.data, msg->payload_indexes.len, &columns) !=
         STATUS_OK)
-        return turn_fail(turn, STATUS_INVALID, "payload indexes are malformed");
+        return turn_fail(turn, STATUS_INVALID, "payload indexes, storage, originals or target recall are malformed");
     if (msg->shards > CATALOG_SHARDS_MAX)
         return turn_fail(turn, STATUS_INVALID, "%" PRIu32 " shards are above the limit of %d",
                          msg->shards, CATALOG_SHARDS_MAX);

@@ -103,14 +103,24 @@ on_created(struct hub *self, struct ask *ask, const struct outcome *outcome, str
     request_end(self, &errand->base);
 }
 
-/* None are no bytes. */
+/* What is not asked for is no bytes. */
 static bool
 pack_columns(const RouterCreateCollection *msg, struct arena *arena, ProtobufCBinaryData *out) {
     PayloadColumns columns = PAYLOAD_COLUMNS__INIT;
     size_t size;
     columns.n_columns = msg->n_payload_indexes;
     columns.columns = msg->payload_indexes;
-    if (columns.n_columns == 0) return true;
+    enum index_storage storage;
+    enum index_originals originals;
+    if (index_storage_parse(msg->storage, &storage) != STATUS_OK ||
+        index_originals_parse(msg->originals, &originals) != STATUS_OK)
+        return false;
+    columns.storage = storage;
+    columns.originals = originals;
+    columns.target_recall = msg->target_recall;
+    if (columns.n_columns == 0 && storage == INDEX_AUTO && originals == INDEX_ORIGINALS_NONE &&
+        msg->target_recall == 0)
+        return true;
     if (codec_measure(&columns.base, &size) != STATUS_OK) return false;
     out->data = arena_alloc(arena, size);
     if (!out->data) return false;

@@ -15,11 +15,12 @@
 enum {
     MARGIN_FACTOR = 3, /* 4 k + 64 in all */
     MARGIN_MIN = 64,
+    MARGIN_WALKED = 10, /* besides as many again */
     WIDER = 4,
 };
 
-uint32_t measure_margin(uint32_t k) {
-    uint32_t margin = k * MARGIN_FACTOR + MARGIN_MIN;
+uint32_t measure_margin(uint32_t k, bool walked) {
+    uint32_t margin = walked ? k + MARGIN_WALKED : k * MARGIN_FACTOR + MARGIN_MIN;
     return margin < INDEX_K_MAX ? margin : INDEX_K_MAX;
 }
 
@@ -74,6 +75,7 @@ static int compare(const void *left, const void *right) {
 
 /* Whatever the index did not give is farther than the k nearest. */
 static bool is_settled(const struct search *search) {
+    if (!search->exact) return true;
     if (search->asked == INDEX_EXACT_MAX || (search->ranged && !search->stats.cut)) return true;
     if (search->n_hits < search->k) return false;
     const struct search_hit *last = &search->hits[search->k - 1];

@@ -16,8 +16,8 @@ struct measure {
     float error;               /* the largest seen of a code */
 };
 
-/* Candidates to begin with, besides k. */
-uint32_t measure_margin(uint32_t k);
+/* Candidates to begin with, besides k; of a walk, which only asks who of them is nearest, fewer. */
+uint32_t measure_margin(uint32_t k, bool walked);
 /* The search has hits, none is measured yet. NO_MEMORY. */
 MUST_USE enum status measure_begin(struct search *search);
 /* Measures up to n more hits, from next_hit on; those without a point are dropped. NOT_READY: the

@@ -53,8 +53,12 @@ enum status search_new(const ShardSearch *query,
     search->points = points;
     search->k = query->k;
     search->ef = query->ef;
+    search->target_recall = query->target_recall;
     search->exact = query->exact;
-    search->measure.margin = query->exact ? measure_margin(query->k) : 0;
+    search->mapped =
+        index_view_originals(holding->view) == INDEX_ORIGINALS_MAPPED && !query->ranged;
+    if (query->exact || search->mapped)
+        search->measure.margin = measure_margin(query->k, !query->exact);
     search->with_vectors = query->include_vectors;
     search->with_payload = query->include_payload;
     search->explain = query->explain;
@@ -100,6 +104,7 @@ enum status search_start(struct search *search, struct index_reader *reader) {
     struct index_query query = {.vector = search->vector,
                                 .k = k < k_max ? (uint32_t)k : k_max,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
+                                .target_recall = search->target_recall,
                                 .filter = search->filter.n_nodes ? &search->filter : NULL,
                                 .ranged = search->ranged,
                                 .within = search->exact ? reach(search) : search->within,
@@ -236,7 +241,7 @@ static enum search_want step_searching(struct search *search) {
     if (s == STATUS_OK) s = drop_versions(search);
     if (s == STATUS_OK && !search->ids) s = ids_open(search);
     if (s != STATUS_OK) return fail(search, s);
-    search->measures = search->exact && search->stats.coded;
+    search->measures = (search->exact || search->mapped) && search->stats.coded;
     if (!search->measures) search_trim(search);
     if (search->measures) s = measure_begin(search);
     if (s != STATUS_OK) return fail(search, s);

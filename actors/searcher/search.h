@@ -60,6 +60,8 @@ struct search {
     struct index_reader *reader; /* borrowed from the searcher while SEARCHING */
     uint32_t k;
     uint32_t ef;
+    float target_recall;
+    bool mapped; /* candidates of a walk are measured on the points, too */
     bool exact;
     bool measures; /* its candidates, now */
     struct measure measure;

@@ -166,6 +166,9 @@ static enum status open_index(struct load *load) {
                                   .seed = options->store_id,
                                   .tail_max = options->tail_max,
                                   .tail_extra = load->tail_extra,
+                                  .storage = options->columns.storage,
+                                  .originals = options->columns.originals,
+                                  .target_recall = options->columns.target_recall,
                                   .columns = columns,
                                   .n_columns = payload_columns_give(&options->columns, columns)};
     uint64_t applied;

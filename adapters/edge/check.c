@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "adapters/edge/payload.h"
+#include "index/index.h"
 #include "runtime/floats.h"
 #include "runtime/poison.h"
 #include "runtime/text.h"
@@ -86,6 +87,29 @@ enum status check_distance(struct check *check, const char *distance, const char
                 shown(distance), distance);
 }
 
+static enum status check_recall(struct check *check, float recall) {
+    if (recall >= 0 && recall < 1) return STATUS_OK;
+    return fail(check, STATUS_INVALID,
+                "target_recall %g is not from 0 to below 1; for all neighbours search exact",
+                (double)recall);
+}
+
+enum status check_keeping(struct check *check,
+                          const Vectron__V1__CreateCollectionRequest *request) {
+    enum index_storage storage;
+    enum index_originals originals;
+    const char *text = request->storage;
+    if (index_storage_parse(text, &storage) != STATUS_OK)
+        return fail(check, STATUS_INVALID,
+                    "storage \"%.*s\" is unknown: use auto, f32, sq8, sq4 or rabitq", shown(text),
+                    text);
+    text = request->originals;
+    if (index_originals_parse(text, &originals) != STATUS_OK)
+        return fail(check, STATUS_INVALID, "originals \"%.*s\" is unknown: use none, ram or mapped",
+                    shown(text), text);
+    return check_recall(check, request->target_recall);
+}
+
 enum status check_id(struct check *check, const char *id) {
     if (!id[0]) return fail(check, STATUS_INVALID, "point ID cannot be empty");
     size_t size = strlen(id);
@@ -135,6 +159,8 @@ enum status check_search(struct check *check, const Vectron__V1__SearchRequest *
     if (bad < request->n_vector)
         return fail(check, STATUS_INVALID, "search vector[%zu] is %s: values must be finite", bad,
                     value_name(request->vector[bad]));
+    s = check_recall(check, request->target_recall);
+    if (s != STATUS_OK) return s;
     if (request->top_k > CHECK_TOP_K_MAX)
         return fail(check, STATUS_INVALID, "top_k %u is above the limit of %d", request->top_k,
                     CHECK_TOP_K_MAX);

@@ -27,6 +27,9 @@ MUST_USE enum status check_new_name(struct check *check, const char *name);
 MUST_USE enum status check_name(struct check *check, const char *name, const char *empty);
 MUST_USE enum status check_dimension(struct check *check, int32_t dimension);
 /* The canonical word: cosine, euclidean or dot. */
+/* storage, originals and target_recall of a new collection. */
+MUST_USE enum status check_keeping(struct check *check,
+                                   const Vectron__V1__CreateCollectionRequest *request);
 MUST_USE enum status check_distance(struct check *check, const char *distance, const char **out);
 MUST_USE enum status check_id(struct check *check, const char *id);
 MUST_USE enum status check_consistency(struct check *check, int consistency);

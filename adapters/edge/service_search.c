@@ -239,6 +239,7 @@ static void start(struct edge_call *call, bool stream, struct turn *turn) {
                   : query.ranged ? CHECK_TOP_K_MAX
                                  : CHECK_TOP_K_DEFAULT;
     query.ef = request->ef;
+    query.target_recall = request->target_recall;
     query.exact = request->exact;
     query.n_filter = filter.n;
     query.filter = filter.nodes;

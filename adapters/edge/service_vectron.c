@@ -55,6 +55,7 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     if (s == STATUS_OK) s = check_dimension(&check, request->dimension);
     struct filter_columns columns = {.n = 0};
     if (s == STATUS_OK) s = check_distance(&check, request->distance, &distance);
+    if (s == STATUS_OK) s = check_keeping(&check, request);
     if (s == STATUS_OK) s = filter_columns(request, edge_call_arena(call), &columns, &check);
     if (s != STATUS_OK) {
         edge_fail(call, s, check.words, turn);
@@ -66,6 +67,9 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     create.distance = (char *)distance;
     create.shards = request->shards;
     create.replicas = request->replicas;
+    create.storage = request->storage;
+    create.originals = request->originals;
+    create.target_recall = request->target_recall;
     create.n_payload_indexes = columns.n;
     create.payload_indexes = columns.columns;
     ask(call, &create.base, on_created, turn);

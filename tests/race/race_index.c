@@ -125,8 +125,10 @@ search_once(struct index_reader *reader, const struct index_view *view, struct r
     bool newest = rng_below(rng, 4) == 0;
     uint64_t wanted = newest ? appended : removed + 1 + rng_below(rng, appended - removed);
     vector_of(wanted, vector);
-    struct index_query query = {
-        .vector = vector, .k = K, .ef = 64, .exact = rng_below(rng, 16) == 0};
+    struct index_query query = {.vector = vector,
+                                .k = K,
+                                .ef = rng_below(rng, 2) ? 64 : 0,
+                                .exact = rng_below(rng, 16) == 0};
     bool done = false, found = false;
     size_t n;
     need(index_search_start(reader, view, &query));
@@ -158,7 +160,7 @@ static void *read_points(void *seed) {
     return NULL;
 }
 
-static bool run(unsigned milliseconds, bool with_codes) {
+static bool run(unsigned milliseconds, enum index_storage storage) {
     char folder[] = "/tmp/vectron-race-XXXXXX", path[64];
     if (!mkdtemp(folder)) return false;
     snprintf(path, sizeof path, "%s/index", folder);
@@ -166,9 +168,12 @@ static bool run(unsigned milliseconds, bool with_codes) {
                                     .metric = INDEX_EUCLIDEAN,
                                     .ef_construction = 60,
                                     .tail_max = 500,
-                                    .storage = with_codes ? INDEX_SQ8 : INDEX_F32,
+                                    .storage = storage,
+                                    .originals = storage == INDEX_RABITQ ? INDEX_ORIGINALS_RAM
+                                                                         : INDEX_ORIGINALS_NONE,
+                                    .target_recall = 0.9f,
                                     .train_min = 100};
-    coded = with_codes;
+    coded = storage != INDEX_F32;
     n_appended = n_removed = n_removing = n_searches = n_self = n_self_missed = 0;
     atomic_store(&stop, false);
     uint64_t applied, seeds[READERS] = {1, 2};
@@ -205,5 +210,7 @@ static bool run(unsigned milliseconds, bool with_codes) {
 
 int main(int argc, char **argv) {
     unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10;
-    return run(seconds * 500, false) && run(seconds * 500, true) ? 0 : 1;
+    for (enum index_storage storage = INDEX_F32; storage < INDEX_STORAGES; storage++)
+        if (!run(seconds * 250, storage)) return 1;
+    return 0;
 }
