@@ -201,6 +201,10 @@ enum status index_remove(struct index *index, uint64_t number) {
     return slot != SLOT_NONE ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
+bool index_has(const struct index *index, uint64_t number) {
+    return numbers_find(&index->numbers, &index->view->points, number) != SLOT_NONE;
+}
+
 enum status index_column_begin(struct index *index, const struct index_column *column) {
     struct index_view *view = index->view;
     uint32_t n_slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);

@@ -169,7 +169,7 @@ static void publish(struct linker *linker, uint32_t slot, unsigned top) {
     }
 }
 
-static enum status connect(struct linker *linker, uint32_t slot, struct graph_entry entry) {
+enum status linker_find_rows(struct linker *linker, uint32_t slot, struct graph_entry entry) {
     unsigned level = graph_node(&linker->view->graph, slot)->level;
     unsigned top = level < entry.level ? level : entry.level;
     linker->walk.store = view_store(linker->view);
@@ -181,36 +181,54 @@ static enum status connect(struct linker *linker, uint32_t slot, struct graph_en
         choose_row(linker, slot, l);
         from = pool_slot(linker->walk.pool.entries[0]);
     }
-    publish(linker, slot, top);
     return STATUS_OK;
 }
 
-static enum status link_point(struct linker *linker, const struct cell *cell) {
-    uint32_t slot = cell->slot;
+enum status linker_connect(struct linker *linker, uint32_t slot) {
     struct graph *graph = &linker->view->graph;
-    struct graph_entry entry = graph_entry(graph), self = {slot, draw_level(linker->view, slot)};
-    uint32_t upper = 0;
-    enum status s = recode_place(linker, slot, cell->vector);
-    if (s == STATUS_OK && self.level > 0) s = graph_upper_new(graph, self.level, &upper);
+    struct graph_entry entry = graph_entry(graph);
+    enum status s = linker_find_rows(linker, slot, entry);
     if (s != STATUS_OK) return s;
-    graph_set_node(graph, slot, (struct node){upper, (uint8_t)self.level, NODE_LINKED});
+    unsigned level = graph_node(graph, slot)->level;
+    publish(linker, slot, level < entry.level ? level : entry.level);
+    return STATUS_OK;
+}
+
+enum status linker_place(struct linker *linker, const struct cell *cell) {
+    uint32_t slot = cell->slot, upper = 0;
+    struct graph *graph = &linker->view->graph;
+    unsigned level = draw_level(linker->view, slot);
+    enum status s = recode_place(linker, slot, cell->vector);
+    if (s == STATUS_OK && level > 0) s = graph_upper_new(graph, level, &upper);
+    if (s != STATUS_OK) return s;
+    graph_set_node(graph, slot, (struct node){upper, (uint8_t)level, NODE_LINKED});
     graph_set_parent(graph, slot, SLOT_NONE);
-    /* Without a root all there is has been removed, even if an entry is left. */
+    return STATUS_OK;
+}
+
+void linker_linked(struct linker *linker, uint32_t slot) {
+    struct graph *graph = &linker->view->graph;
+    struct graph_entry entry = graph_entry(graph), self = {slot, graph_node(graph, slot)->level};
     bool first = linker->root == SLOT_NONE;
-    if (!first) {
-        s = connect(linker, slot, entry);
-        if (s != STATUS_OK) {
-            recode_forget(linker, slot);
-            graph_forget(graph, slot);
-            return s;
-        }
-    }
     points_set_placed(&linker->view->points, slot, true);
     if (first) linker->root = slot;
     if (first || self.level > entry.level) graph_set_entry(graph, self);
     repair_saw(&linker->repair, self);
     atomic_fetch_add_explicit(&graph->n_linked, 1, memory_order_relaxed);
     linker->distances++;
+}
+
+static enum status link_point(struct linker *linker, const struct cell *cell) {
+    enum status s = linker_place(linker, cell);
+    if (s != STATUS_OK) return s;
+    /* Without a root all there is has been removed, even if an entry is left. */
+    if (linker->root != SLOT_NONE) s = linker_connect(linker, cell->slot);
+    if (s != STATUS_OK) {
+        recode_forget(linker, cell->slot);
+        graph_forget(&linker->view->graph, cell->slot);
+        return s;
+    }
+    linker_linked(linker, cell->slot);
     return STATUS_OK;
 }
 

@@ -29,12 +29,22 @@ struct linker {
     struct tuner tuner;
     uint32_t n_turns;   /* of work that comes before the tuner's */
     int64_t balance;    /* distances that linking is ahead of repairing */
-    atomic_bool saving; /* cells and stores must stay; pages are kept for the save (slots.h) */
+    atomic_bool saving; /* cells, stores and slots are not freed; pages are kept for it (slots.h) */
 };
 
 void linker_init(struct linker *linker, struct index_view *view);
 void linker_reset(struct linker *linker);
 MUST_USE enum status linker_step(struct linker *linker, size_t budget, bool *idle);
+
+/* The steps of linking a point, for bulk.h too: vector and empty rows; its own rows, chosen among
+ * the points found from `entry` on; parent and the edges towards it; and that it is linked. The
+ * second may run for many points at once, on linkers of their own, as may linker_add_edge for
+ * different rows. */
+MUST_USE enum status linker_place(struct linker *linker, const struct cell *cell);
+MUST_USE enum status
+linker_find_rows(struct linker *linker, uint32_t slot, struct graph_entry entry);
+MUST_USE enum status linker_connect(struct linker *linker, uint32_t slot);
+void linker_linked(struct linker *linker, uint32_t slot);
 
 /* For repair. Adds an edge; a full row is pruned, its tree edges stay. */
 void linker_add_edge(struct linker *linker, uint32_t from, uint32_t to, unsigned level);

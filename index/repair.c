@@ -55,7 +55,8 @@ bool repair_has_work(const struct linker *linker) {
     case REPAIR_GRACE:
         break;
     }
-    return epoch_passed(&linker->view->epoch, repair->epoch);
+    return !atomic_load_explicit(&linker->saving, memory_order_acquire) &&
+           epoch_passed(&linker->view->epoch, repair->epoch);
 }
 
 void repair_saw(struct repair *repair, struct graph_entry node) {

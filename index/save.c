@@ -53,8 +53,8 @@ struct index_save {
     size_t n_left; /* those before `at` that a writer has the image of, less images written */
     struct slots_images images;
     struct cell **tail;   /* owned; live ones */
-    uint32_t *kept_slots; /* owned, as the next: copies */
-    unsigned char *kept;  /* cells.stride bytes each */
+    uint32_t *kept_slots; /* owned, as the next */
+    const float **kept;   /* borrowed; no slot is freed before the end */
     struct stream extra;
     uint32_t extra_cursor;
     unsigned char *buffer; /* owned; pages on their way, from `buffer_at` of the file on */
@@ -112,15 +112,14 @@ static void take_tail(struct index_save *save) {
 }
 
 static enum status take_kept(struct index_save *save) {
-    size_t stride = save->index->view->cells.stride;
     uint32_t n = atomic_load(&save->store->n_kept);
     save->kept_slots = mem_alloc(((size_t)n + 1) * sizeof *save->kept_slots);
-    save->kept = mem_alloc((size_t)n * stride + 1);
+    save->kept = (const float **)mem_alloc(((size_t)n + 1) * sizeof *save->kept);
     if (!save->kept_slots || !save->kept) return STATUS_NO_MEMORY;
     for (uint32_t slot = 0; slot < save->store->kept_end && save->root.n_kept < n; slot++) {
         const float *vector = store_kept(save->store, slot);
         if (!vector) continue;
-        memcpy(save->kept + save->root.n_kept * stride, vector, stride);
+        save->kept[save->root.n_kept] = vector;
         save->kept_slots[save->root.n_kept++] = slot;
     }
     return STATUS_OK;
@@ -386,8 +385,7 @@ static enum status put_extra(struct index_save *save, uint32_t i) {
     size_t stride = save->index->view->cells.stride;
     uint32_t n_kept = save->root.n_kept;
     uint32_t slot = i < n_kept ? save->kept_slots[i] : save->tail[i - n_kept]->slot;
-    const void *vector = i < n_kept ? (const void *)(save->kept + i * stride)
-                                    : (const void *)save->tail[i - n_kept]->vector;
+    const float *vector = i < n_kept ? save->kept[i] : save->tail[i - n_kept]->vector;
     enum status s = stream_put(&save->extra, &slot, sizeof slot);
     return s == STATUS_OK ? stream_put(&save->extra, vector, stride) : s;
 }
@@ -583,7 +581,7 @@ void index_save_end(struct index_save *save) {
     mem_free(save->work);
     mem_free(save->buffer);
     mem_free(save->kept_slots);
-    mem_free(save->kept);
+    mem_free((void *)save->kept);
     mem_free((void *)save->tail);
     mem_free(save);
 }

@@ -207,6 +207,51 @@ void point_cursor_close(struct point_cursor *cursor) {
     mem_free(cursor);
 }
 
+struct point_listing {
+    struct kv_cursor *cursor; /* owned */
+    enum status status;
+};
+
+enum status
+point_listing_open(struct point_store *store, uint64_t store_id, struct point_listing **out) {
+    struct point_listing *listing = mem_zero(1, sizeof *listing);
+    if (!listing) return kv_fail(STATUS_NO_MEMORY, "no memory for a listing");
+    unsigned char begin[POINT_PREFIX], end[POINT_PREFIX];
+    enum status s = kv_cursor_open(store->kv, point_key_prefix(begin, store_id, 'i'),
+                                   point_key_prefix(end, store_id, 'i' + 1), &listing->cursor);
+    if (s != STATUS_OK) {
+        mem_free(listing);
+        return s;
+    }
+    *out = listing;
+    return STATUS_OK;
+}
+
+bool point_listing_next(struct point_listing *listing, uint64_t *number) {
+    struct bytes key, value;
+    if (listing->status != STATUS_OK) return false;
+    if (!kv_cursor_next(listing->cursor, &key, &value)) {
+        listing->status = kv_cursor_status(listing->cursor);
+        return false;
+    }
+    if (value.size != sizeof *number) {
+        listing->status = kv_fail(STATUS_CORRUPT, "point store: malformed number of an id");
+        return false;
+    }
+    *number = key_load_u64(value.data);
+    return true;
+}
+
+enum status point_listing_status(const struct point_listing *listing) {
+    return listing->status;
+}
+
+void point_listing_close(struct point_listing *listing) {
+    if (!listing) return;
+    kv_cursor_close(listing->cursor);
+    mem_free(listing);
+}
+
 /* --- the store as a whole -------------------------------------------------------------------- */
 
 enum status point_store_flush(struct point_store *store) {

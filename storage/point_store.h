@@ -96,6 +96,15 @@ bool point_cursor_next(struct point_cursor *cursor, struct point *out); /* borro
 MUST_USE enum status point_cursor_status(const struct point_cursor *cursor);
 void point_cursor_close(struct point_cursor *cursor);
 
+/* The numbers of all live points on one consistent snapshot, by id, without reading the points:
+ * what an index that was kept is compared with. */
+struct point_listing;
+MUST_USE enum status
+point_listing_open(struct point_store *store, uint64_t store_id, struct point_listing **out);
+bool point_listing_next(struct point_listing *listing, uint64_t *number);
+MUST_USE enum status point_listing_status(const struct point_listing *listing);
+void point_listing_close(struct point_listing *listing); /* NULL is fine */
+
 /* A replica's whole state, as bytes in pieces, from one view of the store: *applied is what it has.
  * NOT_FOUND: it has applied nothing. Blocks, as do the others. */
 struct point_export;

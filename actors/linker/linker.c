@@ -1,7 +1,8 @@
 /* linker: a ring of indexes with work, one step of one of them a turn.
  *
  *     LinkerWork ─▶ [job] ─▶ index_link_step … idle ─▶ off the ring
- *     LinkerSave ─▶ [job, saving] ─▶ index_save_* on the blocking pool ─▶ Done, linking goes on
+ *     LinkerSave ─▶ [job, starting] ─▶ index_save_start on the blocking pool
+ *                ─▶ [job, writing]  ─▶ index_save_step there, linking goes on ─▶ Done
  *
  * A job holds the index's holding: the shard may close at any time, the index stays until the job
  * let go. The holding's `linking` says that a job is on the ring; it is cleared before the last
@@ -30,7 +31,9 @@ enum {
 struct job {
     struct job *next;
     struct holding *holding; /* owned hold */
+    bool resting;            /* no steps: a save starts, or one is written and there is no work */
     bool saving;
+    bool starting; /* the linker may not step */
 };
 
 struct linker {
@@ -101,7 +104,7 @@ static size_t budget_of(const struct holding *holding) {
  * the tail, where they are found, and the shard asks again. */
 static bool step(struct job *job) {
     struct holding *holding = job->holding;
-    if (job->saving) return true;
+    if (job->resting) return true;
     if (atomic_load_explicit(&holding->closed, memory_order_acquire)) return false;
     bool idle = false;
     if (index_link_step(holding->index, budget_of(holding), &idle) != STATUS_OK) return false;
@@ -119,12 +122,16 @@ static void tick(void *actor, void *context, struct turn *turn) {
     self->ticking = false;
     struct job *job = pop(self);
     if (!job) return;
-    if (step(job))
+    if (step(job)) {
         push(self, job);
-    else
+    } else if (job->saving) {
+        job->resting = true; /* until its end, or until there is work */
+        push(self, job);
+    } else {
         job_free(job);
-    /* A ring of saving jobs only would spin: their ends wake it. */
-    for (job = self->first; job && job->saving; job = job->next)
+    }
+    /* A ring of resting jobs only would spin: their ends wake it. */
+    for (job = self->first; job && job->resting; job = job->next)
         continue;
     if (!job) return;
     self->ticking = true;
@@ -138,7 +145,11 @@ static void wake(struct linker *self, struct turn *turn) {
 }
 
 static enum status on_work(struct linker *self, const LinkerWork *msg, struct turn *turn) {
-    if (get(self, msg->shard)) wake(self, turn);
+    struct job *job = get(self, msg->shard);
+    if (!job) return STATUS_OK;
+    atomic_store_explicit(&job->holding->linking, true, memory_order_release);
+    if (!job->starting) job->resting = false;
+    wake(self, turn);
     return STATUS_OK;
 }
 
@@ -148,39 +159,49 @@ static enum status on_work(struct linker *self, const LinkerWork *msg, struct tu
 struct saving {
     struct holding *holding; /* owned hold */
     struct promise promise;
+    struct index_save *save; /* owned */
     uint64_t applied;
     char path[PATH_SIZE];
 };
 
 static void saving_free(void *context) {
     struct saving *saving = context;
+    index_save_end(saving->save);
     holding_drop(saving->holding);
     mem_free(saving);
 }
 
-static enum status save_work(void *context) {
+static enum status start_work(void *context) {
     struct saving *saving = context;
-    struct holding *holding = saving->holding;
-    struct index_save *save;
-    enum status s = index_save_start(holding->index, saving->path, saving->applied, &save);
-    if (s != STATUS_OK) return s;
+    return index_save_start(saving->holding->index, saving->path, saving->applied, &saving->save);
+}
+
+static enum status write_work(void *context) {
+    struct saving *saving = context;
+    enum status s = STATUS_OK;
     bool done = false;
     while (s == STATUS_OK && !done) {
-        if (atomic_load_explicit(&holding->closed, memory_order_acquire))
+        if (atomic_load_explicit(&saving->holding->closed, memory_order_acquire))
             s = STATUS_CANCELLED;
         else
-            s = index_save_step(save, SAVE_STEP_BYTES, &done);
+            s = index_save_step(saving->save, SAVE_STEP_BYTES, &done);
     }
-    index_save_end(save);
+    index_save_end(saving->save);
+    saving->save = NULL;
     return s;
+}
+
+static struct job *job_of(struct linker *self, const struct saving *saving) {
+    struct job *job = find(self, saving->holding->shard);
+    assert(job && job->saving);
+    return job;
 }
 
 static void on_saved(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
     struct linker *self = actor;
     struct saving *saving = context;
-    struct job *job = find(self, saving->holding->shard);
-    assert(job && job->saving);
-    job->saving = false;
+    struct job *job = job_of(self, saving);
+    job->saving = job->starting = job->resting = false;
     if (outcome->status == STATUS_OK) {
         Done done = DONE__INIT;
         turn_resolve(turn, &saving->promise, &done.base);
@@ -189,6 +210,22 @@ static void on_saved(void *actor, void *context, const struct outcome *outcome, 
                     saving->holding->shard);
     }
     saving_free(saving);
+    wake(self, turn);
+}
+
+static void
+on_started(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct linker *self = actor;
+    struct saving *saving = context;
+    if (outcome->status != STATUS_OK) {
+        on_saved(actor, context, outcome, turn);
+        return;
+    }
+    struct job *job = job_of(self, saving);
+    job->starting = job->resting = false;
+    turn_block(
+        turn, &(struct block){
+                  .work = write_work, .done = on_saved, .abandon = saving_free, .context = saving});
     wake(self, turn);
 }
 
@@ -204,10 +241,11 @@ static enum status on_save(struct linker *self, const LinkerSave *msg, struct tu
                               .promise = turn_defer(turn),
                               .applied = msg->applied};
     shard_index_path(self->options.index_dir, job->holding->store_id, saving->path, PATH_SIZE);
-    job->saving = true;
-    turn_block(turn,
-               &(struct block){
-                   .work = save_work, .done = on_saved, .abandon = saving_free, .context = saving});
+    job->saving = job->starting = job->resting = true;
+    turn_block(turn, &(struct block){.work = start_work,
+                                     .done = on_started,
+                                     .abandon = saving_free,
+                                     .context = saving});
     return STATUS_OK;
 }
 

@@ -1,8 +1,13 @@
 /* load: from the stores to SERVING, in jobs on the blocking pool.
  *
- *     CHECK ─▶ REPLAY log to points ─▶ OPEN index file, or empty ─▶ FILL points to index ─▶ PRUNE
- * ─▶ serve a piece a job             ▲                          a piece a job └── COUNT: more than
- * the tail takes: once more with a larger one
+ *     CHECK ─▶ REPLAY ─▶ OPEN ─▶ FILL ──────────────▶ PRUNE ─▶ serve
+ *                         ▲ │        └▶ COUNT ─▶ OPEN, with a larger tail
+ *                         │ └──▶ LIST ─▶ FETCH ────▶ PRUNE
+ *                         └───────────────┘ the same
+ *
+ * REPLAY: log to points. OPEN: the index file, or an empty one. FILL: all points to the index. With
+ * a file, and no payload indexes, the points themselves are not read: LIST compares their numbers
+ * with the index, FETCH reads those that it lacks.
  *
  * The points are the truth and the index is compared with all of them: so it does not matter how
  * old its file is, nor whether it is older or newer than what the points had kept. Appending a
@@ -11,10 +16,12 @@
  * an index file scans at first and serves at once. The index stays the job's until it is whole. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "actors/shard/replica.h"
+#include "index/inspect.h"
 #include "runtime/arena.h"
 #include "runtime/log.h"
 #include "runtime/memory.h"
@@ -25,6 +32,7 @@ enum {
     REPLAY_ENTRIES = 256,       /* in one job */
     FILL_POINTS = 4096,         /* in one job */
     COUNT_POINTS = 65536,       /* in one job */
+    FETCH_SHARE = 4,            /* with more than one in so many to fetch, all are read in order */
     PRUNE_BATCH = 256,          /* numbers listed at a time */
     HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
 };
@@ -35,6 +43,8 @@ enum load_stage {
     LOAD_OPEN,
     LOAD_COUNT,
     LOAD_FILL,
+    LOAD_LIST,
+    LOAD_FETCH,
     LOAD_PRUNE,
     LOAD_DONE
 };
@@ -55,6 +65,10 @@ struct load {
     uint64_t *numbers; /* owned; of all live points seen, ascending */
     size_t n_numbers;
     size_t room_numbers;
+    struct point_listing *listing; /* owned; LIST */
+    uint64_t *lacking;             /* owned; numbers the index does not have */
+    size_t n_lacking, room_lacking, fetched;
+    bool in_order;       /* read all points, the file has too few of them */
     uint64_t n_saved;    /* points the index file had */
     uint64_t n_pruned;   /* … and the store does not */
     uint64_t count_from; /* next number to count */
@@ -67,6 +81,8 @@ void load_free(struct load *load) {
     if (!load) return;
     index_close(load->index);
     seat_facts_free(&load->facts);
+    point_listing_close(load->listing);
+    mem_free(load->lacking);
     mem_free(load->numbers);
     holding_drop(load->holding);
     mem_free(load);
@@ -155,6 +171,18 @@ static struct index_stats stats_of(const struct load *load) {
     return stats;
 }
 
+static void say_unread(uint64_t shard, const char *path) {
+    struct index_file_info info;
+    if (index_file_info(path, &info) == STATUS_UNIMPLEMENTED)
+        log_info("shard/%" PRIu64 ": %s is an index of format %u, which this vectron does not "
+                 "read; the index is built anew from the points",
+                 shard, path, info.version);
+    else
+        log_info("shard/%" PRIu64 ": %s is damaged, or of other settings; the index is built anew "
+                 "from the points",
+                 shard, path);
+}
+
 static enum status open_index(struct load *load) {
     const struct shard_options *options = &load->options;
     char path[4096] = "";
@@ -175,12 +203,12 @@ static enum status open_index(struct load *load) {
     index_close(load->index);
     load->index = NULL;
     enum status s = index_open(&index, path[0] ? path : NULL, &load->index, &applied);
+    if (s == STATUS_OK) s = index_wake(load->index);
     if (s == STATUS_CORRUPT) {
-        log_info("shard/%" PRIu64
-                 ": %s is damaged, or of another version or settings; the index is "
-                 "built anew from the points",
-                 options->shard, path);
+        say_unread(options->shard, path);
         unlink(path);
+        index_close(load->index);
+        load->index = NULL;
         s = index_open(&index, NULL, &load->index, &applied);
     }
     if (s != STATUS_OK) return load_fail(load, s, "index", status_text(s));
@@ -188,20 +216,26 @@ static enum status open_index(struct load *load) {
     if (load->tail_limit == 0)
         load->tail_limit = (uint32_t)(index_tail_room(load->index) + stats_of(load).tail);
     load->n_numbers = 0;
-    load->stage = LOAD_FILL;
+    load->n_lacking = load->fetched = 0;
+    bool list = load->n_saved > 0 && index.n_columns == 0 && !load->in_order;
+    load->stage = list ? LOAD_LIST : LOAD_FILL;
+    return STATUS_OK;
+}
+
+static enum status push_number(uint64_t **list, size_t *n, size_t *room, uint64_t number) {
+    if (*n == *room) {
+        size_t more = *room ? 2 * *room : FILL_POINTS;
+        uint64_t *numbers = mem_resize(*list, more * sizeof *numbers);
+        if (!numbers) return STATUS_NO_MEMORY;
+        *list = numbers;
+        *room = more;
+    }
+    (*list)[(*n)++] = number;
     return STATUS_OK;
 }
 
 static enum status note_number(struct load *load, uint64_t number) {
-    if (load->n_numbers == load->room_numbers) {
-        size_t room = load->room_numbers ? 2 * load->room_numbers : FILL_POINTS;
-        uint64_t *numbers = mem_resize(load->numbers, room * sizeof *numbers);
-        if (!numbers) return STATUS_NO_MEMORY;
-        load->numbers = numbers;
-        load->room_numbers = room;
-    }
-    load->numbers[load->n_numbers++] = number;
-    return STATUS_OK;
+    return push_number(&load->numbers, &load->n_numbers, &load->room_numbers, number);
 }
 
 static enum status fill_point(struct load *load, const struct point *point) {
@@ -270,6 +304,77 @@ static enum status count_piece(struct load *load) {
     return STATUS_OK;
 }
 
+static int rising(const void *left, const void *right) {
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+static enum status end_list(struct load *load) {
+    point_listing_close(load->listing);
+    load->listing = NULL;
+    if (load->n_lacking > load->n_numbers / FETCH_SHARE) {
+        load->in_order = true;
+        load->n_numbers = 0;
+        load->stage = LOAD_FILL;
+        return STATUS_OK;
+    }
+    qsort(load->numbers, load->n_numbers, sizeof *load->numbers, rising);
+    qsort(load->lacking, load->n_lacking, sizeof *load->lacking, rising);
+    load->stage = LOAD_FETCH;
+    return STATUS_OK;
+}
+
+/* A piece of the numbers of all points. */
+static enum status list_piece(struct load *load) {
+    enum status s = STATUS_OK;
+    if (!load->listing) s = point_listing_open(load->options.points, load->data_id, &load->listing);
+    uint64_t number;
+    for (uint32_t i = 0; s == STATUS_OK && i < COUNT_POINTS; i++) {
+        if (!point_listing_next(load->listing, &number)) {
+            s = point_listing_status(load->listing);
+            if (s == STATUS_OK) return end_list(load);
+            break;
+        }
+        s = note_number(load, number);
+        if (s == STATUS_OK && !index_has(load->index, number))
+            s = push_number(&load->lacking, &load->n_lacking, &load->room_lacking, number);
+    }
+    return s == STATUS_OK ? s : load_fail(load, s, "points", kv_error());
+}
+
+static enum status fetch_point(struct load *load, uint64_t number) {
+    struct point_value value;
+    enum status s = point_store_read(load->options.points, load->data_id, number, KV_ANY, &value);
+    if (s != STATUS_OK) return s;
+    const struct point *point = &value.point;
+    struct index_point entry = {.number = number,
+                                .vector = point->vector.data,
+                                .id = point->id.data,
+                                .id_size = (uint32_t)point->id.size};
+    s = point->vector.size == load->options.dimension * sizeof(float)
+            ? index_append(load->index, &entry, 1)
+            : STATUS_CORRUPT;
+    point_value_free(&value);
+    return s;
+}
+
+/* A piece of the points that the index lacks. */
+static enum status fetch_piece(struct load *load) {
+    enum status s = STATUS_OK;
+    for (uint32_t i = 0; s == STATUS_OK && i < FILL_POINTS && load->fetched < load->n_lacking;
+         i++) {
+        s = fetch_point(load, load->lacking[load->fetched]);
+        load->fetched += s == STATUS_OK;
+    }
+    if (s == STATUS_BUSY) {
+        load->tail_extra = (uint32_t)(load->n_lacking + load->tail_limit);
+        load->stage = LOAD_OPEN;
+        return STATUS_OK;
+    }
+    if (s == STATUS_OK && load->fetched == load->n_lacking) load->stage = LOAD_PRUNE;
+    return s == STATUS_OK ? s : load_fail(load, s, "points to index", kv_error());
+}
+
 static bool is_live(const struct load *load, uint64_t number) {
     size_t low = 0;
     size_t high = load->n_numbers; /* ascending, as the cursor went */
@@ -320,6 +425,12 @@ static enum status load_work(void *context) {
         break;
     case LOAD_FILL:
         load->status = fill_piece(load);
+        break;
+    case LOAD_LIST:
+        load->status = list_piece(load);
+        break;
+    case LOAD_FETCH:
+        load->status = fetch_piece(load);
         break;
     case LOAD_PRUNE:
         load->status = prune(load);

@@ -178,7 +178,9 @@ columns_demand(struct replica *self, FilterNode *const *nodes, size_t n_nodes, s
 /* Reads the payloads of all points for the columns that are not complete. */
 void columns_fill(struct replica *self, struct turn *turn);
 
-/* upkeep.c: something was applied. */
+/* upkeep.c: an index file was opened that is verified in the background. */
+void upkeep_watch(struct replica *self, struct turn *turn);
+/* Something was applied. */
 void upkeep_arm(struct replica *self, struct turn *turn);
 /* The actor is to stop: saves an index that changed much, so that the next start need not link so
  * much again, then exits. False: there is nothing to wait for. */

@@ -449,7 +449,8 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
 void replica_link(struct replica *self, struct turn *turn) {
     if (atomic_load_explicit(&self->holding->linking, memory_order_acquire)) return;
     struct index_stats stats = index_stats(self->holding->view);
-    if (stats.tail == 0 && stats.removed == 0 && !stats.unsorted) return;
+    bool idle = stats.tail == 0 && stats.removed == 0 && stats.unverified == 0;
+    if (stats.damaged || (idle && !stats.unsorted)) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;
@@ -469,6 +470,7 @@ void replica_serve(struct replica *self, const struct load_result *result, struc
     self->saved_us = turn_now_us(turn);
     atomic_store_explicit(&self->holding->applied, self->applied, memory_order_release);
     replica_link(self, turn);
+    upkeep_watch(self, turn);
     peers_join(self, result->facts, turn);
 }
 

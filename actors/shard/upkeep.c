@@ -4,9 +4,12 @@
  *     points flushed (64 MB of log or 60 s) ─▶ log cut below what is persisted
  *     index saved by the linker, when it changed by a quarter or rests, and at a stop
  *     linker told again, should the message have been lost
+ *     an index file that turned out bad deleted, and the shard restarted without it
  *
  * The store of points is the process's: a flush covers all its shards. So a shard first asks what
  * is persisted, and flushes only when nobody did it since its first unflushed entry. */
+#include <unistd.h>
+
 #include "actors/shard/replica.h"
 #include "runtime/memory.h"
 #include "schemas/shard.pb-c.h"
@@ -15,7 +18,8 @@
 
 enum {
     LOOK_US = 1000 * 1000,
-    SAVE_SHARE = 4,                     /* an index is saved when 1/4 of it changed */
+    SAVE_SHARE = 4, /* an index is saved when 1/4 of it changed */
+    PATH_SIZE = 4096,
     SAVE_TIMEOUT_US = 600 * 1000 * 1000 /* the largest index on a slow disk */
 };
 
@@ -131,7 +135,20 @@ bool upkeep_stop(struct replica *self, struct turn *turn) {
 }
 
 static bool has_work(const struct replica *self) {
-    return self->dirty_us != 0 || index_stats(self->holding->view).tail > 0 || worth_saving(self);
+    struct index_stats stats = index_stats(self->holding->view);
+    return self->dirty_us != 0 || stats.tail > 0 || stats.unverified > 0 || worth_saving(self);
+}
+
+/* What was answered from it meanwhile may have missed a neighbour; what is written is in log and
+ * points. */
+static bool is_damaged(struct replica *self, struct turn *turn) {
+    char path[PATH_SIZE];
+    if (!self->options.index_dir || !index_stats(self->holding->view).damaged) return false;
+    shard_index_path(self->options.index_dir, self->options.store_id, path, sizeof path);
+    (void)unlink(path);
+    turn_exit(turn, STATUS_CORRUPT, "%s has a bad page: the index is built anew from the points",
+              path);
+    return true;
 }
 
 static void look(void *actor, void *context, struct turn *turn) {
@@ -139,10 +156,17 @@ static void look(void *actor, void *context, struct turn *turn) {
     (void)context;
     self->upkeep_armed = false;
     if (self->state == REPLICA_QUARANTINED || !self->holding || !self->holding->view) return;
+    if (is_damaged(self, turn)) return;
     start_flush(self, turn);
     start_save(self, turn);
-    if (index_stats(self->holding->view).tail > 0) replica_link(self, turn);
+    replica_link(self, turn);
     if (!has_work(self)) return;
+    self->upkeep_armed = true;
+    turn_timer(turn, LOOK_US, look, NULL);
+}
+
+void upkeep_watch(struct replica *self, struct turn *turn) {
+    if (self->upkeep_armed || index_stats(self->holding->view).unverified == 0) return;
     self->upkeep_armed = true;
     turn_timer(turn, LOOK_US, look, NULL);
 }

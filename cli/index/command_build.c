@@ -2,10 +2,15 @@
  *
  *     reader ─▶ append ─▶ (tail is full) link … ─▶ link the rest ─▶ save, through a temporary file
  *
+ * Linking goes on all cores, in batches.
+ *
  * The point of row r has the number r + 1. */
 #include <inttypes.h>
 #include <string.h>
 
+#include <unistd.h>
+
+#include "cli/index/crew.h"
 #include "cli/index/opened.h"
 #include "cli/index/parts.h"
 #include "cli/index/rows.h"
@@ -17,6 +22,7 @@ static const struct args_flag flags[] = {
     {"storage", "NAME", "auto, f32 or sq8: how vectors are kept (default auto)"},
     {"m", "N", "edges of a point above level 0, twice as many at 0: 2 to 128 (default 16)"},
     {"ef-construction", "N", "width of the search for neighbours, 1 to 20000 (default 128)"},
+    {"threads", "N", "that link (default one a core); the graph is the same for any number"},
     {"seed", "N", "of the levels: the same seed and data give the same graph (default 1)"},
     ROWS_FLAGS,
     {"id-prefix", "TEXT", "put before every id; rows without id are numbered from 0"},
@@ -35,23 +41,30 @@ struct build {
     struct rows rows;
     struct progress progress;
     struct index *index;
+    struct crew *crew;
+    unsigned n_threads;
     uint64_t n; /* points */
     double link_seconds, save_seconds;
 };
 
 static bool read_numbers(const struct args *args, struct build *build, struct buffer *why) {
-    int64_t m, ef, seed, limit;
+    int64_t m, ef, seed, limit, threads;
+    int64_t n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (n_cores > CREW_MAX) n_cores = CREW_MAX;
     bool ok = args_number(args, "m", (struct args_bounds){16, 2, 128}, &m, why) == STATUS_OK &&
               args_number(args, "ef-construction", (struct args_bounds){128, 1, INDEX_EF_MAX}, &ef,
                           why) == STATUS_OK &&
               args_number(args, "seed", (struct args_bounds){1, 0, INT64_MAX / 2048}, &seed, why) ==
                   STATUS_OK &&
+              args_number(args, "threads", (struct args_bounds){n_cores, 1, CREW_MAX}, &threads,
+                          why) == STATUS_OK &&
               args_number(args, "limit", (struct args_bounds){0, 1, INT64_MAX / 2048}, &limit,
                           why) == STATUS_OK;
     if (!ok) return false;
     build->options.M = (uint32_t)m;
     build->options.ef_construction = (uint32_t)ef;
     build->options.seed = (uint64_t)seed;
+    build->n_threads = (unsigned)threads;
     build->input.limit = (uint64_t)limit;
     return true;
 }
@@ -96,14 +109,21 @@ static bool read_args(const struct args *args, struct build *build, struct buffe
     return false;
 }
 
+/* A batch of many, or some one by one. */
+static enum status link_more(struct build *build, bool *idle) {
+    enum { STEP = 100000 };
+    bool linked;
+    enum status s = crew_link(build->crew, &linked);
+    return s != STATUS_OK || linked ? s : index_link_step(build->index, STEP, idle);
+}
+
 /* Links until the tail has room for one more, or is empty. */
 static int link_some(struct build *build, bool all) {
-    enum { STEP = 100000 };
     bool idle = false;
     double start = opened_clock();
     enum status s = STATUS_OK;
     while (s == STATUS_OK && !idle && (all || index_tail_room(build->index) == 0)) {
-        s = index_link_step(build->index, STEP, &idle);
+        s = link_more(build, &idle);
         const struct index_view *view = index_view_hold(build->index);
         struct index_stats stats = index_stats(view);
         index_view_drop(view);
@@ -121,6 +141,7 @@ static int append(struct build *build, const struct reader_row *row) {
     if (!build->index) {
         build->options.dimension = row->dimension;
         s = index_open(&build->options, NULL, &build->index, &applied);
+        if (s == STATUS_OK) s = crew_open(build->index, build->n_threads, &build->crew);
     }
     if (s != STATUS_OK) return command_fail("%s", status_text(s));
     struct index_point point = {.number = row->row + 1,
@@ -209,6 +230,7 @@ static int run_build(struct build *build) {
     double seconds = progress_stop(&build->progress);
     if (code == EXIT_OK) code = print(build, seconds);
     rows_close(&build->rows);
+    crew_close(build->crew);
     index_close(build->index);
     return code;
 }
