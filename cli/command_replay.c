@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "actors/pd/pd.h"
+#include "actors/raft/raft.h"
+#include "actors/role.h"
 #include "actors/router/router.h"
 #include "cli/command.h"
 #include "runtime/sim/replay.h"
@@ -20,6 +22,8 @@ enum { SHARDS_MAX = 1024 };
 static const struct args_flag flags[] = {
     {"data-dir", "FOLDER", "of pd: a copy of the data folder as it was when the recording began"},
     {"shards", "N", "of pd: its default for collections, as it was there (1)"},
+    {"link", "ADDRESS", "of raft and pd: the link of its process, as it was there"},
+    {"grpc-addr", "ADDRESS", "of pd: where its process served gRPC"},
     {"turns", NULL, "print each turn as it is played"},
     {0},
 };
@@ -31,6 +35,7 @@ static const struct router_options alone = {.pd = ""}, gateway = {.pd = "pd"};
 struct cast {
     struct log_store *log; /* owned */
     struct pd_options pd;
+    struct raft_options raft;
 };
 
 static int open_log(const char *folder, struct cast *cast) {
@@ -87,11 +92,17 @@ static int play(const struct args *args, const void *bytes, size_t size, struct 
         int code = open_log(args_text(args, "data-dir"), cast);
         if (code != EXIT_OK) return code;
         cast->pd.log = cast->log;
+        cast->pd.link = args_text(args, "link");
+        cast->pd.grpc_address = args_text(args, "grpc-addr");
         options.type = &pd_type;
         options.options = &cast->pd;
+    } else if (strcmp(about.name, "raft") == 0) {
+        cast->raft.link = args_text(args, "link");
+        options.type = &raft_type;
+        options.options = &cast->raft;
     } else {
         return command_fail("%s can be recorded, but not replayed: it shares memory or a disk with "
-                            "others, which is not in a recording. router and pd can",
+                            "others, which is not in a recording. router, raft and pd can",
                             about.name);
     }
     s = sim_replay(&options, bytes, size, &result);
@@ -102,7 +113,8 @@ static int play(const struct args *args, const void *bytes, size_t size, struct 
 }
 
 static int run(const struct args *args) {
-    struct cast cast = {.pd = {.default_shards = 1}};
+    struct cast cast = {
+        .pd = {.member = 1, .default_shards = 1, .factor = 1, .factor_max = ROLE_REPLICAS_MAX}};
     struct stat stat;
     struct buffer why;
     int64_t shards = 0;
@@ -136,8 +148,9 @@ const struct command command_replay = {
         "  vectron replay router.rec\n\n"
         "Messages, answers, timers, random numbers and times are those of the recording; what the\n"
         "actor says is compared with what it said. Prints the first difference and exits with 1\n"
-        "when there is one. The actors router and pd can be replayed; pd reads its log, so it\n"
-        "needs a copy of the data folder from before the recording. Starts no server.\n",
+        "when there is one. The actors router, raft and pd can be replayed; pd alone in its group;\n"
+        "it reads its log, so it needs a copy of the data folder from before the recording, and\n"
+        "raft and pd tell others their addresses, so these are wanted. Starts no server.\n",
     .flags = flags,
     .run = run,
 };

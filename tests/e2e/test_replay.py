@@ -88,12 +88,36 @@ def test_a_gateway_of_a_cluster_and_its_placement_driver():
         vectron.wait_for(lambda: both_workers_are_there(client), 20)
         router, pd = os.path.join(cluster.folder, 'router.rec'), os.path.join(cluster.folder, 'pd.rec')
         before = os.path.join(cluster.folder, 'before')
+        at_rest(os.path.join(cluster.folder, 'pd', 'log'))
         shutil.copytree(os.path.join(cluster.folder, 'pd'), before, ignore=lambda _, names: [n for n in names if n.endswith('.ipc')])
         with Recording(f'127.0.0.1:{cluster.pd_link}', 'pd', pd), Recording(f'ipc://{cluster.folder}/gateway/link.ipc', 'router', router):
             vectron.wait_for(lambda: succeeds(client), 20)
             use(client, 'docs')
         assert same(router) > 100
-        assert same(pd, '--data-dir', before, '--shards', '16') > 5
+        assert same(pd, '--data-dir', before, '--shards', '16', '--link', f'tcp://127.0.0.1:{cluster.pd_link}',
+                    '--grpc-addr', f'127.0.0.1:{cluster.pd_port}') > 5
+
+
+def test_what_replicas_say_to_each_other():
+    with vectron.Cluster(workers=2, env={**ALLOWED, 'VECTRON_REPLICATION_FACTOR': '2'}) as cluster:
+        client = cluster.client()
+        vectron.wait_for(lambda: both_workers_are_there(client), 20)
+        path, link = os.path.join(cluster.folder, 'raft.rec'), f'127.0.0.1:{cluster.worker_ports[0][1]}'
+        with Recording(link, 'raft', path):
+            use(client, 'docs')
+        assert same(path, '--link', f'tcp://{link}') > 100
+        assert 'not the same' in run('replay', path, '--link', 'tcp://elsewhere:1', code=1)
+
+
+def at_rest(folder):
+    """Nothing was written there for a second: what the trial left to do is done."""
+    def sizes():
+        return sorted((name, os.path.getsize(os.path.join(folder, name))) for name in os.listdir(folder))
+    since, seen = time.monotonic(), sizes()
+    while time.monotonic() - since < 1:
+        time.sleep(0.1)
+        if sizes() != seen:
+            since, seen = time.monotonic(), sizes()
 
 
 def both_workers_are_there(client):
@@ -123,7 +147,7 @@ def test_what_cannot_be_is_refused():
         time.sleep(0.7)
         server.client().CreateCollection(name='d', dimension=2)
         assert recorder.wait(30) == 0
-        assert 'router and pd can' in run('replay', path, code=1)
+        assert 'router, raft and pd can' in run('replay', path, code=1)
     with vectron.Up() as server:
         link = f'ipc://{server.env["VECTRON_DATA_DIR"]}/link.ipc'
         assert 'VECTRON_SYS_BODIES=whole' in run('record', '--link', link, '--actor', 'router', '-o', path + '2', code=1)

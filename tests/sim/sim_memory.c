@@ -1,5 +1,6 @@
-/* sim_memory [--at N] [--long]: one town (tests/sim/town.h), in which the Nth allocation of the
- * runtime fails, for 60 of them spread over all; for 4,000 with VECTRON_LONG=1 or --long. What may
+/* sim_memory [--at N] [--long] [--part K/N]: one town (tests/sim/town.h), in which the Nth
+ * allocation of the runtime fails, for 60 of them spread over all; for 4,000 with VECTRON_LONG=1 or
+ * --long; for every single one when all parts of --part ran: some 20 minutes together. What may
  * happen (docs/runtime.md): somebody is told NO_MEMORY and all rules hold, or the process ends by
  * an assertion on that very memory, because an outcome that was promised cannot be kept. Never a
  * crash, a broken rule, or something lost in silence. */
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/memory.h"
+#include "tests/sim/part.h"
 #include "tests/sim/town.h"
 
 enum { SEED = 3, SAMPLES = 60, SAMPLES_LONG = 4000, BROKEN = 3, WORDS_MAX = 4096 };
@@ -73,11 +75,15 @@ int main(int count, char **arguments) {
         return town_try(SEED, false) ? BROKEN : 0;
     }
     if (count == 2 && !strcmp(arguments[1], "--long")) all = true;
+    struct part part = {1, 0};
+    if (count == 3 && (strcmp(arguments[1], "--part") != 0 || !part_read(arguments[2], &part)))
+        return 2;
     uint64_t before = mem_counted().made;
     if (town_try(SEED, false)) return BROKEN;
     uint64_t made = mem_counted().made - before, step = made / (all ? SAMPLES_LONG : SAMPLES) + 1;
     uint32_t tried = 0, ended = 0, failed = 0;
-    for (uint64_t nth = 1; nth <= made; nth += step) {
+    if (part.step) step = part.step;
+    for (uint64_t nth = part.first; nth <= made; nth += step) {
         failed += !judge(nth, &ended);
         tried++;
     }
