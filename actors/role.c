@@ -250,7 +250,7 @@ enum status role_pd_start(struct node *node, const struct role_pd_options *optio
     if (s == STATUS_OK) s = start_log(node, storage);
     if (s == STATUS_OK) s = start_raft(node, storage, options->link);
     if (s != STATUS_OK) return s;
-    uint32_t replicas = options->default_replicas ? options->default_replicas : 1;
+    uint32_t replicas = options->default_replicas ? options->default_replicas : ROLE_REPLICAS;
     storage->pd_options =
         (struct pd_options){.member = options->member,
                             .founders = keep(storage, options->founders),

@@ -20,7 +20,8 @@ enum {
     ROLE_SHARDS_CLUSTER = 16, /* … and in a cluster */
     ROLE_HEDGE_PERCENT = 5,   /* of reads: VECTRON_HEDGE_PERCENT */
     ROLE_SHARDS_MAX = 1024,   /* of one collection */
-    ROLE_REPLICAS_MAX = 5,    /* copies of a shard */
+    ROLE_REPLICAS = 3,        /* copies of a shard, while there are as many workers */
+    ROLE_REPLICAS_MAX = 5,
 };
 
 /* The stores of a process, shared by its roles: <data_dir>/log, <data_dir>/points,
@@ -49,7 +50,7 @@ struct role_pd_options {
     /* Who founds the group, "1:LINK,2:LINK,3:LINK"; NULL or "": this one alone (actors/pd/pd.h). */
     const char *founders;
     uint32_t default_shards;   /* of a collection that names none; 0 = ROLE_SHARDS_CLUSTER */
-    uint32_t default_replicas; /* 0 = 1; above ROLE_REPLICAS_MAX counts as that */
+    uint32_t default_replicas; /* 0 = ROLE_REPLICAS; above ROLE_REPLICAS_MAX counts as that */
     uint32_t
         grace_ms;     /* a worker silent for longer is dead, its replicas are made anew; 0 = 30 s */
     bool still;       /* nothing moves only to even the load, unless asked */

@@ -30,7 +30,7 @@ from lib.network import private_network
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, 'build', os.environ.get('VECTRON_PRESET', 'release'))
-PORTS = [6001, 7001, 8080, 8081, 9090, 9191, 9192]
+PORTS = [6001, 6002, 6003, 7001, 7002, 7003, 8080, 8081, 9090, 9091, 9092, 9191, 9192, 9193]
 SECONDS = 300  # a block may take this long
 MARK = re.compile(r'<!-- (run(?:, numbers vary)?|run in background|stop) -->')
 NUMBER = r'[0-9]+(?:\.[0-9]+)?'

@@ -149,7 +149,7 @@ def test_the_example_is_the_procfile():
     wanted = {name: shlex.split(command)[1:] for name, command in lines.items()}
     example = os.path.join(vectron.ROOT, 'deploy', 'cluster.toml')
     check = subprocess.run([vectron.BINARY, 'supervise', example, '--check'], capture_output=True, text=True)
-    assert check.returncode == 0 and '4 processes' in check.stdout, check
+    assert check.returncode == 0 and '7 processes' in check.stdout, check
     with open(example) as file, Supervisor(file.read()) as running:
         running.wait_ready()
         found = {}
