@@ -12,7 +12,7 @@
 enum {
     GET_PATIENCE_US = 1500 * 1000,      /* for a shard that moves or restarts */
     PD_PATIENCE_US = 3 * 1000 * 1000,   /* for a cluster that starts: no worker is ready yet */
-    PDS_PATIENCE_US = 10 * 1000 * 1000, /* … and for placement drivers that elect one */
+    PDS_PATIENCE_US = 6 * 1000 * 1000, /* … and for placement drivers that elect one */
 };
 
 /* A request that is one question. */

@@ -7,33 +7,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import vectron  # noqa: E402
-from lib.vectron import fails, grpc, wait_for  # noqa: E402
+from lib.vectron import Service, fails, grpc, wait_for  # noqa: E402
 import placementdriver_pb2 as pd_pb  # noqa: E402
 import worker_pb2 as worker_pb  # noqa: E402
 
 cluster = vectron.Cluster(workers=2)
 EPOCH = 1
-
-
-class Service:
-    """Methods of a service by name: service.GetWorker(collection='c')."""
-
-    def __init__(self, module, name, port):
-        self.module, self.name = module, name
-        self.methods = {m.name: m for m in module.DESCRIPTOR.services_by_name[name].methods}
-        self.channel = grpc.insecure_channel(f'127.0.0.1:{port}', options=[('grpc.use_local_subchannel_pool', 1)])
-        self.called = set()
-
-    def __getattr__(self, method):
-        described = self.methods[method]
-        request, response = (getattr(self.module, t.name) for t in (described.input_type, described.output_type))
-        kind = 'stream_unary' if method == 'StreamBatchStoreVector' else 'unary_stream' if method.startswith('StreamHNSW') else 'unary_unary'
-        stub = getattr(self.channel, kind)(f'/{self.module.DESCRIPTOR.package}.{self.name}/{method}',
-                                           request_serializer=request.SerializeToString, response_deserializer=response.FromString)
-        self.called.add(method)
-        if kind == 'stream_unary':
-            return lambda messages, timeout=20: stub(iter(messages), timeout=timeout)
-        return lambda timeout=20, **fields: stub(request(**fields), timeout=timeout)
 
 
 pd = Service(pd_pb, 'PlacementService', cluster.pd_port)

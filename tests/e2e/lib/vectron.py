@@ -194,42 +194,59 @@ def wait_ready(http_port, processes, seconds=60):
 class Cluster:
     """pd, workers and a gateway as processes of their own."""
 
-    def __init__(self, workers=2, env=None, gateway_env=None):
+    def __init__(self, workers=2, env=None, gateway_env=None, pds=1):
         self.folder = tempfile.mkdtemp(dir=TEMPORARY)
-        ports = free_ports(4 + 2 * workers)
-        self.pd_port, self.pd_link, self.port, self.http_port = ports[:4]
-        self.worker_ports = [ports[4 + 2 * i:6 + 2 * i] for i in range(workers)]
+        ports = free_ports(2 + 2 * workers + 2 * pds)
+        self.port, self.http_port = ports[:2]
+        self.worker_ports = [ports[2 + 2 * i:4 + 2 * i] for i in range(workers)]
+        self.pd_ports = [ports[2 + 2 * i:4 + 2 * i] for i in range(workers, workers + pds)]
+        self.pd_port, self.pd_link = self.pd_ports[0]
+        self.pd_links = ','.join(f'127.0.0.1:{link}' for _, link in self.pd_ports)
         # One copy of a shard unless a test is about copies: most are about processes, and count what each keeps.
         self.env, self.gateway_env = {'VECTRON_REPLICATION_FACTOR': 1, **(env or {})}, gateway_env or {}
-        self.pd = self.gateway = None
+        self.pds, self.gateway = [None] * pds, None
         self.workers = [None] * workers
 
-    def start_pd(self):
-        self.pd = Process('pd', {**self.env, 'VECTRON_DATA_DIR': os.path.join(self.folder, 'pd')}, self.folder,
-                          ['--grpc-addr', f'127.0.0.1:{self.pd_port}', '--raft-addr', f'127.0.0.1:{self.pd_link}'])
+    @property
+    def pd(self):
+        return self.pds[0]
+
+    def pd_folder(self, n=0):
+        return os.path.join(self.folder, f'pd{n}' if n else 'pd')
+
+    def start_pd(self, n=0, member=None):
+        """The nth of one or several, which are one group; member: its id, when it is no founder."""
+        grpc_port, link = self.pd_ports[n]
+        group = []
+        if len(self.pds) > 1:
+            founders = ','.join(f'{i + 1}:127.0.0.1:{link}' for i, (_, link) in enumerate(self.pd_ports))
+            group = ['--node-id', str(member or n + 1), '--initial-members', founders]
+        self.pds[n] = Process('pd', {**self.env, 'VECTRON_DATA_DIR': self.pd_folder(n)}, self.folder,
+                              ['--grpc-addr', f'127.0.0.1:{grpc_port}', '--raft-addr', f'127.0.0.1:{link}', *group])
 
     def start_worker(self, n):
         grpc_port, link = self.worker_ports[n]
         self.workers[n] = Process('worker', {**self.env, 'VECTRON_DATA_DIR': os.path.join(self.folder, f'worker{n}')},
                                   self.folder,
                                   ['--grpc-addr', f'127.0.0.1:{grpc_port}', '--raft-addr', f'127.0.0.1:{link}',
-                                   '--pd-addrs', f'127.0.0.1:{self.pd_link}'])
+                                   '--pd-addrs', self.pd_links])
 
     def start_gateway(self):
         self.gateway = Process('gateway', {**self.env, **self.gateway_env,
                                            'GRPC_ADDR': f'127.0.0.1:{self.port}',
                                            'HTTP_ADDR': f'127.0.0.1:{self.http_port}',
-                                           'PLACEMENT_DRIVER': f'127.0.0.1:{self.pd_link}',
+                                           'PLACEMENT_DRIVER': self.pd_links,
                                            'VECTRON_DATA_DIR': os.path.join(self.folder, 'gateway')}, self.folder)
 
     def processes(self):
-        return [p for p in [self.pd, *self.workers, self.gateway] if p]
+        return [p for p in [*self.pds, *self.workers, self.gateway] if p]
 
     def client(self, **options):
         return Client(f'127.0.0.1:{self.port}', **options)
 
     def __enter__(self):
-        self.start_pd()
+        for n in range(len(self.pds)):
+            self.start_pd(n)
         for n in range(len(self.workers)):
             self.start_worker(n)
         self.start_gateway()
@@ -241,6 +258,27 @@ class Cluster:
             if kind is not None:
                 sys.stderr.write(f'--- {process.role}\n{process.log()[-3000:]}\n')
             process.kill()
+
+
+class Service:
+    """Methods of a service by name: service.GetWorker(collection='c')."""
+
+    def __init__(self, module, name, port):
+        self.module, self.name = module, name
+        self.methods = {m.name: m for m in module.DESCRIPTOR.services_by_name[name].methods}
+        self.channel = grpc.insecure_channel(f'127.0.0.1:{port}', options=[('grpc.use_local_subchannel_pool', 1)])
+        self.called = set()
+
+    def __getattr__(self, method):
+        described = self.methods[method]
+        request, response = (getattr(self.module, t.name) for t in (described.input_type, described.output_type))
+        kind = 'stream_unary' if method == 'StreamBatchStoreVector' else 'unary_stream' if method.startswith('StreamHNSW') else 'unary_unary'
+        stub = getattr(self.channel, kind)(f'/{self.module.DESCRIPTOR.package}.{self.name}/{method}',
+                                           request_serializer=request.SerializeToString, response_deserializer=response.FromString)
+        self.called.add(method)
+        if kind == 'stream_unary':
+            return lambda messages, timeout=20: stub(iter(messages), timeout=timeout)
+        return lambda timeout=20, **fields: stub(request(**fields), timeout=timeout)
 
 
 class Client:
