@@ -275,6 +275,16 @@ enum status store_write(struct store *store, uint32_t slot, const float *prepare
     return keep ? store_keep(store, slot, prepared) : STATUS_OK;
 }
 
+void store_coordinates(const struct store *store, uint32_t slot, float *out) {
+    _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
+    const uint8_t *row = store_row(store, slot), *fine = store_fine(store, slot);
+    for (size_t at = 0; at < store->coder.n; at += PART) {
+        size_t left = store->coder.n - at, n = left < PART ? left : PART;
+        coder_coordinates(&store->coder, tops_of(store, row, at, spread), fine + at / 2, n,
+                          out + at);
+    }
+}
+
 void store_read(const struct store *store, uint32_t slot, float *out) {
     const void *row = store_row(store, slot);
     if (store->kind == STORE_F32) {
@@ -286,13 +296,7 @@ void store_read(const struct store *store, uint32_t slot, float *out) {
         memcpy(out, kept, store->metric.n_floats * sizeof *out);
         return;
     }
-    _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
-    const uint8_t *fine = store_fine(store, slot);
-    for (size_t at = 0; at < store->coder.n; at += PART) {
-        size_t left = store->coder.n - at, n = left < PART ? left : PART;
-        coder_coordinates(&store->coder, tops_of(store, row, at, spread), fine + at / 2, n,
-                          out + at);
-    }
+    store_coordinates(store, slot, out);
     coder_undo(&store->coder, out);
     for (uint32_t i = store->metric.dimension; i < store->metric.n_floats; i++)
         out[i] = 0;
@@ -458,11 +462,9 @@ __attribute__((always_inline)) static inline void prefetch_code(const struct sto
     if (store->fine.stride > 0) prefetch_bytes(slots_at(&store->fine, slot), store->fine.stride);
 }
 
-static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {
-    const float *kept = store_kept(store, slot);
-    if (kept) return metric_distance(&store->metric, probe->floats, kept);
-    const void *row = store_row(store, slot);
-    float gap = fine_gap(store, probe->units, slot);
+/* The whole distance of a code that lies so far from the probe, squared. */
+__attribute__((always_inline)) static inline float
+gap_distance(const struct store *store, const struct probe *probe, uint32_t slot, float gap) {
     switch (store->metric.kind) {
     case INDEX_EUCLIDEAN:
         break;
@@ -470,10 +472,34 @@ static float whole_code(const struct store *store, const struct probe *probe, ui
         gap = is_aside(store, probe, slot) ? 1 : gap / 2;
         break;
     case INDEX_DOT:
-        gap = gap / 2 - (probe->square / 2 + row_square(store, row) / 2);
+        gap = gap / 2 - (probe->square / 2 + row_square(store, store_row(store, slot)) / 2);
         break;
     }
     return gap < FLT_MAX ? gap : FLT_MAX;
+}
+
+static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {
+    const float *kept = store_kept(store, slot);
+    if (kept) return metric_distance(&store->metric, probe->floats, kept);
+    return gap_distance(store, probe, slot, fine_gap(store, probe->units, slot));
+}
+
+void store_probe_coordinates(const struct store *store, const struct probe *probe, float *out) {
+    const struct coder *coder = &store->coder;
+    for (uint32_t i = 0; i < coder->n; i++)
+        out[i] = (probe->units[i] - coder->middle) * coder->step;
+}
+
+void store_whole_spread(const struct store *store,
+                        const struct probe *probe,
+                        const struct store_spread *spread,
+                        float *out) {
+    store->kernel->euclidean(spread->query, spread->rows, spread->n, store->coder.n, out);
+    for (size_t i = 0; i < spread->n; i++) {
+        const float *kept = store_kept(store, spread->slots[i]);
+        out[i] = kept ? metric_distance(&store->metric, probe->floats, kept)
+                      : gap_distance(store, probe, spread->slots[i], out[i]);
+    }
 }
 
 void store_whole(const struct store *store,

@@ -96,6 +96,21 @@ MUST_USE enum status store_keep(struct store *store, uint32_t slot, const float 
 enum { STORE_ARRAYS_MAX = 4 };
 unsigned store_arrays(struct store *store, struct slots **out);
 
+/* Of codes, for many queries: the coordinates that a code, or a probe, stands for, coder.n of them;
+ * and the whole distances of a probe to some codes, at most STORE_BATCH. */
+void store_coordinates(const struct store *store, uint32_t slot, float *out);
+void store_probe_coordinates(const struct store *store, const struct probe *probe, float *out);
+struct store_spread {
+    const float *query; /* its coordinates */
+    const uint32_t *slots;
+    const float *const *rows; /* theirs */
+    size_t n;
+};
+void store_whole_spread(const struct store *store,
+                        const struct probe *probe,
+                        const struct store_spread *spread,
+                        float *out);
+
 /* May a row of a file be one of this store? */
 bool store_row_is_valid(const struct store *store, uint32_t slot);
 

@@ -19,7 +19,7 @@
 static const struct args_flag flags[] = {
     {"out", "PATH", "the index file (needed); an index that is there is replaced"},
     {"distance", "NAME", "cosine, euclidean or dot (default cosine)"},
-    {"storage", "NAME", "auto, f32 or sq8: how vectors are kept (default auto)"},
+    {"storage", "NAME", "auto, f32, sq8, sq4 or rabitq: how vectors are kept (default auto)"},
     {"m", "N", "edges of a point above level 0, twice as many at 0: 2 to 128 (default 16)"},
     {"ef-construction", "N", "width of the search for neighbours, 1 to 20000 (default 128)"},
     {"threads", "N", "that link (default one a core); the graph is the same for any number"},
@@ -69,16 +69,6 @@ static bool read_numbers(const struct args *args, struct build *build, struct bu
     return true;
 }
 
-static bool read_storage(const char *text, enum index_storage *out) {
-    static const enum index_storage all[] = {INDEX_AUTO, INDEX_F32, INDEX_SQ8};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(text, opened_storage(all[i])) != 0) continue;
-        *out = all[i];
-        return true;
-    }
-    return false;
-}
-
 /* False: why has words. */
 static bool read_args(const struct args *args, struct build *build, struct buffer *why) {
     const char *distance = args_text(args, "distance"), *storage = args_text(args, "storage");
@@ -100,8 +90,8 @@ static bool read_args(const struct args *args, struct build *build, struct buffe
     else if (index_metric_parse(distance ? distance : "cosine", &build->options.metric) !=
              STATUS_OK)
         buffer_printf(why, "--distance: \"%s\" is none of cosine, euclidean, dot", distance);
-    else if (!read_storage(storage ? storage : "auto", &build->options.storage))
-        buffer_printf(why, "--storage: \"%s\" is none of auto, f32, sq8", storage);
+    else if (index_storage_parse(storage ? storage : "auto", &build->options.storage) != STATUS_OK)
+        buffer_printf(why, "--storage: \"%s\" is none of auto, f32, sq8, sq4, rabitq", storage);
     else if (on_error && !build->input.skip_bad && strcmp(on_error, "stop") != 0)
         buffer_printf(why, "--on-error: \"%s\" is neither stop nor skip", on_error);
     else
@@ -197,13 +187,14 @@ static int print(const struct build *build, double seconds) {
         printf("{\"points\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"dimension\":%u,\"storage\":\"%s\","
                "\"fileBytes\":%" PRIu64 ",\"memoryBytes\":%" PRIu64
                ",\"seconds\":%.3f,\"linkSeconds\":%.3f,\"saveSeconds\":%.3f}\n",
-               build->n, build->rows.n_bad, info.options.dimension, opened_storage(stats.storage),
-               info.bytes, stats.memory_bytes, seconds, build->link_seconds, build->save_seconds);
+               build->n, build->rows.n_bad, info.options.dimension,
+               index_storage_name(stats.storage), info.bytes, stats.memory_bytes, seconds,
+               build->link_seconds, build->save_seconds);
         return EXIT_OK;
     }
     printf("%s: %" PRIu64 " points, %u dimensions, %s, kept as %s\n", build->out, build->n,
            info.options.dimension, index_metric_name(info.options.metric),
-           opened_storage(stats.storage));
+           index_storage_name(stats.storage));
     printf("%s in the file, %s in memory; built in %.1f s (%.0f/s)", //
            opened_bytes((double)info.bytes), opened_bytes((double)stats.memory_bytes), seconds,
            seconds > 0 ? (double)build->n / seconds : 0);

@@ -16,7 +16,7 @@ static void print_head(const struct index_file_info *info) {
     printf("version     %u\n", info->version);
     printf("dimension   %u\n", info->options.dimension);
     printf("distance    %s\n", index_metric_name(info->options.metric));
-    printf("storage     %s\n", opened_storage(info->options.storage));
+    printf("storage     %s\n", index_storage_name(info->options.storage));
     printf("M           %u\n", info->options.M);
     printf("slots       %" PRIu64 ", of them %" PRIu64 " not linked when it was saved\n",
            info->slots, info->tail);
@@ -80,7 +80,7 @@ static void print_json(const struct index_file_info *info, const struct opened *
            "\"slots\":%" PRIu64 ",\"tailSaved\":%" PRIu64 ",\"applied\":%" PRIu64
            ",\"fileBytes\":%" PRIu64,
            info->version, info->options.dimension, index_metric_name(info->options.metric),
-           opened_storage(info->options.storage), info->options.M, info->slots, info->tail,
+           index_storage_name(info->options.storage), info->options.M, info->slots, info->tail,
            info->applied, info->bytes);
     if (opened) {
         struct index_stats stats = index_stats(opened->view);

@@ -17,7 +17,9 @@ static const struct args_flag flags[] = {
     {"format", "NAME", "of the queries (default: found out)"},
     {"dataset", "NAME", "of an HDF5 file (default train)"},
     {"ef", "N", "width of the search in the graph: higher finds more, slower (default 128)"},
-    {"exact", NULL, "compare with every point instead of walking the graph"},
+    {"exact", NULL,
+     "compare with every point instead of walking the graph; many queries share a scan"},
+    {"one-by-one", NULL, "with --exact: a scan for each query, to compare"},
     {"within", "DISTANCE", "all points at most so far, up to -k of them (then default 1000)"},
     {"filter", "TEXT", "only points whose payload in --data meets this: 'price < 10'"},
     {"recall", NULL, "how many of the nearest were found, by an exact scan"},
@@ -164,10 +166,21 @@ struct outcome {
     double seconds;
 };
 
-static int search_all(struct look *look, struct table *table, struct outcome *out) {
+static void take(struct look *look,
+                 struct table *table,
+                 const struct found *found, //
+                 struct outcome *out) {
     struct trial *trial = &look->trial;
-    bool json = args_on(look->args, "json");
-    *out = (struct outcome){0};
+    if (trial->truth)
+        trial_count(trial, found->query, found->hits, found->n, &out->found, &out->wanted);
+    if (args_on(look->args, "json"))
+        print_hits(trial, found);
+    else if ((int64_t)found->query < look->show)
+        add_rows(table, trial, found);
+}
+
+static int search_each(struct look *look, struct table *table, struct outcome *out) {
+    struct trial *trial = &look->trial;
     for (size_t q = 0; q < trial->n; q++) {
         struct index_query query = {
             .vector = trial->queries + q * trial->dimension,
@@ -184,14 +197,36 @@ static int search_all(struct look *look, struct table *table, struct outcome *ou
         if (code != EXIT_OK) return code;
         out->seconds += opened_clock() - start;
         out->n_cut += index_search_stats(trial->reader).cut;
-        if (trial->truth) trial_count(trial, q, found.hits, found.n, &out->found, &out->wanted);
-        if (json)
-            print_hits(trial, &found);
-        else if ((int64_t)q < look->show)
-            add_rows(table, trial, &found);
+        take(look, table, &found, out);
         trial_end(trial);
     }
     return EXIT_OK;
+}
+
+/* Exact searches share the scan. */
+static int search_batches(struct look *look, struct table *table, struct outcome *out) {
+    struct trial *trial = &look->trial;
+    for (size_t q = 0; q < trial->n; q += TRIAL_BATCH) {
+        struct index_batch *batch;
+        double start = opened_clock();
+        int code = trial_batch(trial, &look->opened, q, &batch);
+        if (code != EXIT_OK) return code;
+        out->seconds += opened_clock() - start;
+        for (uint32_t i = 0; i < trial_batch_size(trial, q); i++) {
+            struct found found = {.query = q + i};
+            found.hits = index_batch_hits(batch, i, &found.n);
+            take(look, table, &found, out);
+        }
+        index_batch_close(batch);
+    }
+    return EXIT_OK;
+}
+
+static int search_all(struct look *look, struct table *table, struct outcome *out) {
+    bool together = look->exact && !look->ranged && !look->filtered && look->trial.n > 1 &&
+                    !args_on(look->args, "one-by-one");
+    *out = (struct outcome){0};
+    return together ? search_batches(look, table, out) : search_each(look, table, out);
 }
 
 static void print_outcome(const struct look *look, const struct outcome *outcome) {

@@ -24,7 +24,7 @@ static void print_text(const struct opened *opened,
     printf("points      %" PRIu64 " live, %" PRIu64 " in the tail, %" PRIu64 " removed, %" PRIu64
            " slots\n",
            stats.points, stats.tail, stats.removed, stats.slots);
-    printf("kept as     %s, levels 0 to %u\n", opened_storage(stats.storage), stats.max_level);
+    printf("kept as     %s, levels 0 to %u\n", index_storage_name(stats.storage), stats.max_level);
     printf("memory      %s, %.0f bytes a point\n", opened_bytes((double)stats.memory_bytes),
            (double)stats.memory_bytes / n);
     printf("file        %s, %.0f bytes a point; opened in %.1f ms\n",
@@ -44,7 +44,7 @@ static void print_json(const struct opened *opened,
     printf("{\"points\":%" PRIu64 ",\"tail\":%" PRIu64 ",\"removed\":%" PRIu64 ",\"slots\":%" PRIu64
            ",\"storage\":\"%s\",\"maxLevel\":%u,\"memoryBytes\":%" PRIu64 ",\"fileBytes\":%" PRIu64
            ",\"openSeconds\":%.6f,",
-           stats.points, stats.tail, stats.removed, stats.slots, opened_storage(stats.storage),
+           stats.points, stats.tail, stats.removed, stats.slots, index_storage_name(stats.storage),
            stats.max_level, stats.memory_bytes, opened->info.bytes, opened->seconds);
     printf("\"searches\":{\"queries\":%zu,\"k\":%u,\"ef\":%u,\"perSecond\":%.1f,\"medianUs\":%.1f,"
            "\"p99Us\":%.1f,\"distances\":%.1f,\"expanded\":%.1f}}\n",

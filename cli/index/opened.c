@@ -54,17 +54,6 @@ void opened_close(struct opened *opened) {
     opened->index = NULL;
 }
 
-const char *opened_storage(enum index_storage storage) {
-    switch (storage) {
-    case INDEX_F32:
-        return "f32";
-    case INDEX_SQ8:
-        return "sq8";
-    default:
-        return "auto";
-    }
-}
-
 const char *opened_bytes(double bytes) {
     enum { TEXTS = 8 };
     static char texts[TEXTS][32];

@@ -21,8 +21,6 @@ void opened_close(struct opened *opened);
 
 /* Seconds since some moment. */
 double opened_clock(void);
-/* "sq8, codes of 12 bits a dimension" */
-const char *opened_storage(enum index_storage storage);
 /* Bytes as people read them, "12.3 MB", in one of a few static places. */
 const char *opened_bytes(double bytes);
 /* A text as a JSON string on stdout; what is no UTF-8 as U+FFFD. */

@@ -32,6 +32,28 @@ void trial_end(struct trial *trial) {
     index_search_end(trial->reader);
 }
 
+uint32_t trial_batch_size(const struct trial *trial, size_t from) {
+    size_t left = trial->n - from;
+    return (uint32_t)(left < TRIAL_BATCH ? left : TRIAL_BATCH);
+}
+
+int trial_batch(struct trial *trial,
+                const struct opened *opened,
+                size_t from,
+                struct index_batch **out) {
+    struct index_batch_query query = {.vectors = trial->queries + from * trial->dimension,
+                                      .n = trial_batch_size(trial, from),
+                                      .k = trial->k + (trial->self != NULL)};
+    bool done = false;
+    enum status s = index_batch_open(opened->view, &query, out);
+    if (s != STATUS_OK) return command_fail("%s: %s", opened->path, status_text(s));
+    while (s == STATUS_OK && !done)
+        s = index_batch_step(*out, SIZE_MAX, &done);
+    if (s == STATUS_OK) return EXIT_OK;
+    index_batch_close(*out);
+    return command_fail("%s: %s", opened->path, status_text(s));
+}
+
 static bool is_true(const struct trial *trial, size_t query, const struct index_hit *hit) {
     const uint64_t *truth = trial->truth + query * trial->k;
     for (uint32_t i = 0; i < trial->k && truth[i] != 0; i++)

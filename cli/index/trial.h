@@ -7,8 +7,9 @@
 #define CLI_INDEX_TRIAL_H
 
 #include "cli/index/opened.h"
+#include "index/batch.h"
 
-enum { TRIAL_QUERIES_MAX = 100000, TRIAL_SAMPLE = 200, TRIAL_K_MAX = 1000 };
+enum { TRIAL_QUERIES_MAX = 100000, TRIAL_SAMPLE = 200, TRIAL_K_MAX = 1000, TRIAL_BATCH = 256 };
 
 /* FILE in words of rows.h is that of --queries. */
 #define TRIAL_FLAGS \
@@ -65,6 +66,13 @@ int trial_search(struct trial *trial,
                  const struct index_hit **hits,
                  size_t *n);
 void trial_end(struct trial *trial);
+/* An exact search for the queries from `from` on, as many as trial_batch_size says, in one scan of
+ * the index; done, to be closed by the caller. */
+int trial_batch(struct trial *trial,
+                const struct opened *opened,
+                size_t from,
+                struct index_batch **out);
+uint32_t trial_batch_size(const struct trial *trial, size_t from);
 /* Adds how many of the k nearest the hits have, and how many there are. */
 void trial_count(const struct trial *trial,
                  size_t query,

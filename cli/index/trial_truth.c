@@ -201,27 +201,52 @@ static int scan_data(struct trial *trial, const char *path, const struct opened 
     return code;
 }
 
-static int scan_index(struct trial *trial, const struct opened *opened) {
-    trial->farthest = mem_zero(trial->n, sizeof *trial->farthest);
-    if (!trial->farthest) return command_fail("out of memory");
-    int code = reserve_truth(trial);
-    for (size_t q = 0; code == EXIT_OK && q < trial->n; q++) {
+static void take_truth(struct trial *trial, size_t q, const struct index_hit *hits, size_t n) {
+    size_t taken = 0;
+    for (size_t i = 0; i < n && taken < trial->k; i++) {
+        if (trial->self && hits[i].number == trial->self[q]) continue;
+        trial->farthest[q] = hits[i].distance;
+        trial->truth[q * trial->k + taken++] = hits[i].number;
+    }
+}
+
+static int scan_filtered(struct trial *trial, const struct opened *opened) {
+    for (size_t q = 0; q < trial->n; q++) {
         const struct index_hit *hits;
-        size_t n, taken = 0;
+        size_t n;
         struct index_query query = {.vector = trial->queries + q * trial->dimension,
                                     .k = trial->k + (trial->self != NULL),
                                     .exact = true,
                                     .filter = trial->filter};
-        code = trial_search(trial, opened, &query, &hits, &n);
-        if (code != EXIT_OK) break;
-        for (size_t i = 0; i < n && taken < trial->k; i++) {
-            if (trial->self && hits[i].number == trial->self[q]) continue;
-            trial->farthest[q] = hits[i].distance;
-            trial->truth[q * trial->k + taken++] = hits[i].number;
-        }
+        int code = trial_search(trial, opened, &query, &hits, &n);
+        if (code != EXIT_OK) return code;
+        take_truth(trial, q, hits, n);
         trial_end(trial);
     }
-    return code;
+    return EXIT_OK;
+}
+
+static int scan_batches(struct trial *trial, const struct opened *opened) {
+    for (size_t q = 0; q < trial->n; q += TRIAL_BATCH) {
+        struct index_batch *batch;
+        int code = trial_batch(trial, opened, q, &batch);
+        if (code != EXIT_OK) return code;
+        for (uint32_t i = 0; i < trial_batch_size(trial, q); i++) {
+            size_t n;
+            const struct index_hit *hits = index_batch_hits(batch, i, &n);
+            take_truth(trial, q + i, hits, n);
+        }
+        index_batch_close(batch);
+    }
+    return EXIT_OK;
+}
+
+static int scan_index(struct trial *trial, const struct opened *opened) {
+    trial->farthest = mem_zero(trial->n, sizeof *trial->farthest);
+    if (!trial->farthest) return command_fail("out of memory");
+    int code = reserve_truth(trial);
+    if (code != EXIT_OK) return code;
+    return trial->filter ? scan_filtered(trial, opened) : scan_batches(trial, opened);
 }
 
 int trial_judge(struct trial *trial, const struct args *args, const struct opened *opened) {

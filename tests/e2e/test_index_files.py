@@ -50,6 +50,10 @@ def test_builds_and_finds_what_numpy_finds():
     exact = ((BASE[hits[0]['row']] - QUERIES[0]) ** 2).sum()
     assert abs(hits[0]['distance'] - exact) < 0.01 * exact
     assert answer('search', 'a.index', '--queries', 'queries.npy', '--truth', 'truth.npy', '--exact')['recall'] > 0.99
+    one, many = (answer('search', 'a.index', '--queries', 'queries.npy', '--exact', *more)['queries'] for more in (['--one-by-one'], []))
+    assert [[h['row'] for h in q['hits']] for q in one] == [[h['row'] for h in q['hits']] for q in many]
+    near = answer('search', 'a.index', '--queries', 'queries.npy', '--limit', '1', '--exact', '--within', str(hits[4]['distance']))
+    assert len(near['queries'][0]['hits']) == 5, near
     by_data = answer('search', 'a.index', '--queries', 'queries.npy', '--data', 'base.npy', '--recall', '--ef', '100')
     assert by_data['recall'] == found['recall'], by_data['recall']
 
@@ -59,6 +63,19 @@ def test_the_same_seed_and_data_give_the_same_file():
         run('build', 'base.npy', '--out', name, '--limit', '2000', '--seed', seed, '--quiet')
     one, two, three = (open(path(n), 'rb').read() for n in ('b1', 'b2', 'b3'))
     assert one == two and one != three
+
+
+def test_every_storage_is_built_and_searched():
+    sizes = {}
+    for storage in 'f32', 'sq8', 'sq4', 'rabitq':
+        built = answer('build', 'base.npy', '--out', storage, '--distance', 'euclidean', '--storage', storage, '--quiet')
+        assert built['storage'] == answer('info', storage, '--head')['storage'] == storage, built
+        sizes[storage] = built['memoryBytes']
+        assert answer('verify', storage)['sound']
+        together = answer('search', storage, '--queries', 'queries.npy', '--truth', 'truth.npy', '--exact')
+        alone = answer('search', storage, '--queries', 'queries.npy', '--truth', 'truth.npy', '--exact', '--one-by-one')
+        assert abs(together['recall'] - alone['recall']) < 0.01 and together['recall'] > 0.6, (storage, together['recall'], alone['recall'])
+    assert sizes['f32'] > sizes['sq8'] > sizes['sq4'], sizes
 
 
 def test_one_row_of_the_data_finds_itself():
