@@ -1,6 +1,6 @@
 /* sim_memory [--at N] [--long] [--part K/N]: one town (tests/sim/town.h), in which the Nth
  * allocation of the runtime fails, for 60 of them spread over all; for 4,000 with VECTRON_LONG=1 or
- * --long; for every single one when all parts of --part ran: some 20 minutes together. What may
+ * --long; for every single one when all parts of --part ran: some 50 minutes of a core. What may
  * happen (docs/runtime.md): somebody is told NO_MEMORY and all rules hold, or the process ends by
  * an assertion on that very memory, because an outcome that was promised cannot be kept. Never a
  * crash, a broken rule, or something lost in silence. */
