@@ -106,6 +106,7 @@ watchdog = "3s"
 [process.pd]
 role = "pd"
 args = ["--data-dir", "{{name}}", "--raft-addr", "127.0.0.1:{pd}"]
+environment = {{ VECTRON_REPLICATION_FACTOR = "1" }}
 {extra}'''
 
 
