@@ -12,7 +12,7 @@ from lib import vectron  # noqa: E402
 
 PREFIX = os.path.join(vectron.TEMPORARY, 'prefix')
 ENVIRONMENT = {'PKG_CONFIG_PATH': os.path.join(PREFIX, 'lib/pkgconfig'), 'LD_LIBRARY_PATH': os.path.join(PREFIX, 'lib')}
-HEADERS = ['index/index.h', 'index/batch.h', 'index/inspect.h', 'index/filter.h', 'runtime/status.h']
+HEADERS = ['index/index.h', 'index/batch.h', 'index/bulk.h', 'index/inspect.h', 'index/filter.h', 'runtime/status.h']
 
 
 def run(*command, cwd=None, code=0, given=None):
