@@ -6,7 +6,7 @@
 #include "index/index.h"
 #include "runtime/rng.h"
 
-enum { K = 10, N = 6000, QUERIES = 150 };
+enum { K = 10, N = 4500, QUERIES = 100 };
 
 struct built {
     uint32_t dimension;
