@@ -75,7 +75,7 @@ static uint64_t digest(const struct index *index) {
 static void fill(struct fixture *f, const struct index_options *options, bool clumps) {
     float vector[32];
     fixture_open(f, options, 5);
-    for (int i = 0; i < 9000; i++) {
+    for (int i = 0; i < 4000; i++) {
         fixture_random_vector(f, vector);
         if (clumps && i % 3 == 0)
             for (int d = 0; d < 32; d++)
@@ -100,8 +100,8 @@ static void same_for_any_number_of_threads(struct index_options options, bool cl
         cr_expect_eq(now, first, "%u threads", n);
         fixture_validate(&f);
         if (n == 2) {
-            fixture_remove_random(&f, 1500); /* what was linked can be repaired */
-            fixture_append_random(&f, 1500);
+            fixture_remove_random(&f, 600); /* what was linked can be repaired */
+            fixture_append_random(&f, 600);
             (void)link_all(f.index, n);
             fixture_validate(&f);
         }

@@ -8,7 +8,12 @@
 
 #include "tests/unit/index/fixture.h"
 
-enum { POINTS = 2000, ROUNDS = 50, QUERIES = 300, EF = 24 };
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { ROUNDS = 10 }; /* which take ten times as long */
+#else
+enum { ROUNDS = 50 };
+#endif
+enum { POINTS = 2000, QUERIES = 300, EF = 24 };
 
 struct figures {
     double recall, memory, file;
