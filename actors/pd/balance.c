@@ -1,6 +1,8 @@
 /* balance: what is in order, more evenly: replicas by the capacity of their workers, as long as
  * failure domains stay as spread as they are, then leaders by their number. Each move strictly
  * evens the shares, so it comes to an end. */
+#include <string.h>
+
 #include "actors/pd/look.h"
 
 #include "runtime/poison.h"
@@ -132,7 +134,8 @@ static void visit_leader(struct look *look, const struct catalog_shard *shard, v
         const struct catalog_replica *replica = &shard->replicas[i];
         uint32_t theirs = look->leaders[replica->worker->nth];
         if (replica->member != MEMBER_VOTER || !eligible(look, replica->worker) ||
-            !catalog_serves(replica, look->in->now_us) || mine < theirs + 2)
+            !catalog_serves(replica, look->in->now_us) || !strcmp(replica->state, "disk_full") ||
+            mine < theirs + 2)
             continue;
         if (mine - theirs > best->gain) *best = (struct hand_over){shard, replica, mine - theirs};
     }

@@ -18,6 +18,7 @@
 #include "runtime/poison.h"
 
 enum {
+    HAND_OVER_US = 20 * 1000,  /* between two tries to give leadership away */
     PROBE_US = 1000 * 1000,    /* between two looks whether the disk has space again */
     TELL_US = 2 * 1000 * 1000, /* between two looks whether followers moved */
     STEP_ADD = 0,              /* of ShardChange */
@@ -178,6 +179,33 @@ enum status peers_receive(struct replica *self, const RaftReceive *msg, struct t
 
 /* --- a full disk ------------------------------------------------------------------------------ */
 
+/* A leader that cannot write leaves it to one that can: the voter that has most of the log. It has
+ * to have all of it, which it may not yet: asked again soon. */
+static void hand_over(void *actor, void *context, struct turn *turn) {
+    struct replica *self = actor;
+    struct consensus_member member, best = {0};
+    struct consensus_state state;
+    (void)context;
+    self->hand_armed = false;
+    if (self->state != REPLICA_DISK_FULL || !seat_state(self->seat, &state)) return;
+    if (state.role != CONSENSUS_LEADER || state.transferee != 0) return;
+    for (size_t i = 0; seat_member(self->seat, i, &member); i++)
+        if (member.voter && member.id != self->options.store_id &&
+            (best.id == 0 || member.match > best.match))
+            best = member;
+    if (best.id == 0) return;
+    enum status s = seat_transfer(self->seat, best.id, turn);
+    if (s == STATUS_OK)
+        turn_note(turn, "no space: replica %" PRIu64 " is asked to lead", best.id);
+    peers_hand_over(self, turn);
+}
+
+void peers_hand_over(struct replica *self, struct turn *turn) {
+    if (self->hand_armed) return;
+    self->hand_armed = true;
+    turn_timer(turn, HAND_OVER_US, hand_over, NULL);
+}
+
 /* Is there space again? What was refused is tried again. */
 static void probe(void *actor, void *context, struct turn *turn) {
     struct replica *self = actor;
@@ -196,6 +224,7 @@ static void probe(void *actor, void *context, struct turn *turn) {
         return;
     }
     if (self->state == REPLICA_SERVING) return;
+    peers_hand_over(self, turn);
     self->probing = true;
     if (self->durable.first) apply_start(self, turn);
     seat_retry(self->seat, turn);

@@ -53,6 +53,7 @@ struct replica {
     bool upkeep_armed;
     bool probing; /* of a full disk */
     bool probe_armed;
+    bool hand_armed; /* leadership is to be given away */
     bool flushing;
     bool saving;
     bool stopping;               /* exits when the index is saved */
@@ -136,6 +137,8 @@ void replica_get(struct replica *self,
 void peers_join(struct replica *self, struct seat_facts *facts, struct turn *turn);
 /* Tells the keeper state, term, leader and members, when they are others. */
 void peers_tell(struct replica *self, struct turn *turn);
+/* The disk is full: another voter is to lead, if there is one. */
+void peers_hand_over(struct replica *self, struct turn *turn);
 /* What the full disk refused is tried again. */
 void peers_probe_later(struct replica *self, struct turn *turn);
 /* STALE_EPOCH, with words: whoever asks has a route of before the members changed. */

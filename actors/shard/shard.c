@@ -133,6 +133,7 @@ void replica_fail(struct replica *self,
         replica_move(self, REPLICA_DISK_FULL, turn);
     self->probing = false;
     if (full) peers_probe_later(self, turn);
+    if (full && self->seat) peers_hand_over(self, turn);
     reads_look(self, turn);
 }
 
@@ -199,8 +200,10 @@ judge_operation(const struct replica *self, const ShardOperation *op, struct tur
 
 static enum status
 judge_write(const struct replica *self, const ShardWrite *msg, struct turn *turn) {
-    if (self->state != REPLICA_SERVING) return refuse(self, turn);
-    enum status s = peers_epoch(self, msg->epoch, turn);
+    enum status s = STATUS_OK;
+    if (self->state == REPLICA_DISK_FULL) s = judge_leader(self, turn); /* another may take it */
+    if (s == STATUS_OK && self->state != REPLICA_SERVING) s = refuse(self, turn);
+    if (s == STATUS_OK) s = peers_epoch(self, msg->epoch, turn);
     if (s == STATUS_OK) s = judge_leader(self, turn);
     if (s != STATUS_OK) return s;
     if (msg->router == 0 || msg->sequence == 0)

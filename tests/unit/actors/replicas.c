@@ -99,6 +99,56 @@ Test(replicas, a_new_one_catches_up_under_writes_although_the_log_is_short) {
     world_close(&world);
 }
 
+/* As told last in the trace; the trace begins with the world. */
+static uint32_t leader_worker(void) {
+    const char *trace = sim_trace(world.sim), *at = trace, *last = NULL;
+    unsigned node = 0;
+    while ((at = strstr(at, " leads\n"))) {
+        const char *line = at;
+        while (line > trace && line[-1] != '\n')
+            line--;
+        if (strncmp(strchr(line, ':') + 1, "shard/1 ", 8) == 0) last = line;
+        at++;
+    }
+    cr_assert(last && sscanf(last, "%u:", &node) == 1);
+    return node - 2;
+}
+
+/* Log and points may lie on different disks: either of them may be full. */
+TestSuite(full_disk);
+static void fill_the_leaders_disk(bool points) {
+    open_workers(3, 0);
+    for (int i = 0; i < 5; i++)
+        put(i);
+    uint32_t full = leader_worker();
+    struct place *place = &world.workers[full];
+    struct kv *disk = points ? place->points_disk : place->log_disk;
+    kv_memory_set_faults(disk, &(struct kv_faults){.seed = 1, .capacity_bytes = 1});
+    enum status s = world_put(&world, "docs", "p5", 5, 0, "p5");
+    cr_expect(s == STATUS_OK || s == STATUS_DISK_FULL, "%s", world_words(&world));
+    sim_run(world.sim, 2 * SECOND);
+    for (int i = 5; i < 10; i++)
+        put(i);
+    cr_expect_neq(leader_worker(), full);
+    cr_expect_eq(found(), 10);
+    kv_memory_set_faults(disk, &(struct kv_faults){.seed = 1});
+    sim_trace_clear(world.sim);
+    sim_run(world.sim, 3 * SECOND);
+    cr_expect(strstr(sim_trace(world.sim), "disk_full -> serving"), "it takes writes again");
+    world_worker_crash(&world, full == 0 ? 1 : 0); /* now it is needed */
+    put(10);
+    cr_expect_eq(found(), 11);
+    world_close(&world);
+}
+
+Test(full_disk, of_the_log_gives_leadership_to_another) {
+    fill_the_leaders_disk(false);
+}
+
+Test(full_disk, of_the_points_gives_leadership_to_another) {
+    fill_the_leaders_disk(true);
+}
+
 /* The log is cut twice: what a new replica needs is not in it any more. */
 Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
     open_workers(4, 0);
