@@ -17,8 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/index/curve.h"
 #include "bench/index/peer.h"
+#include "cli/index/curve.h"
 #include "index/index.h"
 #include "runtime/pack.h"
 #include "runtime/rng.h"
@@ -362,12 +362,13 @@ static void run_share(struct bench *bench, double percent, bool far) {
     print_row(bench, metric, &ours, beside ? &peer : NULL, target);
 }
 
-struct arguments {
-    const char *only;
-    bool quick, alone;
-};
+#ifdef HAVE_HNSWLIB
+static const struct peer *const hnswlib = &peer_hnswlib;
+#else
+static const struct peer *const hnswlib = NULL;
+#endif
 
-static void run_set(const char *name, const struct arguments *arguments) {
+static void run_set(const char *name, bool alone) {
     static const double shares[] = {0.01, 0.1, 1, 10, 50, 90};
     struct bench bench = {0};
     if (!vectors_open(&bench.set, name, 0, QUERIES)) {
@@ -377,9 +378,7 @@ static void run_set(const char *name, const struct arguments *arguments) {
     bench.truth = calloc(QUERIES * K, sizeof *bench.truth);
     draw_ranks(&bench);
     build_ours(&bench);
-#ifdef HAVE_HNSWLIB
-    if (!arguments->alone) bench.peer = &peer_hnswlib;
-#endif
+    if (!alone) bench.peer = hnswlib;
     if (bench.peer) build_peer(&bench);
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         run_share(&bench, shares[i], false);
@@ -398,14 +397,15 @@ int main(int argc, char **argv) {
                                             {"only", required_argument, NULL, 'o'},
                                             {"alone", no_argument, NULL, 'a'},
                                             {0}};
-    struct arguments arguments = {0};
+    const char *only = NULL;
+    bool quick = false, alone = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'q')
-            arguments.quick = true;
+            quick = true;
         else if (c == 'o')
-            arguments.only = optarg;
+            only = optarg;
         else if (c == 'a')
-            arguments.alone = true;
+            alone = true;
         else
             return 2;
     }
@@ -413,9 +413,8 @@ int main(int argc, char **argv) {
                                        "synth-1m-128"};
     enum { QUICK = 2 };
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        if (arguments.only ? strcmp(arguments.only, sets[i]) != 0 : arguments.quick && i >= QUICK)
-            continue;
-        run_set(sets[i], &arguments);
+        if (only ? strcmp(only, sets[i]) != 0 : quick && i >= QUICK) continue;
+        run_set(sets[i], alone);
     }
     return 0;
 }

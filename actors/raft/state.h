@@ -41,6 +41,7 @@ struct mark {
 
 struct writing {
     bool busy;
+    bool refused; /* what is busy came back, and is to be tried again */
     /* under way */
     uint64_t first, last; /* entries; last < first: none */
     uint32_t n_marks;     /* marks that are complete with it, if their entries are */

@@ -4,6 +4,9 @@
  *                 ▲                              │
  *                 └──── refused: next again ─────┘
  *
+ * One append is under way at a time, until its one outcome: repeated before that, it would have two
+ * answers, and the second of them would be taken for the next one's.
+ *
  * Entries are not copied here: the window has them until they are durable. Each write of consensus
  * is a mark with the last index it put into the log; a mark is done when the entries up to there
  * are. One that no append carried yet takes in the next ones: it is done later, never too early. */
@@ -82,6 +85,7 @@ static void take_back(struct writing *writing) {
     writing->first = writing->last + 1;
     writing->n_marks = 0;
     writing->busy = false;
+    writing->refused = false;
 }
 
 static void repeat(void *actor, void *context, struct turn *turn) {
@@ -91,7 +95,7 @@ static void repeat(void *actor, void *context, struct turn *turn) {
 }
 
 void writing_repeat(struct seat *seat, struct turn *turn) {
-    if (seat->left || !seat->writing.busy) return;
+    if (seat->left || !seat->writing.refused) return;
     take_back(&seat->writing);
     writing_pump(seat, turn);
 }
@@ -102,6 +106,7 @@ on_written(void *actor, void *context, const struct outcome *outcome, struct tur
     struct writing *writing = &seat->writing;
     (void)actor;
     if (seat->left) return;
+    writing->refused = outcome->status != STATUS_OK;
     switch (outcome->status) {
     case STATUS_OK:
         break;
@@ -178,6 +183,7 @@ void writing_pump(struct seat *seat, struct turn *turn) {
     LogAppend append = LOG_APPEND__INIT;
     append.entries = seat->log ? take_entries(seat, &append.n_entries, turn) : NULL;
     if (!append.entries) {
+        writing->refused = true;
         turn_timer(turn, REPEAT_US, repeat, seat);
         return;
     }

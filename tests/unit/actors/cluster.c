@@ -445,6 +445,29 @@ Test(cluster, a_full_disk_is_read_only_until_there_is_space) {
     world_close(&world);
 }
 
+/* Space comes back, and the disk is slow: the append that is tried again takes longer than the
+ * pause between two tries. Sent twice, its second answer would acknowledge the next write. */
+Test(cluster, an_append_under_way_is_not_repeated) {
+    world_open(&world, &(struct world_options){.workers = 1});
+    create(1);
+    struct place *place = &world.workers[0];
+    kv_memory_set_faults(place->log_disk, &(struct kv_faults){.seed = 1, .capacity_bytes = 1});
+    enum status s = world_put(&world, "docs", "a", 1, 1, "");
+    cr_expect_eq(s, STATUS_DISK_FULL, "%s %s", status_name(s), world_words(&world));
+    kv_memory_set_faults(place->log_disk, &(struct kv_faults){.seed = 1});
+    sim_stall(world.sim, place->node, 5 * SECOND);
+    sim_run(world.sim, 15 * SECOND);
+    put("b", 2, 2);
+    unsigned appends = 0;
+    const char *at = sim_trace(world.sim);
+    while ((at = strstr(at, "LogAppend store=16 entries=[{index=2 "))) {
+        appends++;
+        at++;
+    }
+    cr_expect_eq(appends, 2, "one that was refused, one that waited: %u", appends);
+    world_close(&world);
+}
+
 Test(cluster, a_replica_that_cannot_apply_is_quarantined_and_recovers_by_a_restart) {
     world_open(&world, &(struct world_options){.workers = 1});
     create(1);
