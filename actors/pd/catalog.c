@@ -102,6 +102,12 @@ struct catalog_collection *catalog_find(const struct catalog *catalog, const cha
     return found ? catalog->collections[at] : NULL;
 }
 
+bool catalog_ended(const struct catalog *catalog, uint64_t token) {
+    for (uint32_t i = catalog->n_ended; token != 0 && i-- > 0;)
+        if (catalog->ended[i] == token) return true;
+    return false;
+}
+
 /* Position in by_shard of the first collection whose shards begin above id. */
 static uint32_t shard_position(const struct catalog *catalog, uint64_t id) {
     uint32_t low = 0;
@@ -242,11 +248,21 @@ static enum status apply_born(struct catalog *catalog, const char *name) {
     return STATUS_OK;
 }
 
+/* Whoever asks for its creation once more shall not make another. One that never was there may be
+ * tried again. */
+static void collection_ends(struct catalog *catalog, const struct catalog_collection *collection) {
+    if (!collection->born || collection->token == 0) return;
+    if (catalog->n_ended == CATALOG_ENDED_MAX)
+        memmove(catalog->ended, catalog->ended + 1, --catalog->n_ended * sizeof *catalog->ended);
+    catalog->ended[catalog->n_ended++] = collection->token;
+}
+
 static enum status apply_deleted(struct catalog *catalog, const char *name) {
     bool found;
     uint32_t at = position(catalog, name, &found);
     if (!found) return STATUS_OK; /* deleted twice at the same time */
     struct catalog_collection *collection = catalog->collections[at];
+    collection_ends(catalog, collection);
     collection_leave(collection);
     take_out(catalog->by_shard, catalog->n_collections,
              shard_position(catalog, collection->shards[0].id) - 1);
@@ -270,7 +286,7 @@ static enum status snapshot_rows(struct catalog *catalog, const PdSnapshot *part
 
 static enum status apply_snapshot(struct catalog *catalog, const PdSnapshot *part) {
     if (part->first) {
-        if (!part->counters) return STATUS_CORRUPT;
+        if (!part->counters || part->counters->n_ended > CATALOG_ENDED_MAX) return STATUS_CORRUPT;
         if (catalog->building)
             catalog_reset(catalog->building);
         else
@@ -283,6 +299,9 @@ static enum status apply_snapshot(struct catalog *catalog, const PdSnapshot *par
         catalog->building->next_shard = part->counters->next_shard;
         catalog->building->next_store = part->counters->next_store;
         catalog->building->final_epoch = part->counters->epoch;
+        catalog->building->n_ended = (uint32_t)part->counters->n_ended;
+        for (size_t i = 0; i < part->counters->n_ended; i++)
+            catalog->building->ended[i] = part->counters->ended[i];
     }
     if (!catalog->building) return STATUS_CORRUPT;
     enum status s = snapshot_rows(catalog->building, part);

@@ -57,7 +57,8 @@ static enum status judge_create(struct driver *self,
     struct payload_columns columns;
     if (payload_columns_read(msg->payload_indexes.data, msg->payload_indexes.len, &columns) !=
         STATUS_OK)
-        return turn_fail(turn, STATUS_INVALID, "payload indexes, storage, originals or target recall are malformed");
+        return turn_fail(turn, STATUS_INVALID,
+                         "payload indexes, storage, originals or target recall are malformed");
     if (msg->shards > CATALOG_SHARDS_MAX)
         return turn_fail(turn, STATUS_INVALID, "%" PRIu32 " shards are above the limit of %d",
                          msg->shards, CATALOG_SHARDS_MAX);
@@ -201,12 +202,14 @@ static void creation_end(struct driver *self, struct creation *creation, struct 
     mem_free(creation);
 }
 
-/* A client asks once more for what it began: its answer was lost, or another member led. */
+/* A client asks once more for what it began: its answer was lost, another member led, or a question
+ * was long on its way. What was made and deleted since is not made again. */
 static bool is_again(struct driver *self, const PdCreateCollection *msg, struct turn *turn) {
     const struct catalog_collection *collection = catalog_find(&self->catalog, msg->name);
     struct creation *creation = *creation_find(self, msg->name);
     if (msg->token == 0) return false;
-    if (collection && collection->born && collection->token == msg->token) {
+    bool there = collection && collection->born && collection->token == msg->token;
+    if (there || catalog_ended(&self->catalog, msg->token)) {
         Done done = DONE__INIT;
         turn_reply(turn, &done.base);
         return true;

@@ -141,6 +141,8 @@ enum status catalog_snapshot(const struct catalog *catalog, catalog_emit emit, v
     counters.next_worker = catalog->next_worker;
     counters.next_shard = catalog->next_shard;
     counters.next_store = catalog->next_store;
+    counters.n_ended = catalog->n_ended;
+    counters.ended = (uint64_t *)(uintptr_t)catalog->ended;
     writer.part.first = true;
     writer.part.counters = &counters;
     enum status s = put_peers(&writer, catalog);

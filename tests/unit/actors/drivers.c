@@ -166,6 +166,22 @@ Test(drivers, one_answer_of_a_creation_that_is_asked_for_twice) {
     world_close(&world);
 }
 
+Test(drivers, a_creation_that_was_long_on_its_way_does_not_bring_back_what_was_deleted) {
+    town(3, 3);
+    const ProtobufCMessage *question =
+        MESSAGE(PdCreateCollection, pd_create_collection, .name = "docs", .dimension = 2,
+                .distance = "dot", .shards = 2, .token = 77);
+    cr_assert_eq(ask(question), STATUS_OK);
+    cr_assert_eq(erase("docs"), STATUS_OK);
+    cr_expect_eq(ask(question), STATUS_OK, "it was: %s", sim_words(world.sim));
+    uint32_t old = depose(5);
+    cr_expect_eq(ask(question), STATUS_OK, "another leader: %s", sim_words(world.sim));
+    cr_assert_eq(ask(MESSAGE(PdListCollections, pd_list_collections)), STATUS_OK);
+    cr_expect_eq(((const PdCollections *)reply)->n_names, 0, "and is no more");
+    world_pd_start(&world, old);
+    world_close(&world);
+}
+
 /* More than the log keeps behind a snapshot. */
 static void make_history(uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {

@@ -271,6 +271,8 @@ add_collection(struct catalog *catalog, const char *name, uint64_t shard, uint64
     collection.distance = "dot";
     collection.n_shards = 1;
     collection.shards = rows;
+    collection.token = 10000 + shard;
+    collection.born = true;
     command.command_case = PD_COMMAND__COMMAND_COLLECTION;
     command.collection = &collection;
     return catalog_apply(catalog, &command);
@@ -330,6 +332,9 @@ Test(catalog, is_rebuilt_from_its_snapshot) {
     cr_expect_eq(copy.next_shard, catalog.next_shard);
     cr_expect_eq(copy.next_store, catalog.next_store);
     cr_assert_eq(copy.n_collections, 2000);
+    cr_expect(catalog_ended(&copy, 10001), "it was deleted");
+    cr_expect_not(catalog_ended(&copy, 10002), "it is there");
+    cr_expect(catalog_ended(&copy, 12998));
     for (uint32_t i = 0; i < 3; i++)
         cr_expect_eq(copy.workers[i]->n_shards, catalog.workers[i]->n_shards);
     for (uint64_t shard = 1; shard <= 3000; shard++) {
@@ -341,6 +346,22 @@ Test(catalog, is_rebuilt_from_its_snapshot) {
     }
     catalog_reset(&catalog);
     catalog_reset(&copy);
+}
+
+Test(catalog, remembers_the_last_that_were_deleted) {
+    struct catalog catalog;
+    catalog_init(&catalog);
+    add_worker(&catalog, 1);
+    for (uint64_t i = 1; i <= CATALOG_ENDED_MAX + 2; i++) {
+        cr_assert_eq(add_collection(&catalog, "docs", i, 1), STATUS_OK);
+        remove_collection(&catalog, "docs");
+    }
+    cr_expect_eq(catalog.n_ended, CATALOG_ENDED_MAX);
+    cr_expect_not(catalog_ended(&catalog, 10002));
+    cr_expect(catalog_ended(&catalog, 10003));
+    cr_expect(catalog_ended(&catalog, 10002 + CATALOG_ENDED_MAX));
+    cr_expect_not(catalog_ended(&catalog, 0), "no token is nobody's");
+    catalog_reset(&catalog);
 }
 
 static enum status
