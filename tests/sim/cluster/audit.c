@@ -217,27 +217,36 @@ static void compare_all(const PdShard *shard) {
         compare(shard, key);
 }
 
+/* The route of "docs", from the placement driver that leads: full mailboxes and elections last a
+ * while. NULL: told. */
+static const PdRouting *route(void) {
+    struct sim *sim = trial.world.sim;
+    uint64_t until = sim_now_us(sim) + PATIENCE_US;
+    enum status s = STATUS_NOT_LEADER;
+    do {
+        const ProtobufCMessage *reply;
+        int leader = world_pd_leader(&trial.world);
+        if (leader >= 0)
+            s = sim_call_on(sim, trial.world.pds[leader].node, "pd",
+                            MESSAGE(PdRoute, pd_route, .collection = "docs"), CALL_US, &reply);
+        if (leader >= 0 && s == STATUS_OK) return (const PdRouting *)reply;
+        sim_run(sim, 100 * MS);
+    } while (sim_now_us(sim) < until);
+    trial_broken("healed, but there is no route: %s %s", status_name(s), sim_words(sim));
+    return NULL;
+}
+
 static void each_shard(void (*look)(const PdShard *shard)) {
-    const ProtobufCMessage *reply;
-    int leader = world_pd_leader(&trial.world);
-    if (leader < 0) {
-        trial_broken("healed, but no placement driver leads");
-        return;
-    }
-    enum status s = sim_call_on(trial.world.sim, trial.world.pds[leader].node, "pd",
-                                MESSAGE(PdRoute, pd_route, .collection = "docs"), CALL_US, &reply);
-    if (s != STATUS_OK) {
-        trial_broken("healed, but there is no route: %s", sim_words(trial.world.sim));
-        return;
-    }
+    const PdRouting *reply = route();
+    if (!reply) return;
     struct buffer body;
     struct arena arena;
     ProtobufCMessage *copy;
     buffer_init(&body);
     arena_init(&arena, 0);
-    s = codec_encode(reply, &body);
+    enum status s = codec_encode(&reply->base, &body);
     if (s == STATUS_OK)
-        s = codec_decode(reply->descriptor, body.data, body.size, &arena, &copy, NULL);
+        s = codec_decode(reply->base.descriptor, body.data, body.size, &arena, &copy, NULL);
     assert(s == STATUS_OK);
     const PdRouting *routing = (const PdRouting *)copy;
     for (size_t i = 0; i < routing->n_shards; i++)

@@ -28,6 +28,7 @@ static struct {
     uint64_t join; /* the next worker that is not there yet comes */
 } until;
 static bool at_work;
+static bool drained[WORLD_WORKERS_MAX]; /* ever: who says that it is over may not be heard */
 
 /* Actors that stand still. */
 enum { PAUSED_MAX = 16 };
@@ -208,6 +209,15 @@ static void resume_all(uint32_t node) {
 
 /* --- processes --- */
 
+/* With so many workers drained a shard has fewer voters than its factor. */
+static bool is_thin(void) {
+    const struct profile *profile = trial.profile;
+    uint32_t n = trial.world.n_workers - profile->searchers - profile->later;
+    for (uint32_t i = 0; i < trial.world.n_workers; i++)
+        n -= drained[i] && n > 0;
+    return n < profile->replicas;
+}
+
 static void break_worker(const struct profile *profile, uint32_t n) {
     struct place *place = &trial.world.workers[n];
     if (!place->up) return;
@@ -218,8 +228,9 @@ static void break_worker(const struct profile *profile, uint32_t n) {
         world_worker_crash(&trial.world, n);
     else
         world_worker_kill(&trial.world, n);
-    /* One only: with the disks of two of three copies an acknowledged write may be gone. */
-    if (crash && !trial.wiped && rolls(profile->wipe)) {
+    /* One only: with the disks of two of three copies an acknowledged write may be gone. And none
+     * of a group of two, which is the majority no more. */
+    if (crash && !trial.wiped && rolls(profile->wipe) && !is_thin()) {
         world_worker_wipe(&trial.world, n);
         trial.wiped = true;
     }
@@ -347,6 +358,12 @@ static void order(const ProtobufCMessage *message) {
 static void drain(const struct profile *profile) {
     uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
     if (until.drain[n] || !rolls(profile->drain)) return;
+    bool before = drained[n];
+    drained[n] = true;
+    if (trial.wiped && is_thin()) {
+        drained[n] = before;
+        return;
+    }
     order(MESSAGE(PdDrain, pd_drain, .worker = n + 1));
     until.drain[n] = soon();
     trial.n_faults++;
@@ -360,6 +377,7 @@ static void repair_drains(void) {
 void nemesis_begin(void) {
     memset(&until, 0, sizeof until);
     memset(paused, 0, sizeof paused);
+    memset(drained, 0, sizeof drained);
     storm_begin();
     at_work = true;
     if (trial.profile->later > 0) until.join = soon();
