@@ -248,21 +248,22 @@ static enum status apply_born(struct catalog *catalog, const char *name) {
     return STATUS_OK;
 }
 
-/* Whoever asks for its creation once more shall not make another. One that never was there may be
- * tried again. */
-static void collection_ends(struct catalog *catalog, const struct catalog_collection *collection) {
-    if (!collection->born || collection->token == 0) return;
+static void ends(struct catalog *catalog, uint64_t token) {
+    if (token == 0) return;
     if (catalog->n_ended == CATALOG_ENDED_MAX)
         memmove(catalog->ended, catalog->ended + 1, --catalog->n_ended * sizeof *catalog->ended);
-    catalog->ended[catalog->n_ended++] = collection->token;
+    catalog->ended[catalog->n_ended++] = token;
 }
 
-static enum status apply_deleted(struct catalog *catalog, const char *name) {
+/* Whoever asks for its creation once more shall not make another, nor delete another. A creation
+ * that ended before it was there may be tried again. */
+static enum status apply_deleted(struct catalog *catalog, const char *name, uint64_t token) {
     bool found;
     uint32_t at = position(catalog, name, &found);
     if (!found) return STATUS_OK; /* deleted twice at the same time */
     struct catalog_collection *collection = catalog->collections[at];
-    collection_ends(catalog, collection);
+    if (collection->born) ends(catalog, collection->token);
+    ends(catalog, token);
     collection_leave(collection);
     take_out(catalog->by_shard, catalog->n_collections,
              shard_position(catalog, collection->shards[0].id) - 1);
@@ -338,7 +339,7 @@ enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
     case PD_COMMAND__COMMAND_COLLECTION_BORN:
         return apply_born(catalog, command->collection_born);
     case PD_COMMAND__COMMAND_COLLECTION_DELETED:
-        return apply_deleted(catalog, command->collection_deleted);
+        return apply_deleted(catalog, command->collection_deleted, command->token);
     case PD_COMMAND__COMMAND_SNAPSHOT:
         return apply_snapshot(catalog, command->snapshot);
     default:

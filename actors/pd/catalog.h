@@ -23,7 +23,7 @@ enum {
     CATALOG_WORDS_MAX = 160,
     CATALOG_STORE_FIRST = 16, /* store ids below belong to the processes themselves */
     CATALOG_PEERS_MAX = 64,   /* members that the group of placement drivers ever had */
-    CATALOG_ENDED_MAX = 1024, /* collections that were and are not; the oldest are forgotten */
+    CATALOG_ENDED_MAX = 1024, /* tokens of what is over; the oldest are forgotten */
 };
 
 /* As logged. Suspected is who is not heard of, drained who drains and has nothing left: both are
@@ -131,7 +131,7 @@ struct catalog {
     struct catalog_collection **collections; /* owned, ascending by name */
     uint32_t n_collections;
     struct catalog_collection **by_shard; /* owned; the same, ascending by their shards' ids */
-    uint64_t ended[CATALOG_ENDED_MAX];    /* tokens of those that were deleted, oldest first */
+    uint64_t ended[CATALOG_ENDED_MAX];    /* tokens of creations and deletions, oldest first */
     uint32_t n_ended;
     struct catalog *building; /* owned: a snapshot that is being read; NULL: none */
     uint64_t final_epoch;     /* of a snapshot that is being read */
@@ -152,7 +152,7 @@ struct catalog_worker *catalog_worker(const struct catalog *catalog, uint64_t id
 struct catalog_worker *
 catalog_worker_at(const struct catalog *catalog, const char *grpc_address, const char *link);
 struct catalog_collection *catalog_find(const struct catalog *catalog, const char *name);
-/* A collection of this token was there for clients, and was deleted. */
+/* A collection of this token was there for clients, and was deleted; or this token deleted one. */
 bool catalog_ended(const struct catalog *catalog, uint64_t token);
 struct catalog_shard *catalog_shard(const struct catalog *catalog, uint64_t id);
 /* The hash range of the nth of n shards: equal widths, the last one to the end (contract 6.5). */

@@ -270,10 +270,12 @@ wake_workers(struct driver *self, const struct catalog_collection *collection, s
 static void propose_name(struct driver *self,
                          PdCommand__CommandCase what,
                          const char *name,
+                         uint64_t token,
                          const struct promise *promise,
                          struct turn *turn) {
     PdCommand command = PD_COMMAND__INIT;
     command.command_case = what;
+    command.token = token;
     command.collection_born = (char *)(uintptr_t)name; /* a union: both cases are a name */
     enum status s = driver_propose(self, &command, promise, turn);
     if (s != STATUS_OK && promise) turn_reject(turn, promise, s, "%s", turn_words(turn));
@@ -291,7 +293,7 @@ static bool founders_serve(const struct catalog_shard *shard, const struct turn 
 
 static void bear(struct driver *self, struct catalog_collection *collection, struct turn *turn) {
     collection->birth_proposed = true;
-    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_BORN, collection->name, NULL, turn);
+    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_BORN, collection->name, 0, NULL, turn);
 }
 
 void collection_heard(struct driver *self,
@@ -327,7 +329,7 @@ static void on_late(void *actor, void *context, struct turn *turn) {
                     "in time (first on %s)",
                     creation->name, (unsigned)missing, where);
     creation_refuse(creation, STATUS_NOT_READY, words ? words : "not created", turn);
-    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_DELETED, creation->name, NULL, turn);
+    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_DELETED, creation->name, 0, NULL, turn);
     creation_end(self, creation, turn);
 }
 
@@ -355,10 +357,16 @@ static void born(struct driver *self, const char *name, struct turn *turn) {
  * ------------------------------------------------------------------------------------------- */
 
 enum status driver_delete(struct driver *self, const PdDeleteCollection *msg, struct turn *turn) {
+    if (catalog_ended(&self->catalog, msg->token)) {
+        Done done = DONE__INIT;
+        turn_reply(turn, &done.base);
+        return STATUS_OK;
+    }
     if (!catalog_find(&self->catalog, msg->name))
         return turn_fail(turn, STATUS_NOT_FOUND, "collection '%s' not found", msg->name);
     struct promise promise = turn_defer(turn);
-    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_DELETED, msg->name, &promise, turn);
+    propose_name(self, PD_COMMAND__COMMAND_COLLECTION_DELETED, msg->name, msg->token, &promise,
+                 turn);
     return STATUS_OK;
 }
 

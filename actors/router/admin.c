@@ -10,8 +10,8 @@
 #include "runtime/poison.h"
 
 enum {
-    GET_PATIENCE_US = 1500 * 1000,      /* for a shard that moves or restarts */
-    PD_PATIENCE_US = 3 * 1000 * 1000,   /* for a cluster that starts: no worker is ready yet */
+    GET_PATIENCE_US = 1500 * 1000,     /* for a shard that moves or restarts */
+    PD_PATIENCE_US = 3 * 1000 * 1000,  /* for a cluster that starts: no worker is ready yet */
     PDS_PATIENCE_US = 6 * 1000 * 1000, /* … and for placement drivers that elect one */
 };
 
@@ -171,6 +171,7 @@ enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, st
     if (!errand) return STATUS_OK;
     pd_delete_collection__init(&errand->message.remove);
     errand->message.remove.name = errand->name;
+    errand->message.remove.token = turn_random(turn) | 1;
     ask_pd(self, errand, on_removed, turn);
     return STATUS_OK;
 }

@@ -182,6 +182,23 @@ Test(drivers, a_creation_that_was_long_on_its_way_does_not_bring_back_what_was_d
     world_close(&world);
 }
 
+Test(drivers, a_deletion_that_was_long_on_its_way_does_not_delete_what_was_made_since) {
+    town(3, 3);
+    const ProtobufCMessage *question =
+        MESSAGE(PdDeleteCollection, pd_delete_collection, .name = "docs", .token = 5);
+    cr_assert_eq(create("docs", 30 * SECOND), STATUS_OK, "%s", sim_words(world.sim));
+    cr_assert_eq(ask(question), STATUS_OK);
+    cr_assert_eq(create("docs", 30 * SECOND), STATUS_OK, "%s", sim_words(world.sim));
+    cr_expect_eq(ask(question), STATUS_OK, "it did: %s", sim_words(world.sim));
+    uint32_t old = depose(5);
+    cr_expect_eq(ask(question), STATUS_OK, "another leader: %s", sim_words(world.sim));
+    cr_assert_eq(ask(MESSAGE(PdListCollections, pd_list_collections)), STATUS_OK);
+    cr_expect_eq(((const PdCollections *)reply)->n_names, 1, "another one of this name");
+    world_pd_start(&world, old);
+    cr_expect_eq(erase("docs"), STATUS_OK, "%s", sim_words(world.sim));
+    world_close(&world);
+}
+
 /* More than the log keeps behind a snapshot. */
 static void make_history(uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
