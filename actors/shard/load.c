@@ -309,6 +309,10 @@ static int rising(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
+static void sort_numbers(uint64_t *numbers, size_t n) {
+    if (n > 0) qsort(numbers, n, sizeof *numbers, rising);
+}
+
 static enum status end_list(struct load *load) {
     point_listing_close(load->listing);
     load->listing = NULL;
@@ -318,8 +322,8 @@ static enum status end_list(struct load *load) {
         load->stage = LOAD_FILL;
         return STATUS_OK;
     }
-    qsort(load->numbers, load->n_numbers, sizeof *load->numbers, rising);
-    qsort(load->lacking, load->n_lacking, sizeof *load->lacking, rising);
+    sort_numbers(load->numbers, load->n_numbers);
+    sort_numbers(load->lacking, load->n_lacking);
     load->stage = LOAD_FETCH;
     return STATUS_OK;
 }
