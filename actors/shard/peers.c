@@ -133,6 +133,10 @@ static void on_changed(void *owner, struct turn *turn) {
               state.role == CONSENSUS_LEADER     ? "leads"
               : state.role == CONSENSUS_FOLLOWER ? "follows"
                                                  : "stands for leader");
+    if (state.role == CONSENSUS_LEADER && state.term != self->led_term) {
+        self->led_term = state.term;
+        self->inherited = state.last;
+    }
     if (self->state != REPLICA_LOADING) peers_tell(self, turn);
     reads_look(self, turn);
     if (self->tell_armed || seat_alone(self->seat)) return;
@@ -195,8 +199,7 @@ static void hand_over(void *actor, void *context, struct turn *turn) {
             best = member;
     if (best.id == 0) return;
     enum status s = seat_transfer(self->seat, best.id, turn);
-    if (s == STATUS_OK)
-        turn_note(turn, "no space: replica %" PRIu64 " is asked to lead", best.id);
+    if (s == STATUS_OK) turn_note(turn, "no space: replica %" PRIu64 " is asked to lead", best.id);
     peers_hand_over(self, turn);
 }
 

@@ -1,7 +1,8 @@
 /* reads: what a get or a search may be answered with, by its level.
  *
  *     LINEARIZABLE  a read index: the leader asks a majority, a follower asks the leader; served
- *                   once it is applied. Alone, what is applied is all there is
+ *                   once it is applied. Alone, what is applied is all there is, from when it has
+ *                   applied what it found in its log
  *     SESSION       once what the session saw is applied
  *     BOUNDED       when the replica had, within the time given, all that was acknowledged; what it
  *                   does not know it asks, as for LINEARIZABLE
@@ -285,7 +286,7 @@ enum status reads_admit(struct replica *self,
     uint32_t level = request->level    ? request->level
                      : request->search ? LEVEL_SESSION
                                        : LEVEL_LINEARIZABLE;
-    bool alone = seat_alone(self->seat);
+    bool alone = seat_alone(self->seat) && self->applied >= self->inherited;
     *now = false;
     if (level == LEVEL_BOUNDED && !alone && is_old(self, request->max_staleness_ms, turn))
         return keep(self, request, 0, turn);

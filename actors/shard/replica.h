@@ -72,6 +72,9 @@ struct replica {
     uint32_t n_reads;
     uint64_t read_token;
     uint64_t fresh_us; /* it had all that was acknowledged by then; 0: never */
+    uint64_t led_term; /* it leads in, or led last; 0: never */
+    uint64_t
+        inherited; /* last entry of that reign's first moment: acknowledged by others, perhaps */
     bool reads_armed;
 };
 

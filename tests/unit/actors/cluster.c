@@ -445,6 +445,33 @@ Test(cluster, a_full_disk_is_read_only_until_there_is_space) {
     world_close(&world);
 }
 
+/* Acknowledged before the power failed, in the log alone since, and no space to apply it: who reads
+ * hears that, and not what was before. */
+Test(cluster, what_a_full_disk_keeps_from_being_applied_is_not_read_around) {
+    world_open(&world, &(struct world_options){.workers = 1});
+    create(1);
+    for (int i = 1; i <= 20; i++)
+        put("a", (float)i, 1); /* the disk keeps some of them, who knows how many */
+    struct place *place = &world.workers[0];
+    world_worker_crash(&world, 0);
+    kv_memory_set_faults(place->points_disk, &(struct kv_faults){.seed = 1, .capacity_bytes = 1});
+    world_worker_start(&world, 0);
+    sim_run(world.sim, SECOND);
+    const ProtobufCMessage *reply;
+    enum status s = sim_call(world.sim, "router",
+                             MESSAGE(RouterGet, router_get, .collection = "docs", .id = "a",
+                                     .consistency = 3, .max_staleness_ms = 1),
+                             5 * SECOND, &reply);
+    fprintf(stderr, "%s", sim_trace(world.sim));
+    cr_expect(s != STATUS_OK && s != STATUS_NOT_FOUND, "%s", status_name(s));
+    kv_memory_set_faults(place->points_disk, &(struct kv_faults){.seed = 1});
+    sim_run(world.sim, 5 * SECOND);
+    float x, y;
+    cr_expect_eq(world_get(&world, "docs", "a", &x, &y), STATUS_OK);
+    cr_expect_eq(x, 20);
+    world_close(&world);
+}
+
 /* Space comes back, and the disk is slow: the append that is tried again takes longer than the
  * pause between two tries. Sent twice, its second answer would acknowledge the next write. */
 Test(cluster, an_append_under_way_is_not_repeated) {
