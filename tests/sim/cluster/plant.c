@@ -68,22 +68,15 @@ bool plant_choose(const char *name) {
     return false;
 }
 
-/* --- the calls --- */
+/* --- the calls: of the types that their headers give them, so that none is called as it was once
+ * -- */
 
-enum status __real_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync);
-enum status __wrap_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync);
+__typeof__(kv_write) __real_kv_write, __wrap_kv_write;
 enum status __wrap_kv_write(struct kv *kv, const struct kv_batch *batch, bool sync) {
     return __real_kv_write(kv, batch, sync && chosen != SKIP_SYNC);
 }
 
-enum status __real_point_store_applied(struct point_store *store,
-                                       uint64_t store_id,
-                                       enum kv_tier tier,
-                                       struct point_applied *out);
-enum status __wrap_point_store_applied(struct point_store *store,
-                                       uint64_t store_id,
-                                       enum kv_tier tier,
-                                       struct point_applied *out);
+__typeof__(point_store_applied) __real_point_store_applied, __wrap_point_store_applied;
 enum status __wrap_point_store_applied(struct point_store *store,
                                        uint64_t store_id,
                                        enum kv_tier tier,
@@ -92,37 +85,30 @@ enum status __wrap_point_store_applied(struct point_store *store,
                                       out);
 }
 
-enum status __real_log_store_write(struct log_store *store, struct log_batch *batch);
-enum status __wrap_log_store_write(struct log_store *store, struct log_batch *batch);
+__typeof__(log_store_write) __real_log_store_write, __wrap_log_store_write;
 enum status __wrap_log_store_write(struct log_store *store, struct log_batch *batch) {
     return chosen == LOSE_LOG && ++turns % 100 == 0 ? STATUS_OK
                                                     : __real_log_store_write(store, batch);
 }
 
-uint32_t __real_window_slot(const struct window *window, uint64_t router);
-uint32_t __wrap_window_slot(const struct window *window, uint64_t router);
+__typeof__(window_slot) __real_window_slot, __wrap_window_slot;
 uint32_t __wrap_window_slot(const struct window *window, uint64_t router) {
     return chosen == SHORT_WINDOW ? 0 : __real_window_slot(window, router);
 }
 
-const struct window_row *__real_window_find(const struct window *window, uint64_t router);
-const struct window_row *__wrap_window_find(const struct window *window, uint64_t router);
+__typeof__(window_find) __real_window_find, __wrap_window_find;
 const struct window_row *__wrap_window_find(const struct window *window, uint64_t router) {
     return chosen == APPLY_TWICE ? NULL : __real_window_find(window, router);
 }
 
-enum status __real_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old);
-enum status __wrap_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old);
+__typeof__(point_batch_delete) __real_point_batch_delete, __wrap_point_batch_delete;
 enum status __wrap_point_batch_delete(struct point_batch *batch, struct bytes id, uint64_t *old) {
     if (chosen != FORGET_TOMBSTONE) return __real_point_batch_delete(batch, id, old);
     *old = 0;
     return STATUS_OK;
 }
 
-enum status
-__real_index_append(struct index *index, const struct index_point *points, size_t n_points);
-enum status
-__wrap_index_append(struct index *index, const struct index_point *points, size_t n_points);
+__typeof__(index_append) __real_index_append, __wrap_index_append;
 enum status
 __wrap_index_append(struct index *index, const struct index_point *points, size_t n_points) {
     bool lost = chosen == LOSE_APPEND && ++turns % 200 == 0;
@@ -133,10 +119,7 @@ __wrap_index_append(struct index *index, const struct index_point *points, size_
 
 enum { PIECE_BYTES = 400 }; /* also with nothing planted: a small store has several pieces, too */
 
-enum status
-__real_point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
-enum status
-__wrap_point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
+__typeof__(point_export_next) __real_point_export_next, __wrap_point_export_next;
 enum status __wrap_point_export_next(struct point_export *export,
                                      size_t bytes,
                                      struct buffer *out,
@@ -161,20 +144,18 @@ static bool was_there(uint64_t store_id, bool empty) {
     return false;
 }
 
-enum status
-__real_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
-enum status
-__wrap_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id);
-enum status
-__wrap_seat_facts_read(struct seat_facts *facts, struct log_store *log, uint64_t store_id) {
-    enum status s = __real_seat_facts_read(facts, log, store_id);
+__typeof__(seat_facts_read) __real_seat_facts_read, __wrap_seat_facts_read;
+enum status __wrap_seat_facts_read(struct seat_facts *facts,
+                                   struct log_store *log,
+                                   uint64_t store_id,
+                                   uint64_t id) {
+    enum status s = __real_seat_facts_read(facts, log, store_id, id);
     if (s == STATUS_OK && chosen == REUSE_ID && was_there(store_id, facts->empty))
         facts->empty = false;
     return s;
 }
 
-enum status __real_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn);
-enum status __wrap_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn);
+__typeof__(peers_epoch) __real_peers_epoch, __wrap_peers_epoch;
 enum status __wrap_peers_epoch(const struct replica *self, uint64_t epoch, struct turn *turn) {
     return chosen == STALE_EPOCH ? STATUS_OK : __real_peers_epoch(self, epoch, turn);
 }
@@ -182,10 +163,7 @@ enum status __wrap_peers_epoch(const struct replica *self, uint64_t epoch, struc
 /* --- of consensus --- */
 
 /* Terms travel apart, also with nothing planted: what one of them has may arrive alone. */
-uint32_t
-__real_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes);
-uint32_t
-__wrap_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes);
+__typeof__(consensus_split) __real_consensus_split, __wrap_consensus_split;
 uint32_t
 __wrap_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t max_bytes) {
     uint32_t same = 1;
@@ -194,10 +172,7 @@ __wrap_consensus_split(const struct consensus_entry *entries, uint32_t n, size_t
     return __real_consensus_split(entries, same, max_bytes);
 }
 
-enum status
-__real_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
-enum status
-__wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote);
+__typeof__(log_batch_vote) __real_log_batch_vote, __wrap_log_batch_vote;
 enum status
 __wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64_t vote) {
     return __real_log_batch_vote(batch, store_id, term, chosen == FORGET_VOTE ? 0 : vote);
@@ -217,14 +192,7 @@ static void commit_older(struct consensus *consensus, bool led, struct consensus
         effects->apply = state.durable;
 }
 
-enum status __real_consensus_receive(struct consensus *consensus,
-                                     uint64_t now_ms,
-                                     const RaftMessage *message,
-                                     struct consensus_effects *effects);
-enum status __wrap_consensus_receive(struct consensus *consensus,
-                                     uint64_t now_ms,
-                                     const RaftMessage *message,
-                                     struct consensus_effects *effects);
+__typeof__(consensus_receive) __real_consensus_receive, __wrap_consensus_receive;
 enum status __wrap_consensus_receive(struct consensus *consensus,
                                      uint64_t now_ms,
                                      const RaftMessage *message,
@@ -236,14 +204,7 @@ enum status __wrap_consensus_receive(struct consensus *consensus,
 }
 
 /* The answer is there at once: up to here everything is committed, as far as it knows. */
-enum status __real_consensus_read(struct consensus *consensus,
-                                  uint64_t now_ms,
-                                  uint64_t token,
-                                  struct consensus_effects *effects);
-enum status __wrap_consensus_read(struct consensus *consensus,
-                                  uint64_t now_ms,
-                                  uint64_t token,
-                                  struct consensus_effects *effects);
+__typeof__(consensus_read) __real_consensus_read, __wrap_consensus_read;
 enum status __wrap_consensus_read(struct consensus *consensus,
                                   uint64_t now_ms,
                                   uint64_t token,
@@ -258,14 +219,7 @@ enum status __wrap_consensus_read(struct consensus *consensus,
     return STATUS_OK;
 }
 
-enum status __real_consensus_persisted(struct consensus *consensus,
-                                       uint64_t now_ms,
-                                       uint64_t persist,
-                                       struct consensus_effects *effects);
-enum status __wrap_consensus_persisted(struct consensus *consensus,
-                                       uint64_t now_ms,
-                                       uint64_t persist,
-                                       struct consensus_effects *effects);
+__typeof__(consensus_persisted) __real_consensus_persisted, __wrap_consensus_persisted;
 enum status __wrap_consensus_persisted(struct consensus *consensus,
                                        uint64_t now_ms,
                                        uint64_t persist,

@@ -123,18 +123,14 @@ static void look_at_first(const struct seat *seat) {
 
 /* --- the calls --- */
 
-bool __real_seat_state(const struct seat *seat, struct consensus_state *out);
-bool __wrap_seat_state(const struct seat *seat, struct consensus_state *out);
+__typeof__(seat_state) __real_seat_state, __wrap_seat_state;
 bool __wrap_seat_state(const struct seat *seat, struct consensus_state *out) {
     bool open = __real_seat_state(seat, out);
     if (open && out->role == CONSENSUS_LEADER) look_at_leader(seat, out->term);
     return open;
 }
 
-void __real_seat_take(
-    struct seat *seat, uint32_t n, size_t bytes, struct proposals *out, struct turn *turn);
-void __wrap_seat_take(
-    struct seat *seat, uint32_t n, size_t bytes, struct proposals *out, struct turn *turn);
+__typeof__(seat_take) __real_seat_take, __wrap_seat_take;
 void __wrap_seat_take(
     struct seat *seat, uint32_t n, size_t bytes, struct proposals *out, struct turn *turn) {
     const struct proposal *last = out->last;
