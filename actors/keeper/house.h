@@ -64,6 +64,8 @@ void house_beat_soon(struct house *self, struct turn *turn);
 
 /* tenants.c: opens what the ledger says and stops the rest; again whenever a tenant is gone. */
 void tenants_settle(struct house *self, struct turn *turn);
+/* Tells the replicas their epoch again: what they were told may have found a full mailbox. */
+void tenants_remind(const struct house *self, struct turn *turn);
 /* Says on the shelf that it is filled, once no tenant is loading. */
 void tenants_look(const struct house *self);
 struct tenant *tenant_find(const struct house *self, uint64_t shard);

@@ -335,6 +335,7 @@ static void beat(struct house *self, struct turn *turn) {
     message.epoch = self->epoch;
     self->beating = true;
     self->beat_again = false;
+    tenants_remind(self, turn);
     if (tenants_report(self, &message, turn) != STATUS_OK) {
         beat_done(self, turn);
         return;

@@ -206,6 +206,14 @@ static void tell_epoch(struct tenant *tenant, uint64_t epoch, struct turn *turn)
     if (actor) turn_tell(turn, actor, &told.base);
 }
 
+void tenants_remind(const struct house *self, struct turn *turn) {
+    for (uint32_t i = 0; i < self->n_tenants; i++) {
+        struct tenant *tenant = self->tenants[i];
+        if (!tenant->stopping && tenant->epoch != tenant->options.epoch)
+            tell_epoch(tenant, tenant->epoch, turn);
+    }
+}
+
 void tenants_look(const struct house *self) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         const char *state = self->tenants[i]->state;

@@ -5,16 +5,15 @@
 #include <string.h>
 
 #include "runtime/sim/world.h"
+#include "schemas/shard.pb-c.h"
+#include "schemas/sys.pb-c.h"
 #include "tests/unit/actors/world.h"
 
-enum { POINTS = 30 };
+enum { POINTS = 30, MAILBOX_FULL = 2000 };
 
 static struct world world;
 
-static void open_workers(uint32_t n, uint32_t flush_ms) {
-    world_open(&world,
-               &(struct world_options){
-                   .workers = n, .seed = 5, .grace_ms = 6000, .factor = 3, .flush_ms = flush_ms});
+static void create_docs(void) {
     sim_run(world.sim, 10 * SECOND); /* all of them are heard of */
     const ProtobufCMessage *reply;
     enum status s =
@@ -23,6 +22,13 @@ static void open_workers(uint32_t n, uint32_t flush_ms) {
                          .dimension = 2, .distance = "euclidean", .shards = 1, .replicas = 3),
                  60 * SECOND, &reply);
     cr_assert_eq(s, STATUS_OK, "%s %s", status_name(s), world_words(&world));
+}
+
+static void open_workers(uint32_t n, uint32_t flush_ms) {
+    world_open(&world,
+               &(struct world_options){
+                   .workers = n, .seed = 5, .grace_ms = 6000, .factor = 3, .flush_ms = flush_ms});
+    create_docs();
 }
 
 /* The next worker behind `after` that keeps a copy. */
@@ -71,6 +77,82 @@ static uint32_t some_keeper(void) {
         n++;
     cr_assert(n < world.n_workers);
     return n;
+}
+
+/* --- a full mailbox --- */
+
+static void nothing(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)outcome, (void)turn;
+}
+
+static void do_with_shard(void *self, void *context, struct turn *turn) {
+    (void)self;
+    turn_call(turn, &(struct call){
+                        .to = turn_find(turn, "sys"),
+                        .message = MESSAGE(SysDo, sys_do, .actor = "shard/1", .action = context),
+                        .done = nothing,
+                        .deadline_us = turn_now_us(turn) + SECOND});
+}
+
+static void fill_mailbox(void *self, void *context, struct turn *turn) {
+    (void)self, (void)context;
+    for (int i = 0; i < MAILBOX_FULL; i++)
+        turn_call(turn, &(struct call){.to = turn_find(turn, "shard/1"),
+                                       .message = MESSAGE(ShardGet, shard_get, .id = "p0"),
+                                       .done = nothing,
+                                       .deadline_us = turn_now_us(turn) + SECOND});
+}
+
+/* As routed: its epoch, and the node of one that follows. */
+struct seen {
+    uint64_t epoch;
+    unsigned follower;
+};
+
+static struct seen see_shard(void) {
+    const ProtobufCMessage *reply;
+    enum status s = sim_call(world.sim, "pd", MESSAGE(PdRoute, pd_route, .collection = "docs"),
+                             10 * SECOND, &reply);
+    cr_assert_eq(s, STATUS_OK, "%s", world_words(&world));
+    const PdShard *shard = ((const PdRouting *)reply)->shards[0];
+    struct seen seen = {.epoch = shard->epoch};
+    for (size_t i = 0; i < shard->n_replicas; i++)
+        if (shard->replicas[i]->worker != shard->leader)
+            sscanf(shard->replicas[i]->link, "sim://%u", &seen.follower);
+    cr_assert_neq(seen.follower, 0);
+    return seen;
+}
+
+/* The keeper tells a replica its epoch, and nobody answers that: what found a full mailbox comes
+ * again with the next beat. */
+Test(replicas, one_whose_mailbox_was_full_hears_of_its_epoch_later) {
+    const ProtobufCMessage *reply;
+    world_open(
+        &world,
+        &(struct world_options){
+            .workers = 3, .searchers = 1, .seed = 5, .factor = 3, .actions = SYS_ACTIONS_TEST});
+    world_worker_crash(&world, 3);
+    create_docs();
+    put(0);
+    sim_run(world.sim, 10 * SECOND); /* all there was to say of themselves is said */
+    const struct seen before = see_shard();
+    uint32_t node = before.follower;
+    sim_order_on(world.sim, node, do_with_shard, "pause");
+    world_worker_start(&world, 3); /* a learner comes */
+    sim_order_on(world.sim, node, fill_mailbox, NULL);
+    sim_run(world.sim, SECOND / 5);
+    uint64_t epoch = see_shard().epoch;
+    cr_assert_eq(epoch, before.epoch + 1);
+    sim_order_on(world.sim, node, do_with_shard, "resume");
+    sim_run(world.sim, 6 * SECOND); /* beats are 5 s apart */
+    cr_assert_eq(see_shard().epoch, epoch);
+    enum status s = sim_call_on(
+        world.sim, node, "shard/1",
+        MESSAGE(ShardGet, shard_get, .epoch = before.epoch, .id = "p0", .consistency = 4), SECOND,
+        &reply);
+    cr_expect_eq(s, STATUS_STALE_EPOCH, "%s", world_words(&world));
+    cr_assert(strstr(sim_trace(world.sim), "shard/1 x ShardEpoch: BUSY"), "it was not full");
+    world_close(&world);
 }
 
 /* The leader's log is cut once a second, and writes do not rest: what follows a snapshot must come
