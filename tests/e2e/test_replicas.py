@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Three copies of each shard as real processes: any worker may be killed under load, and nothing is lost."""
+"""Three copies of each shard as real processes: any worker may be killed or stand still under load, and nothing is lost."""
 import os
 import sys
 import time
@@ -65,6 +65,35 @@ def test_every_worker_may_be_killed_in_turn():
         time.sleep(3)
     print(f'       a write waited at most {max(slowest):.1f} s for another leader')
     assert max(slowest) < 10, slowest
+
+
+def clock():
+    return client.Get(collection='docs', id='clock', timeout=20).point.vector[0]
+
+
+def test_every_worker_may_stand_still_in_turn():
+    """Longer than an election takes: who led believes for a moment that it still does, and must not say what it has."""
+    for n in range(3):
+        client.Upsert(collection='docs', points=[pb.Point(id='clock', vector=[n, 0])], timeout=20)
+        with cluster.workers[n].paused():
+            for _ in range(10):
+                put()
+            client.Upsert(collection='docs', points=[pb.Point(id='clock', vector=[n + 0.5, 0])], timeout=20)
+            assert not missing(), missing()
+        seen = {clock() for _ in range(50)}
+        assert seen == {n + 0.5}, f'after worker {n} woke: {seen}'
+        assert not missing(), missing()
+        time.sleep(2)
+
+
+def test_reads_and_writes_go_on_while_the_placement_driver_stands_still():
+    with cluster.pd.paused():
+        for _ in range(20):
+            assert put() < 5
+        assert not missing(), missing()
+        time.sleep(6)  # longer than a beat
+        put()
+    wait_for(nothing_is_missing, 30)
 
 
 def test_all_of_them_come_back_with_everything():
