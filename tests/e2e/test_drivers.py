@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """Three placement drivers: each is killed in turn while points are written and collections come and go; one is lost with its disk."""
-import json
 import os
 import shutil
 import subprocess
@@ -23,24 +22,19 @@ def run(*words):
                           env=vectron.clean_environment())
 
 
-def admin(*words):
-    done = run(*words, '--json')
-    return json.loads(done.stdout) if done.returncode == 0 else {}
-
-
 def leader():
     """The nth of the cluster's, or None."""
-    said = admin('pd')
+    said = cluster.admin('pd')
     links = [f'tcp://127.0.0.1:{link}' for _, link in cluster.pd_ports]
     return links.index(said['link']) if said.get('link') in links else None
 
 
 def assigned():
-    return sorted((s['shard'], r['storeId'], r['worker']) for s in admin('shards', 'docs').get('shards', []) for r in s['replicas'])
+    return sorted((s['shard'], r['storeId'], r['worker']) for s in cluster.admin('shards', 'docs').get('shards', []) for r in s['replicas'])
 
 
 def everybody_is_here():
-    return [m['role'] for m in admin('pd').get('members', []) if not m.get('away')].count('voter') == 2
+    return [m['role'] for m in cluster.admin('pd').get('members', []) if not m.get('away')].count('voter') == 2
 
 
 class Writer(threading.Thread):
@@ -78,8 +72,8 @@ class Writer(threading.Thread):
 
 
 def test_three_of_them_are_one_group():
-    wait_for(lambda: sum(w['state'] == 'ready' for w in admin('workers').get('workers', [])) == 3)
-    said = admin('pd')
+    wait_for(lambda: sum(w['state'] == 'ready' for w in cluster.admin('workers').get('workers', [])) == 3)
+    said = cluster.admin('pd')
     assert [m['id'] for m in said['members']] == ['1', '2', '3'] and said['factor'] == 3, said
     client.CreateCollection(name='docs', dimension=2, distance='euclidean', shards=4)
     assert len(assigned()) == 12, assigned()

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Three copies of each shard as real processes: any worker may be killed or stand still under load, and nothing is lost."""
+import contextlib
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from lib.vectron import pb, wait_for  # noqa: E402
 cluster = vectron.Cluster(workers=3, env={'VECTRON_REPLICATION_FACTOR': '3', 'VECTRON_WORKER_GRACE': '10m'})
 client = None
 acknowledged = []
+LINEARIZABLE, BOUNDED, EVENTUAL = 1, 3, 4
 
 
 def put(deadline=20):
@@ -24,9 +26,12 @@ def put(deadline=20):
     return time.monotonic() - began
 
 
+def found(**level):
+    return {r.id for r in client.Search(collection='docs', vector=[0, 0], top_k=10000, timeout=20, **level).results}
+
+
 def missing():
-    found = {r.id for r in client.Search(collection='docs', vector=[0, 0], top_k=10000, consistency=1).results}
-    return set(acknowledged) - found
+    return set(acknowledged) - found(consistency=LINEARIZABLE)
 
 
 def nothing_is_missing():
@@ -94,6 +99,35 @@ def test_reads_and_writes_go_on_while_the_placement_driver_stands_still():
         time.sleep(6)  # longer than a beat
         put()
     wait_for(nothing_is_missing, 30)
+
+
+def search_only_has_everything():
+    return [len(s['replicas']) for s in cluster.admin('shards').get('shards', [])] == [4, 4]
+
+
+def test_a_search_only_worker_answers_when_nobody_with_a_vote_does():
+    grpc_port, link = vectron.free_ports(2)
+    env = {**cluster.env, 'VECTRON_SEARCH_ONLY': 1, 'VECTRON_DATA_DIR': os.path.join(cluster.folder, 'searcher')}
+    searcher = vectron.Process('worker', env, cluster.folder,
+                               ['--grpc-addr', f'127.0.0.1:{grpc_port}', '--raft-addr', f'127.0.0.1:{link}', '--pd-addrs', cluster.pd_links])
+    try:
+        wait_for(search_only_has_everything, 40)
+        put()
+        time.sleep(2)
+        with contextlib.ExitStack() as all_of_them:
+            for worker in cluster.workers:
+                all_of_them.enter_context(worker.paused())
+            assert not set(acknowledged) - found(consistency=EVENTUAL)
+            time.sleep(2)
+            try:
+                found(consistency=BOUNDED, max_staleness_ms=1000)
+            except vectron.grpc.RpcError as error:
+                assert error.code() in (vectron.grpc.StatusCode.UNAVAILABLE, vectron.grpc.StatusCode.DEADLINE_EXCEEDED), error
+            else:
+                raise AssertionError('it cannot know whether it is a second behind, and said it is not')
+        wait_for(nothing_is_missing, 30)
+    finally:
+        searcher.kill()
 
 
 def test_all_of_them_come_back_with_everything():

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """Three copies of every shard: a worker is killed under load, nothing acknowledged is lost, writes go on, and what it kept is made anew."""
-import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,18 +14,12 @@ client = None
 acknowledged = {}
 
 
-def admin(*words):
-    done = subprocess.run([vectron.BINARY, 'admin', *words, '--json', '--pd-addrs', f'127.0.0.1:{cluster.pd_link}'], capture_output=True,
-                          env=vectron.clean_environment(), text=True, timeout=120)
-    return json.loads(done.stdout) if done.returncode == 0 else {'workers': [], 'shards': []}
-
-
 def workers():
-    return admin('workers')['workers']
+    return cluster.admin('workers').get('workers', [])
 
 
 def shards():
-    return admin('shards', 'docs')['shards']
+    return cluster.admin('shards', 'docs').get('shards', [])
 
 
 def whole():

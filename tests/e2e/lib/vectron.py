@@ -238,6 +238,12 @@ class Cluster:
                                            'PLACEMENT_DRIVER': self.pd_links,
                                            'VECTRON_DATA_DIR': os.path.join(self.folder, 'gateway')}, self.folder)
 
+    def admin(self, *words):
+        """`vectron admin WORDS --json`; {} when it was refused."""
+        done = subprocess.run([BINARY, 'admin', *words, '--json', '--pd-addrs', self.pd_links], capture_output=True, text=True, timeout=120,
+                              env=clean_environment())
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
     def processes(self):
         return [p for p in [*self.pds, *self.workers, self.gateway] if p]
 
