@@ -376,7 +376,7 @@ static int run_gateway(const struct args *args) {
 
 #define SIGNALS \
     "Stops on SIGTERM or Ctrl-C after the calls under way, at once on the second. SIGHUP reads\n" \
-    "certificates and allowed keys again. `vectron config ROLE` shows all settings.\n"
+    "certificates and keys again. `vectron config ROLE` shows all settings.\n"
 
 const struct command process_up = {
     .name = "up",
