@@ -70,6 +70,7 @@ struct reconcile_output {
     uint32_t short_of; /* fewer good voters than wanted */
     uint64_t short_first;
     uint32_t moving;    /* replicas of them come or go */
+    uint32_t begun;     /* others of which a step begins now or is under way */
     uint32_t moves;     /* that would even the load, while nothing is in the way */
     uint32_t transfers; /* the same of leaders */
     uint32_t workers_dead;

@@ -287,10 +287,10 @@ static bool extend(const struct step *step) {
 
 void repair_shard(struct look *look, const struct catalog_shard *shard, const struct facts *facts) {
     /* Alone, it is no group whose members could change. */
-    if (!facts->leader || shard->term == 0 || shard->busy || shard->retry_us > look->in->now_us)
-        return;
+    if (!facts->leader || shard->term == 0) return;
     const struct step step = {look, shard, facts};
-    bool found = follow(&step) || expel(&step) || teach(&step) || promote(&step) ||
-                 complete(&step) || retire(&step) || release(&step) || extend(&step);
-    (void)found;
+    bool busy = shard->busy || shard->retry_us > look->in->now_us || follow(&step) ||
+                expel(&step) || teach(&step) || promote(&step) || complete(&step) ||
+                retire(&step) || release(&step) || extend(&step);
+    look->out->begun += busy && !facts->moving;
 }

@@ -119,7 +119,7 @@ enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct tu
     answer.shards = seen->shards;
     answer.leaderless = seen->leaderless;
     answer.short_of = seen->short_of;
-    answer.moving = seen->moving;
+    answer.moving = seen->moving + seen->begun;
     turn_reply(turn, &answer.base);
     return STATUS_OK;
 }

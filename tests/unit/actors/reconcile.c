@@ -495,6 +495,25 @@ Test(reconcile, waits_for_the_grace_then_replaces_what_a_dead_worker_kept) {
     catalog_reset(&truth.catalog);
 }
 
+/* An administrator who waits for "nothing to be repaired" has waited for all of it. */
+Test(reconcile, is_not_in_order_before_the_last_copy_of_the_dead_has_gone) {
+    static struct truth truth;
+    truth_open(&truth, 2);
+    for (int i = 0; i < 4; i++)
+        join(&truth, NULL);
+    tick(&truth);
+    found(&truth, "docs", 1, 3);
+    settle(&truth);
+    truth.processes[0].up = false;
+    for (int i = 0; i < 200 && load_of(&truth, 1) > 0; i++) {
+        bool dead = catalog_worker(&truth.catalog, 1)->state == WORKER_DEAD;
+        const struct reconcile_output *seen = tick(&truth);
+        if (dead) cr_assert(seen->short_of + seen->leaderless + seen->moving + seen->begun > 0);
+    }
+    cr_assert_eq(load_of(&truth, 1), 0);
+    catalog_reset(&truth.catalog);
+}
+
 Test(reconcile, keeps_a_dead_voter_whom_nobody_can_replace) {
     static struct truth truth;
     truth_open(&truth, 3);
