@@ -199,6 +199,8 @@ search_again(struct linker *linker, uint32_t slot, struct selection *kept, unsig
     return STATUS_OK;
 }
 
+/* The new neighbours of a row lead back to it, as those of a new point do; without this points
+ * become harder to find with every neighbour they lose. */
 static enum status repair_row(struct linker *linker, uint32_t slot, unsigned level) {
     struct graph *graph = &linker->view->graph;
     struct selection kept;
@@ -206,6 +208,7 @@ static enum status repair_row(struct linker *linker, uint32_t slot, unsigned lev
     selection_init(&kept, view_store(linker->view));
     unsigned n_gone = split_row(graph, slot, level, &kept, gone);
     if (n_gone == 0) return STATUS_OK;
+    unsigned n_kept = kept.n;
     size_t n_candidates;
     enum status s = gather(linker, slot, level, &kept, gone, n_gone, &n_candidates);
     if (s != STATUS_OK) return s;
@@ -215,6 +218,9 @@ static enum status repair_row(struct linker *linker, uint32_t slot, unsigned lev
     if (s != STATUS_OK) return s;
     graph_write(graph, slot, level, kept.slots, kept.n);
     linker->distances += kept.distances;
+    if (!points_live(&linker->view->points, slot)) return STATUS_OK;
+    for (unsigned i = n_kept; i < kept.n; i++)
+        linker_add_edge(linker, kept.slots[i], slot, level);
     return STATUS_OK;
 }
 

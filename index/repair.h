@@ -4,7 +4,8 @@
  *     REST ──enough were removed──▶ DETACH ──▶ SWEEP ──▶ GRACE ──▶ REST
  *
  *     DETACH  each node of the batch leaves the tree; its children get new parents
- *     SWEEP   every row with edges to detached nodes gets near ones of their neighbours instead
+ *     SWEEP   every row with edges to detached nodes gets near ones of their neighbours instead,
+ *             which lead back to it
  *     GRACE   once no reader can hold a detached slot any more, the slots are free
  *
  * Until then a removed point is still walked through, just never returned. One pass over the rows

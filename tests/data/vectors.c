@@ -137,6 +137,12 @@ static void generate_hard(struct rng *rng, float *out, size_t n, uint32_t dimens
     free(topics);
 }
 
+/* Without any structure. */
+static void generate_gauss(struct rng *rng, float *out, size_t n, uint32_t dimension) {
+    for (size_t i = 0; i < n * dimension; i++)
+        out[i] = (float)rng_normal(rng);
+}
+
 static void generate(struct vectors *vectors,
                      size_t n,
                      uint32_t dimension,
@@ -162,6 +168,7 @@ static void open_generated(struct vectors *vectors, size_t n) {
     } sets[] = {
         {"clusters-128", 0, 128, INDEX_EUCLIDEAN, generate_clusters},
         {"hard-100", 0, 100, INDEX_COSINE, generate_hard},
+        {"gauss-32", 0, 32, INDEX_EUCLIDEAN, generate_gauss},
         {"synth-1m-128", 1000000, 128, INDEX_EUCLIDEAN, generate_clusters},
         {"hard-100k-100", 100000, 100, INDEX_COSINE, generate_hard},
         {"synth-200k-768", 200000, 768, INDEX_EUCLIDEAN, generate_clusters},

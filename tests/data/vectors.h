@@ -20,9 +20,10 @@ struct vectors {
 };
 
 /* "fashion-mnist" (60,000 x 784, euclidean), "beir-768" (9,843 x 768, cosine), "sift-10k" (10,000 x
- * 128, euclidean, 100 queries); generated: "clusters-128" (euclidean) and "hard-100" (cosine, high
- * intrinsic dimension) with n points, and "synth-1m-128", "hard-100k-100" and "synth-200k-768" as
- * their names say. At most n_queries queries. False: unknown, or its file is absent. */
+ * 128, euclidean, 100 queries); generated: "clusters-128" (euclidean), "hard-100" (cosine, high
+ * intrinsic dimension) and "gauss-32" (euclidean, no structure at all) with n points, and
+ * "synth-1m-128", "hard-100k-100" and "synth-200k-768" as their names say. At most n_queries
+ * queries. False: unknown, or its file is absent. */
 bool vectors_open(struct vectors *vectors, const char *name, size_t n, size_t n_queries);
 void vectors_close(struct vectors *vectors);
 

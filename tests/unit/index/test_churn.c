@@ -1,6 +1,6 @@
 /* Points come and go for a long time: the graph stays about as good as a fresh one, and as large.
- * Of points without any structure, in few dimensions and with a narrow search, repairs cost 1.4 of
- * a hundred neighbours in fifty rounds; more than that is new. */
+ * These have no structure, few dimensions, and are searched narrowly: the hardest case. The target
+ * is half a point of recall (bench/run churn); a pair of graphs this small swings by as much. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@ enum { ROUNDS = 10 }; /* which take ten times as long */
 #else
 enum { ROUNDS = 50 };
 #endif
-enum { POINTS = 2000, QUERIES = 300, EF = 24 };
+enum { POINTS = 2000, QUERIES = 1000, EF = 24 };
 
 struct figures {
     double recall, memory, file;
@@ -66,7 +66,8 @@ static void churn(enum index_storage storage) {
         fixture_append(&fresh, old.vectors + i * options.dimension);
     fixture_settle(&fresh);
     struct figures was = figures_of(&fresh), is = figures_of(&old);
-    cr_expect_gt(is.recall, was.recall - 0.02, "recall %f, fresh %f", is.recall, was.recall);
+    cr_log_info("recall %f, fresh %f\n", is.recall, was.recall);
+    cr_expect_gt(is.recall, was.recall - 0.01, "recall %f, fresh %f", is.recall, was.recall);
     cr_expect_lt(is.memory, was.memory * 1.1, "%.0f bytes, fresh %.0f", is.memory, was.memory);
     cr_expect_lt(is.file, was.file * 1.1, "file of %.0f bytes, fresh %.0f", is.file, was.file);
     fixture_close(&old);
