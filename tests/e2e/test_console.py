@@ -125,7 +125,7 @@ def load(threads=2):
 def test_every_view_is_a_key_and_a_tab():
     with load(), Terminal('--link', link()) as terminal:
         terminal.see('4 processes', 'pd', 'gateway', 'worker:', 'compute 2', 'live')
-        expected = {'actors': ('ACTOR', 'RUNp99', 'shard/'), 'links': ('FROM', 'gateway', 'RTT'),
+        expected = {'actors': ('ACTOR', 'RUNp99', 'sys'), 'links': ('FROM', 'gateway', 'RTT'),
                     'waits': ('WHO WAITS FOR WHOM',), 'letters': ('REASON',), 'traces': ('TOOK', 'edge/1'),
                     'shards': ('articles', 'serving', 'ready'), 'alarms': (), 'cluster': ('turns', 'lanes busy')}
         for number, view in enumerate(VIEWS, 1):
