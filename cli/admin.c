@@ -49,6 +49,11 @@ static bool is_elsewhere(enum status status) {
            status == STATUS_NOT_FOUND || status == STATUS_NOT_READY;
 }
 
+/* A moment later the same question may be answered. */
+static bool is_passing(enum status status) {
+    return status == STATUS_NOT_LEADER || status == STATUS_NOT_READY || status == STATUS_BUSY;
+}
+
 struct answer {
     enum status status;
     char text[512];
@@ -100,7 +105,7 @@ ProtobufCMessage *admin_ask(struct admin *admin, const ProtobufCMessage *questio
     for (int i = 0; i < ROUNDS; i++) {
         if (i > 0) usleep(PAUSE_US);
         ask_each(admin, question, &answer);
-        if (answer.status != STATUS_NOT_LEADER && answer.status != STATUS_NOT_READY) break;
+        if (!is_passing(answer.status)) break;
     }
     enum status s = answer.status;
     if (s == STATUS_OK) return answer.reply;

@@ -35,8 +35,9 @@ static const PdMember *find(const PdLeader *leader, uint64_t id) {
 
 static bool is_done(const PdLeader *leader, const PdChangeMember *change) {
     const PdMember *member = find(leader, change->member);
-    if (change->step == STEP_REMOVE) return !member;
     if (change->step == STEP_LEAD) return leader->leader == change->member;
+    if (leader->changing) return false; /* a new leader may not know of it */
+    if (change->step == STEP_REMOVE) return !member;
     return member && strcmp(member->role, "learner") != 0;
 }
 

@@ -98,8 +98,13 @@ void admin_print_leader(const PdLeader *leader) {
     printf("collections       %" PRIu32 "\n", leader->collections);
     printf("shards            %" PRIu32 ", copies of each %" PRIu32 "\n", leader->shards,
            leader->factor);
+    printf("copies            %" PRIu32 ", %" PRIu32 " not serving\n", leader->copies,
+           leader->silent);
     printf("to be repaired    %" PRIu32 " short, %" PRIu32 " leaderless, %" PRIu32 " moving\n",
            leader->short_of, leader->leaderless, leader->moving);
+    printf("to be evened out  %" PRIu32 " copies, %" PRIu32 " leaders\n", leader->moves,
+           leader->transfers);
+    printf("in order          %s\n", leader->in_order ? "yes" : "no");
 }
 
 void admin_print_members(const PdLeader *leader) {

@@ -73,6 +73,7 @@ int keys_open_tool(const struct config *config, struct node **out) {
         .io_lanes = 1,
         .compute_lanes = 1,
         .blocking = 1,
+        .unwatched = true,
         .keyring = keyring,
         .insecure = config_on(config, "VECTRON_INSECURE"),
     };

@@ -32,6 +32,7 @@ struct node {
     sem_t stopped;
     _Atomic bool failed;
     bool spin;
+    bool unwatched;
     uint32_t cores;         /* that the process may use */
     _Atomic uint32_t awake; /* lanes that do not sleep */
     int files_max;          /* RLIMIT_NOFILE */

@@ -224,7 +224,7 @@ static enum status open_core(struct node *node, const struct node_options *optio
                                    .role = options->role,
                                    .bodies = options->bodies,
                                    .actions = options->actions,
-                                   .linting = true,
+                                   .linting = !options->unwatched,
                                    .seed = options->seed ? options->seed : system_seed(),
                                    .io_lanes = io,
                                    .compute_lanes = compute,
@@ -256,7 +256,7 @@ static enum status open_workers(struct node *node) {
 
 /* The first lane, where the root lives, starts last: until then nothing has run. */
 static enum status start_threads(struct node *node) {
-    enum status s = watchdog_start(node);
+    enum status s = node->unwatched ? STATUS_OK : watchdog_start(node);
     if (s != STATUS_OK) return explain(s, "watchdog");
     for (; node->n_started < node->core.n_lanes; node->n_started++) {
         s = worker_start(&node->workers[node->core.n_lanes - 1 - node->n_started]);
@@ -287,6 +287,7 @@ enum status node_open(const struct node_options *options, struct node **out) {
     sem_init(&node->stopped, 0, 0);
     pthread_mutex_init(&node->outside_lock, NULL);
     node->spin = options->spin;
+    node->unwatched = options->unwatched;
     node->cores = machine_cores();
     node->stall_limit_ms =
         options->stall_limit_ms ? options->stall_limit_ms : WATCHDOG_LIMIT_DEFAULT_MS;

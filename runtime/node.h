@@ -35,6 +35,8 @@ struct node_options {
     struct keyring *keyring; /* who it is on its links and whom it lets in (keyring.h); taken, also
                                 by a failure. NULL: plain links */
     bool insecure;           /* plain links may leave this machine */
+    bool unwatched;          /* a tool that asks and ends: its stalls are nobody's matter, and no
+                                lines between those it prints */
     bool spin;               /* lanes look for messages before they sleep: runtime/spin.h */
     enum sys_bodies bodies;
     enum sys_actions actions;

@@ -25,6 +25,7 @@ struct facts {
     uint32_t serving;               /* voters that serve, leaving ones too */
     uint32_t incoming;              /* no voters yet, but to be */
     bool moving;                    /* somebody comes or goes */
+    bool surplus;                   /* somebody is to go, and is not told yet */
 };
 
 /* False: there is no room for more actions. */

@@ -190,5 +190,6 @@ enum status members_tell(const struct driver *self, PdLeader *out, struct turn *
     out->commit = state.commit;
     out->applied = self->applied;
     out->log_index = state.last;
+    out->changing = state.changing;
     return tell_members(self, &state, out, turn);
 }

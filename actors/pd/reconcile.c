@@ -80,6 +80,9 @@ static void look_at_worker(struct look *look, const struct catalog_worker *worke
 static void see(struct look *look, const struct catalog_shard *shard, const struct facts *facts) {
     struct reconcile_output *out = look->out;
     out->shards++;
+    out->copies += shard->n_replicas;
+    for (uint32_t i = 0; i < shard->n_replicas; i++)
+        out->silent += !catalog_serves(&shard->replicas[i], look->in->now_us);
     if (!facts->leader) {
         if (out->leaderless++ == 0) out->leaderless_first = shard->id;
         return;
@@ -126,7 +129,8 @@ const char *reconcile_state(const struct reconcile_input *input,
     repair_facts(&look, shard, reconcile_wanted(input->catalog, shard->collection), &facts);
     if (!facts.leader) return "leaderless";
     if (facts.moving) return "moving";
-    return facts.good < facts.wanted ? "short" : "ready";
+    if (facts.good < facts.wanted) return "short";
+    return facts.surplus ? "surplus" : "ready";
 }
 
 const char *reconcile_move_refused(const struct catalog *catalog,

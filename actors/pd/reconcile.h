@@ -71,6 +71,8 @@ struct reconcile_output {
     uint64_t short_first;
     uint32_t moving;    /* replicas of them come or go */
     uint32_t begun;     /* others of which a step begins now or is under way */
+    uint32_t copies;    /* replicas of all of them … */
+    uint32_t silent;    /* … that do not serve: unheard, being opened, without their data */
     uint32_t moves;     /* that would even the load, while nothing is in the way */
     uint32_t transfers; /* the same of leaders */
     uint32_t workers_dead;
@@ -89,7 +91,7 @@ void reconcile_loads(const struct catalog *catalog,
                      uint64_t now_us,
                      uint32_t *load,
                      uint32_t *leaders);
-/* "ready", "moving", "short", "leaderless", "opening" */
+/* "ready", "moving", "short", "surplus", "leaderless", "opening" */
 const char *reconcile_state(const struct reconcile_input *input, const struct catalog_shard *shard);
 /* Why a replica of the shard may not go from one worker to another now; NULL: it may. Static words.
  */

@@ -50,6 +50,7 @@ void repair_facts(const struct look *look,
     *out = (struct facts){.wanted = wanted};
     out->leader = catalog_leader(shard, look->in->now_us);
     if (!out->leader) return;
+    uint32_t unfit_voters = 0;
     for (uint32_t i = 0; i < shard->n_replicas; i++) {
         const struct catalog_replica *replica = &shard->replicas[i];
         bool votes = replica->member == MEMBER_VOTER;
@@ -58,8 +59,11 @@ void repair_facts(const struct look *look,
         if (votes && !unfit) out->good++;
         if (!votes && !unfit && !keeps_learners(replica)) out->incoming++;
         if (replica->leaving || (!unfit && replica->member == MEMBER_NONE)) out->moving = true;
+        unfit_voters += votes && unfit && !replica->leaving;
+        if (!votes && unfit && !replica->leaving) out->surplus = true;
     }
     if (out->incoming > 0) out->moving = true;
+    if (out->good > wanted || (out->good == wanted && unfit_voters > 0)) out->surplus = true;
 }
 
 bool repair_settled(const struct look *look,

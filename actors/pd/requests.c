@@ -120,6 +120,13 @@ enum status driver_leader(struct driver *self, const PdAskLeader *msg, struct tu
     answer.leaderless = seen->leaderless;
     answer.short_of = seen->short_of;
     answer.moving = seen->moving + seen->begun;
+    answer.copies = seen->copies;
+    answer.silent = seen->silent;
+    answer.moves = seen->moves;
+    answer.transfers = seen->transfers;
+    answer.in_order = seen->leaderless + seen->short_of + answer.moving + seen->silent +
+                          seen->moves + seen->transfers ==
+                      0;
     turn_reply(turn, &answer.base);
     return STATUS_OK;
 }

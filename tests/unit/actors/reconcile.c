@@ -398,7 +398,11 @@ static void check_begun(struct truth *truth,
             action->kind != ACTION_MOVE)
             continue;
         const struct catalog_shard *shard = catalog_shard(&truth->catalog, action->shard);
-        begun += strcmp(reconcile_state(input, shard), "moving") != 0;
+        const char *state = reconcile_state(input, shard);
+        begun += strcmp(state, "moving") != 0;
+        /* Who waits until all are ready is not to see one of them go. */
+        cr_assert(action->kind != ACTION_LEAVE || strcmp(state, "ready") != 0,
+                  "a copy of a ready shard is to go");
     }
     cr_assert(begun == 0 || out->moving + begun <= RECONCILE_REPAIRS, "%u moving, %u begun",
               out->moving, begun);
@@ -436,7 +440,10 @@ static void truth_open(struct truth *truth, uint64_t seed) {
 static void settle(struct truth *truth) {
     for (int quiet = 0, n = 0; quiet < 3; n++) {
         cr_assert_lt(n, SETTLE_TICKS, "it does not come to rest");
-        quiet = tick(truth)->n_actions == 0 ? quiet + 1 : 0;
+        const struct reconcile_output *out = tick(truth);
+        quiet = out->n_actions == 0 ? quiet + 1 : 0;
+        cr_assert(quiet == 0 || out->moving + out->begun + out->moves + out->transfers == 0,
+                  "nothing is done, and %u are moving, %u begun", out->moving, out->begun);
     }
 }
 
