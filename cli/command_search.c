@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/corpus.h"
 #include "cli/filter_text.h"
+#include "cli/search_batch.h"
 #include "cli/table.h"
 #include "cli/vector_text.h"
 #include "runtime/memory.h"
@@ -14,6 +15,9 @@ enum { SHOWN_KEYS_MAX = 6, SHOWN_COMPONENTS = 6 };
 static const struct args_flag flags[] = {
     {"vector", "JSON", "the query vector, '[0.1, 0.2]'"},
     {"file", "PATH", "a file with the query vector as a JSON array; - is the standard input"},
+    {"batch", "PATH",
+     "a file of query vectors, in any format that import reads: one search each, sent together"},
+    {"format", "NAME", "of --batch: npy, vecs, idx, hdf5, jsonl or csv (default: found out)"},
     {"k", "N", "how many results, 1 to 10000 (default 10)"},
     {"ef", "N",
      "width of the search in the graph: higher finds more, slower (default: the server's)"},
@@ -178,12 +182,9 @@ struct wanted {
     Vectron__V1__Filter *filter; /* NULL: none */
 };
 
-static int
-search(struct command_session *session, const struct args *args, const struct wanted *wanted) {
+/* All but collection and vector. */
+static Vectron__V1__SearchRequest request_of(const struct args *args, const struct wanted *wanted) {
     Vectron__V1__SearchRequest request = VECTRON__V1__SEARCH_REQUEST__INIT;
-    int code = query_vector(session, args, &request.vector, &request.n_vector);
-    if (code != EXIT_OK) return code;
-    request.collection = (char *)args->words[0];
     request.top_k = (uint32_t)wanted->k;
     request.ef = (uint32_t)wanted->ef;
     request.target_recall = wanted->target_recall;
@@ -196,6 +197,27 @@ search(struct command_session *session, const struct args *args, const struct wa
     request.explain = args_on(args, "explain");
     request.include_metadata = true;
     request.include_vectors = args_on(args, "with-vectors");
+    return request;
+}
+
+static int
+batch(struct command_session *session, const struct args *args, const struct wanted *wanted) {
+    struct search_batch options = {.collection = args->words[0],
+                                   .path = args_text(args, "batch"),
+                                   .format = args_text(args, "format"),
+                                   .request = request_of(args, wanted),
+                                   .partial = args_on(args, "partial"),
+                                   .json = args_on(args, "json")};
+    if (!options.json) options.request.include_metadata = false;
+    return search_batch_run(session, &options);
+}
+
+static int
+search(struct command_session *session, const struct args *args, const struct wanted *wanted) {
+    Vectron__V1__SearchRequest request = request_of(args, wanted);
+    int code = query_vector(session, args, &request.vector, &request.n_vector);
+    if (code != EXIT_OK) return code;
+    request.collection = (char *)args->words[0];
     request.allow_partial = args_on(args, "partial");
     struct client_call call = {"Search", &request.base, &vectron__v1__search_response__descriptor};
     ProtobufCMessage *message = command_call(session, &call, &code);
@@ -240,7 +262,8 @@ static int run_search(const struct args *args, struct wanted *wanted) {
     if (code == EXIT_OK && !command_session_open(args, &session)) {
         code = EXIT_USAGE;
     } else if (code == EXIT_OK) {
-        code = search(&session, args, wanted);
+        code = args_text(args, "batch") ? batch(&session, args, wanted)
+                                        : search(&session, args, wanted);
         command_session_close(&session);
     }
     arena_free(&arena);
@@ -248,10 +271,19 @@ static int run_search(const struct args *args, struct wanted *wanted) {
 }
 
 static int run(const struct args *args) {
+    bool many = args_text(args, "batch") != NULL;
     bool vector = args_text(args, "vector") || args_text(args, "file");
+    if (many && vector)
+        return command_misuse("search", "--batch has its own vectors: without --vector, --file");
+    if (many && (args_on(args, "with-vectors") || args_on(args, "explain")) &&
+        !args_on(args, "json"))
+        return command_misuse("search", "--explain and --with-vectors of a --batch need --json");
+    if (args_text(args, "format") && !many)
+        return command_misuse("search", "--format is that of a --batch");
+    vector |= many;
     if (args->n_words < 1) return command_misuse("search", "which COLLECTION?");
     if (!vector && args->n_words != 2)
-        return command_misuse("search", "give one TEXT (in quotes), --vector or --file");
+        return command_misuse("search", "give one TEXT (in quotes), --vector, --file or --batch");
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
     struct wanted wanted = {.ranged = args_text(args, "within") != NULL};
@@ -273,12 +305,14 @@ static int run(const struct args *args) {
 
 const struct command command_search = {
     .name = "search",
-    .arguments = "COLLECTION (TEXT | --vector JSON | --file PATH)",
+    .arguments = "COLLECTION (TEXT | --vector JSON | --file PATH | --batch PATH)",
     .summary = "find the nearest points; scores are distances, lower is nearer",
     .help =
         "  vectron search packages \"play music in a terminal\"\n"
         "  vectron search docs --vector '[0.1, 0.2, 0.3]' -k 5 --exact\n"
-        "  vectron search docs --vector '[0.1, 0.2, 0.3]' --filter 'price < 10 and color = \"red\"'\n\n"
+        "  vectron search docs --vector '[0.1, 0.2, 0.3]' --filter 'price < 10 and color = \"red\"'\n"
+        "  vectron search docs --batch queries.fvecs -k 5\n"
+        "  vectron search docs --batch queries.jsonl --json\n\n"
         "A TEXT works on collections that `vectron demo` loaded: it is turned into a vector by the\n"
         "built-in embedder, with the word weights kept in COLLECTION.idf.\n",
     .flags = flags,

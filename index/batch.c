@@ -24,6 +24,8 @@ enum {
 };
 
 struct index_batch {
+    uint64_t points;               /* live when it began */
+    uint64_t distances;            /* to each query */
     const struct index_view *view; /* held */
     uint64_t ticket;               /* of the epoch */
     const struct store *store;     /* current when it began */
@@ -108,10 +110,11 @@ enum status index_batch_open(const struct index_view *view,
                              const struct index_batch_query *query,
                              struct index_batch **out) {
     if (query->n < 1 || query->n > INDEX_BATCH_MAX) return STATUS_INVALID;
-    if (query->k < 1 || query->k > INDEX_K_MAX) return STATUS_INVALID;
+    if (query->k < 1 || query->k > INDEX_EXACT_MAX) return STATUS_INVALID;
     struct index_batch *batch = mem_zero(1, sizeof *batch);
     if (!batch) return STATUS_NO_MEMORY;
     batch->view = index_view_again(view);
+    batch->points = atomic_load_explicit(&view->points.n_live, memory_order_relaxed);
     batch->ticket = epoch_enter(epoch_of(batch));
     batch->n = query->n;
     batch->k = query->k;
@@ -191,6 +194,7 @@ static size_t step_tail(struct index_batch *batch) {
         slots[n++] = cell->slot;
     }
     measure_floats(batch, rows, slots, n);
+    batch->distances += n;
     return n;
 }
 
@@ -208,6 +212,7 @@ static size_t step_word(struct index_batch *batch) {
         n = 0;
     }
     measure(batch, slots, n);
+    batch->distances += all + n;
     return all + n;
 }
 
@@ -228,6 +233,14 @@ enum status index_batch_step(struct index_batch *batch, size_t budget, bool *don
     }
     bool damaged = atomic_load_explicit(&batch->view->damaged, memory_order_relaxed);
     return damaged ? STATUS_QUARANTINED : STATUS_OK;
+}
+
+struct index_search_stats index_batch_stats(const struct index_batch *batch) {
+    return (struct index_search_stats){.distances = batch->distances,
+                                       .plan = INDEX_PLAN_SCAN,
+                                       .points = batch->points,
+                                       .matching = batch->points,
+                                       .coded = store_is_coded(batch->store)};
 }
 
 const struct index_hit *

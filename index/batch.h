@@ -19,7 +19,7 @@ struct index_batch;
 struct index_batch_query {
     const void *vectors;       /* n times dimension little-endian float32, any alignment, finite */
     uint32_t n;                /* 1..INDEX_BATCH_MAX */
-    uint32_t k;                /* 1..INDEX_K_MAX, of each */
+    uint32_t k;                /* 1..INDEX_EXACT_MAX, of each */
     const atomic_bool *cancel; /* NULL, or checked at every step */
 };
 /* Copies the queries, and holds an epoch until it is closed (index_search_start). INVALID,
@@ -33,6 +33,8 @@ MUST_USE enum status index_batch_step(struct index_batch *batch, size_t budget, 
 /* Of a query, once it is done: best first, at most k, borrowed until the next call. Asked once for
  * each query. */
 const struct index_hit *index_batch_hits(struct index_batch *batch, uint32_t query, size_t *n_hits);
+/* What an exact search of one of them would say: plan, points, distances, coded. */
+struct index_search_stats index_batch_stats(const struct index_batch *batch);
 void index_batch_close(struct index_batch *batch); /* NULL is fine */
 
 #ifdef __cplusplus

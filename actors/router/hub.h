@@ -6,7 +6,8 @@
  *     choice.c    which of them is asked
  *     ask.c       questions: tried again, hedged
  *     level.c     how fresh a read must be
- *     writes.c    upsert, delete        queries.c   search        admin.c   collections, get */
+ *     writes.c    upsert, delete        queries.c   search        admin.c   collections, get
+ *                                       batches.c   many searches at once */
 #ifndef ACTORS_ROUTER_HUB_H
 #define ACTORS_ROUTER_HUB_H
 
@@ -329,6 +330,13 @@ bool start_search(struct hub *self,
                   struct route *route,
                   bool fresh,
                   struct turn *turn);
+/* batches.c */
+bool start_searches(struct hub *self,
+                    const void *message,
+                    const struct promise *promise,
+                    struct route *route,
+                    bool fresh,
+                    struct turn *turn);
 /* admin.c */
 bool start_get(struct hub *self,
                const void *message,

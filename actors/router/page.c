@@ -1,6 +1,10 @@
 #include "actors/router/page.h"
 
+#include "actors/router/router.h"
+
 #include "runtime/poison.h"
+
+enum { HIT_BYTES = 32 /* of an encoded hit, besides id, payload and vector */ };
 
 static bool open_rows(RouterHits *out, size_t n, struct turn *turn) {
     RouterHit *rows = turn_alloc(turn, (n + 1) * sizeof *rows);
@@ -53,4 +57,28 @@ bool page_pass(struct page *page, const ShardHits *from, struct turn *turn) {
     while (hits_next(&hits, &hit))
         page_add(page, &hit);
     return true;
+}
+
+size_t page_merge(
+    struct page *page, const struct merge *merge, size_t from, size_t *bytes, struct turn *turn) {
+    struct page_size size = {0};
+    size_t end = from;
+    while (end < merge->n && (*bytes < ROUTER_PAGE_BYTES || end == from)) {
+        const struct merge_hit *hit = &merge->hits[end++];
+        size.ids += hit->id_size + 1;
+        *bytes += hit->id_size + hit->payload_size + hit->n_vector * sizeof(float) + HIT_BYTES;
+    }
+    size.n = end - from;
+    if (!page_open(page, &size, turn)) return from;
+    for (size_t i = from; i < end; i++) {
+        const struct merge_hit *hit = &merge->hits[i];
+        page_add(page, &(struct hit){.id = hit->id,
+                                     .id_size = hit->id_size,
+                                     .distance = hit->distance,
+                                     .payload = {hit->payload_size, hit->payload},
+                                     .vector = hit->vector,
+                                     .n_vector = hit->n_vector});
+    }
+    page->out->page_more = end < merge->n;
+    return end;
 }

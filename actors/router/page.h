@@ -4,6 +4,7 @@
 #define ACTORS_ROUTER_PAGE_H
 
 #include "actors/hits.h"
+#include "actors/router/merge.h"
 #include "runtime/turn.h"
 #include "schemas/router.pb-c.h"
 
@@ -28,5 +29,11 @@ bool page_open(struct page *page, const struct page_size *size, struct turn *tur
 void page_add(struct page *page, const struct hit *hit);
 /* A shard's hits as they are. False: no memory. */
 bool page_pass(struct page *page, const ShardHits *from, struct turn *turn);
+
+/* Merged hits from `from` on, as many as a page takes whose bytes (about, as sent) are *bytes so
+ * far; returns where the next one begins: `from` for want of memory. page_more is set when that is
+ * not the end. */
+size_t page_merge(
+    struct page *page, const struct merge *merge, size_t from, size_t *bytes, struct turn *turn);
 
 #endif

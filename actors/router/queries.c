@@ -23,7 +23,6 @@
 enum {
     PATIENCE_US = 1500 * 1000, /* for a shard that moves or restarts */
     MARGIN_US = 50 * 1000,     /* of the caller's deadline, kept for a partial answer */
-    HIT_BYTES = 32,            /* of an encoded hit, besides id, payload and vector */
 };
 
 static_assert(ROUTER_PAGE_BYTES + INDEX_DIMENSION_MAX * 4 + 128 * 1024 < CODEC_MESSAGE_MAX,
@@ -126,27 +125,8 @@ static struct page page_for(const struct query *query, RouterHits *out) {
 static size_t
 fill_page(const struct query *query, size_t from, RouterHits *out, struct turn *turn) {
     struct page page = page_for(query, out);
-    struct page_size size = {0};
-    size_t end = from;
     size_t bytes = 0;
-    while (end < query->merge.n && bytes < ROUTER_PAGE_BYTES) {
-        const struct merge_hit *hit = &query->merge.hits[end++];
-        size.ids += hit->id_size + 1;
-        bytes += hit->id_size + hit->payload_size + hit->n_vector * sizeof(float) + HIT_BYTES;
-    }
-    size.n = end - from;
-    if (!page_open(&page, &size, turn)) return from;
-    for (size_t i = from; i < end; i++) {
-        const struct merge_hit *hit = &query->merge.hits[i];
-        page_add(&page, &(struct hit){.id = hit->id,
-                                      .id_size = hit->id_size,
-                                      .distance = hit->distance,
-                                      .payload = {hit->payload_size, hit->payload},
-                                      .vector = hit->vector,
-                                      .n_vector = hit->n_vector});
-    }
-    out->page_more = end < query->merge.n;
-    return end;
+    return page_merge(&page, &query->merge, from, &bytes, turn);
 }
 
 /* A cumulative best-so-far; its last page is a part too. */

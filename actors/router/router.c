@@ -33,6 +33,7 @@ static_assert(ROUTER_CHUNK_BYTES + INDEX_DIMENSION_MAX * 4 + 128 * 1024 < CODEC_
     X(struct hub, RouterDelete, router_delete, on_delete) \
     X(struct hub, RouterGet, router_get, on_get) \
     X(struct hub, RouterSearch, router_search, on_search) \
+    X(struct hub, RouterSearches, router_searches, on_searches) \
     X(struct hub, RouterDescribe, router_describe, on_describe) \
     X(struct hub, RouterCreateCollection, router_create_collection, on_create) \
     X(struct hub, RouterDeleteCollection, router_delete_collection, on_delete_collection) \
@@ -53,6 +54,10 @@ static enum status on_get(struct hub *self, const RouterGet *msg, struct turn *t
 
 static enum status on_search(struct hub *self, const RouterSearch *msg, struct turn *turn) {
     return hub_begin(self, msg->collection, false, &msg->base, start_search, turn);
+}
+
+static enum status on_searches(struct hub *self, const RouterSearches *msg, struct turn *turn) {
+    return hub_begin(self, msg->collection, false, &msg->base, start_searches, turn);
 }
 
 static enum status on_describe(struct hub *self, const RouterDescribe *msg, struct turn *turn) {

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "actors/searcher/scan.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "runtime/memory.h"
@@ -79,6 +80,7 @@ enum status search_new(const ShardSearch *query,
 void search_free(struct search *search) {
     if (!search) return;
     assert(!search->reader); /* search_release came first */
+    scan_free(search->scan);
     arena_free(&search->arena);
     arena_free(&search->page_arena);
     holding_drop(search->holding);
@@ -167,9 +169,7 @@ static const char **ids_find(const struct search *search, const char *id) {
 /* --- SEARCHING
  * ------------------------------------------------------------------------------------------ */
 
-static enum status copy_hits(struct search *search) {
-    size_t n;
-    const struct index_hit *hits = index_search_hits(search->reader, &n);
+static enum status copy_hits(struct search *search, const struct index_hit *hits, size_t n) {
     search->hits = arena_alloc(&search->arena, (n + 1) * sizeof *search->hits);
     if (!search->hits) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -230,23 +230,29 @@ void search_trim(struct search *search) {
     search->n_hits = n;
 }
 
+enum status search_found(struct search *search, const struct index_hit *hits, size_t n) {
+    enum status s = copy_hits(search, hits, n);
+    if (s == STATUS_OK) s = drop_versions(search);
+    if (s == STATUS_OK && !search->ids) s = ids_open(search);
+    if (s != STATUS_OK) return s;
+    search->measures = (search->exact || search->mapped) && search->stats.coded;
+    if (!search->measures) search_trim(search);
+    if (search->measures) s = measure_begin(search);
+    search->stage = search->measures ? SEARCH_MEASURING : SEARCH_FILLING;
+    return s;
+}
+
 static enum search_want step_searching(struct search *search) {
     size_t budget = STEP_COST / (DISTANCE_COST + search->holding->dimension) + 1;
     bool done = false;
     enum status s = index_search_step(search->reader, budget, &done);
     if (s != STATUS_OK) return fail(search, s);
     if (!done) return SEARCH_MORE;
+    size_t n;
+    const struct index_hit *hits = index_search_hits(search->reader, &n);
     search->stats = index_search_stats(search->reader);
-    s = copy_hits(search);
-    if (s == STATUS_OK) s = drop_versions(search);
-    if (s == STATUS_OK && !search->ids) s = ids_open(search);
-    if (s != STATUS_OK) return fail(search, s);
-    search->measures = (search->exact || search->mapped) && search->stats.coded;
-    if (!search->measures) search_trim(search);
-    if (search->measures) s = measure_begin(search);
-    if (s != STATUS_OK) return fail(search, s);
-    search->stage = search->measures ? SEARCH_MEASURING : SEARCH_FILLING;
-    return SEARCH_MORE;
+    s = search_found(search, hits, n);
+    return s == STATUS_OK ? SEARCH_MORE : fail(search, s);
 }
 
 /* --- MEASURING
@@ -449,6 +455,10 @@ static enum search_want step_filling(struct search *search) {
 
 enum search_want search_step(struct search *search) {
     switch (search->stage) {
+    case SEARCH_SCANNING: {
+        enum status s = scan_step(search->scan);
+        return s == STATUS_OK ? SEARCH_MORE : fail(search, s);
+    }
     case SEARCH_SEARCHING:
         return step_searching(search);
     case SEARCH_FETCHING:

@@ -5,7 +5,8 @@
  *         └───────────┘  └───────────┘
  *          a hit whose point is gone: look again
  *
- * An exact search of codes measures its candidates in between (measure.h), with the same fetches.
+ * Exact searches that came together may be SCANNING together first (scan.h). An exact search of
+ * codes measures its candidates in between (measure.h), with the same fetches.
  *
  * Used by the searcher actor only; while FETCHING the object belongs to the blocking job. */
 #ifndef ACTORS_SEARCHER_SEARCH_H
@@ -27,6 +28,7 @@ enum {
 enum search_stage {
     SEARCH_WAITING,
     SEARCH_SEARCHING,
+    SEARCH_SCANNING, /* with others, in one scan */
     SEARCH_MEASURING,
     SEARCH_FILLING,
     SEARCH_FETCHING
@@ -51,8 +53,14 @@ struct search_page {
     size_t bytes; /* as sent, about */
 };
 
+struct bundle;
+struct scan;
+
 struct search {
-    struct search *next; /* the searcher's ring */
+    struct search *next;   /* the searcher's ring; its bundle's, its scan's */
+    struct bundle *bundle; /* it is one of many of a request; NULL: alone */
+    uint32_t place;        /* in the bundle's request */
+    struct scan *scan;     /* owned: it does the scan for others too; NULL: it does not */
     enum search_stage stage;
     struct promise promise;
     struct holding *holding;     /* owned hold */
@@ -110,6 +118,9 @@ void search_free(struct search *search); /* NULL is fine; not while FETCHING */
 
 /* Gives the search a reader and starts it. */
 MUST_USE enum status search_start(struct search *search, struct index_reader *reader);
+
+/* The hits of an attempt, whose stats are set: they are copied. NO_MEMORY. */
+MUST_USE enum status search_found(struct search *search, const struct index_hit *hits, size_t n);
 
 enum search_want {
     SEARCH_MORE,  /* call search_step again */

@@ -11,7 +11,8 @@
 
 #include <inttypes.h>
 
-#include "actors/searcher/search.h"
+#include "actors/searcher/bundle.h"
+#include "actors/searcher/scan.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/turn.h"
@@ -38,6 +39,7 @@ struct searcher {
     struct searches settling; /* … until a write that is being applied is in the index */
     struct searches active;
     uint32_t fetching; /* with the blocking pool */
+    uint32_t n_bundles;
     size_t waiting_bytes;
     struct index_reader *readers[SEARCHER_ACTIVE_MAX]; /* owned; not in use */
     uint32_t n_readers;
@@ -48,7 +50,9 @@ struct searcher {
     uint64_t served;
 };
 
-#define SEARCHER_ACCEPTS(X) X(struct searcher, ShardSearch, shard_search, on_search)
+#define SEARCHER_ACCEPTS(X) \
+    X(struct searcher, ShardSearch, shard_search, on_search) \
+    X(struct searcher, ShardSearches, shard_searches, on_searches)
 ACTOR_HANDLERS(searcher_handlers, SEARCHER_ACCEPTS);
 
 static void push(struct searches *list, struct search *search) {
@@ -103,10 +107,8 @@ static void idle(void *actor, void *context, struct turn *turn) {
     if (self->served == served && busy(self) == 0) shelf_idle(self->options.shelf, self->options.n);
 }
 
-/* The search is over; its promise was settled. */
-static void end(struct searcher *self, struct search *search, struct turn *turn) {
-    give_back(self, search);
-    search_free(search);
+/* One picked for this searcher is over. */
+static void count_end(struct searcher *self, struct turn *turn) {
     shelf_ended(self->options.shelf, self->options.n);
     self->served++;
     bool quiet = busy(self) == 0;
@@ -115,8 +117,48 @@ static void end(struct searcher *self, struct search *search, struct turn *turn)
     turn_timer(turn, IDLE_US, idle, (void *)(uintptr_t)self->served);
 }
 
+/* The search is over; its promise was settled. */
+static void end(struct searcher *self, struct search *search, struct turn *turn) {
+    give_back(self, search);
+    search_free(search);
+    count_end(self, turn);
+}
+
+static void wait_in_line(struct searcher *self, struct search *search) {
+    self->waiting_bytes += bytes_of(search);
+    push(&self->waiting, search);
+}
+
+/* After one of a bundle was done or left. */
+static void go_on_bundle(struct searcher *self, struct bundle *bundle, struct turn *turn) {
+    struct search *next;
+    while ((next = bundle_next(bundle)))
+        wait_in_line(self, next);
+    if (!bundle_ended(bundle, turn)) return;
+    self->n_bundles--;
+    count_end(self, turn);
+}
+
+/* One of a bundle has its last page, or its status says why not; so for those it scans for. */
+static void end_bundled(struct searcher *self, struct search *search, struct turn *turn) {
+    struct bundle *bundle = search->bundle;
+    give_back(self, search);
+    for (struct search *other; search->scan && (other = scan_pop(search->scan));) {
+        other->status = search->status;
+        bundle_joined(bundle);
+        bundle_done(bundle, other, turn);
+    }
+    bundle_done(bundle, search, turn);
+    go_on_bundle(self, bundle, turn);
+}
+
 static void
 end_failed(struct searcher *self, struct search *search, enum status status, struct turn *turn) {
+    if (search->bundle) {
+        search->status = status;
+        end_bundled(self, search, turn);
+        return;
+    }
     turn_reject(turn, &search->promise, status, "search on shard %" PRIu64, search->holding->shard);
     end(self, search, turn);
 }
@@ -124,7 +166,16 @@ end_failed(struct searcher *self, struct search *search, enum status status, str
 /* Its caller has cancelled it, or it is too late. */
 static void end_unwanted(struct searcher *self, struct search *search, struct turn *turn) {
     bool late = turn_now_us(turn) >= search->promise.deadline_us;
-    end_failed(self, search, late ? STATUS_EXPIRED : STATUS_CANCELLED, turn);
+    enum status s = late ? STATUS_EXPIRED : STATUS_CANCELLED;
+    struct bundle *bundle = search->bundle;
+    if (!bundle) {
+        end_failed(self, search, s, turn);
+        return;
+    }
+    bundle_reject(bundle, s, turn);
+    give_back(self, search);
+    bundle_leave(search);
+    go_on_bundle(self, bundle, turn);
 }
 
 static void tick(void *actor, void *context, struct turn *turn);
@@ -148,8 +199,19 @@ on_fetched(void *actor, void *context, const struct outcome *outcome, struct tur
     wake(self, turn);
 }
 
+/* Without a word: the searcher is gone. */
+static void drop(struct search *search) {
+    struct bundle *bundle = search->bundle;
+    if (!bundle) {
+        search_free(search);
+        return;
+    }
+    bundle_leave(search);
+    bundle_drop(bundle);
+}
+
 static void abandon(void *context) {
-    search_free(context);
+    drop(context);
 }
 
 static void fetch(struct searcher *self, struct search *search, struct turn *turn) {
@@ -163,6 +225,15 @@ static void fetch(struct searcher *self, struct search *search, struct turn *tur
 
 static void send_page(struct searcher *self, struct search *search, bool last, struct turn *turn) {
     ShardHits hits;
+    if (search->bundle && last) {
+        end_bundled(self, search, turn);
+        return;
+    }
+    if (search->bundle) {
+        bundle_page(search->bundle, search, turn);
+        push(&self->active, search);
+        return;
+    }
     search_page(search, last, &hits);
     if (last) {
         turn_resolve(turn, &search->promise, &hits.base);
@@ -176,6 +247,7 @@ static void send_page(struct searcher *self, struct search *search, bool last, s
 
 static enum status
 timed_start(struct search *search, struct index_reader *reader, struct turn *turn) {
+    if (search->scan && search->attempts == 0) return scan_start(search->scan);
     if (!search->filter.n_nodes) return search_start(search, reader);
     uint64_t now = turn_now_us(turn);
     enum status s = search_start(search, reader);
@@ -193,19 +265,14 @@ static void start_waiting(struct searcher *self, struct turn *turn) {
         enum status s = timed_start(search, reader, turn);
         if (s == STATUS_OK) {
             push(&self->active, search);
-            continue;
+            if (search->reader) continue;
         }
         self->readers[self->n_readers++] = reader;
         if (s == STATUS_NOT_READY) /* a payload index is being built */
             look_again(self, search, turn);
-        else
+        else if (s != STATUS_OK)
             end_failed(self, search, s, turn);
     }
-}
-
-static void wait_in_line(struct searcher *self, struct search *search) {
-    self->waiting_bytes += bytes_of(search);
-    push(&self->waiting, search);
 }
 
 static void settle(void *actor, void *context, struct turn *turn) {
@@ -236,7 +303,7 @@ static void look_again(struct searcher *self, struct search *search, struct turn
 /* A step, and who gets the time it took. Returns when it was over. */
 static uint64_t
 timed_step(struct search *search, enum search_want *want, uint64_t now, struct turn *turn) {
-    bool searching = search->stage == SEARCH_SEARCHING;
+    bool searching = search->stage == SEARCH_SEARCHING || search->stage == SEARCH_SCANNING;
     *want = search_step(search);
     uint64_t end = turn_now_us(turn);
     *(searching ? &search->times.search_us : &search->times.fill_us) += end - now;
@@ -278,9 +345,21 @@ go_on(struct searcher *self, struct search *search, enum search_want want, struc
     }
 }
 
+/* What was scanned with this one goes on by itself. */
+static void take_joined(struct searcher *self, struct search *leader) {
+    struct search *search;
+    while ((search = scan_pop(leader->scan))) {
+        search->times.search_us = leader->times.search_us;
+        bundle_joined(leader->bundle);
+        push(&self->active, search);
+    }
+}
+
 static void step(struct searcher *self, struct search *search, struct turn *turn) {
     if (turn_wanted(turn, &search->promise)) {
-        go_on(self, search, advance(self, search, turn), turn);
+        enum search_want want = advance(self, search, turn);
+        if (search->scan && search->stage != SEARCH_SCANNING) take_joined(self, search);
+        go_on(self, search, want, turn);
         return;
     }
     end_unwanted(self, search, turn);
@@ -363,6 +442,42 @@ static enum status on_search(struct searcher *self, const ShardSearch *msg, stru
     return STATUS_OK;
 }
 
+static enum status judge_searches(const struct searcher *self,
+                                  const ShardSearches *msg,
+                                  const struct holding *holding,
+                                  struct turn *turn) {
+    if (!holding)
+        return turn_fail(turn, STATUS_NOT_READY, "shard %" PRIu64 " is not here", msg->shard);
+    if (msg->n_searches == 0 || msg->n_searches > SEARCHER_BUNDLE_MAX)
+        return turn_fail(turn, STATUS_INVALID, "%zu searches at once on a shard, not 1 to %d",
+                         msg->n_searches, SEARCHER_BUNDLE_MAX);
+    if (self->waiting.count < SEARCHER_WAITING_MAX && self->n_bundles < SEARCHER_BUNDLES_MAX)
+        return STATUS_OK;
+    turn_retry_after(turn, BUSY_RETRY_MS);
+    return turn_fail(turn, STATUS_BUSY, "too many searches are waiting");
+}
+
+static enum status on_searches(struct searcher *self, const ShardSearches *msg, struct turn *turn) {
+    struct holding *holding = shelf_take(self->options.shelf, msg->shard);
+    struct bundle *bundle = NULL;
+    enum status s = judge_searches(self, msg, holding, turn);
+    if (s == STATUS_OK) {
+        s = bundle_open(msg, holding, self->options.points, &bundle);
+        if (s != STATUS_OK) s = turn_fail(turn, s, "searches on shard %" PRIu64, msg->shard);
+    }
+    holding_drop(holding);
+    if (s != STATUS_OK) {
+        shelf_ended(self->options.shelf, self->options.n);
+        return s;
+    }
+    const struct promise promise = turn_defer(turn);
+    bundle_owe(bundle, &promise);
+    self->n_bundles++;
+    go_on_bundle(self, bundle, turn);
+    wake(self, turn);
+    return STATUS_OK;
+}
+
 static enum status searcher_open(void *actor, const void *options, struct turn *turn) {
     struct searcher *self = actor;
     (void)turn;
@@ -387,7 +502,7 @@ static void searcher_close(void *actor) {
     while ((search = pop(&self->active)) || (search = pop(&self->waiting)) ||
            (search = pop(&self->settling))) {
         give_back(self, search);
-        search_free(search);
+        drop(search);
     }
     while (self->n_readers > 0)
         index_reader_close(self->readers[--self->n_readers]);

@@ -10,6 +10,8 @@
 
 enum {
     SEARCHER_ACTIVE_MAX = 8,                   /* searches in turns; the others wait in line */
+    SEARCHER_BUNDLE_MAX = 256,                 /* searches of one ShardSearches */
+    SEARCHER_BUNDLES_MAX = 32,                 /* of those; beyond: BUSY */
     SEARCHER_WAITING_MAX = 1024,               /* beyond: BUSY */
     SEARCHER_WAITING_BYTES = 32 * 1024 * 1024, /* of waiting query vectors */
 };

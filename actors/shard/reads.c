@@ -44,7 +44,8 @@ struct read {
     uint64_t index;        /* served once it is applied; 0: not known yet */
     bool whole;            /* the index is of all that was acknowledged when it was asked */
     bool search, question; /* else a get */
-    struct buffer message; /* encoded ShardGet or ShardSearch */
+    const ProtobufCMessageDescriptor *type;
+    struct buffer message; /* encoded, of that type: ShardGet, ShardSearch or ShardSearches */
 };
 
 static void read_free(struct read *read) {
@@ -76,12 +77,12 @@ static void on_hits(void *actor, void *context, const struct outcome *outcome, s
 
 static void ask_searcher(struct replica *self,
                          struct read *read,
-                         const ShardSearch *search,
+                         const ProtobufCMessage *search,
                          struct turn *turn) {
     struct shelf *shelf = self->options.shelf;
     actor_handle to = turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
     turn_call(turn, &(struct call){.to = to,
-                                   .message = &search->base,
+                                   .message = search,
                                    .done = on_hits,
                                    .context = read,
                                    .deadline_us = read->promise.deadline_us,
@@ -100,13 +101,13 @@ static void serve(struct replica *self, struct read *read, struct turn *turn) {
         return;
     }
     arena_init(&arena, 0);
-    enum status s = codec_decode(read->search ? &shard_search__descriptor : &shard_get__descriptor,
-                                 read->message.data, read->message.size, &arena, &message, NULL);
+    enum status s =
+        codec_decode(read->type, read->message.data, read->message.size, &arena, &message, NULL);
     if (s != STATUS_OK) {
         turn_reject(turn, &read->promise, s, "a read that waited");
         read_free(read);
     } else if (read->search) {
-        ask_searcher(self, read, (const ShardSearch *)message, turn);
+        ask_searcher(self, read, message, turn);
     } else {
         replica_get(self, ((const ShardGet *)message)->id, &read->promise, turn);
         read_free(read);
@@ -251,6 +252,7 @@ keep(struct replica *self, const struct read_request *request, uint64_t index, s
     if (!read) return turn_fail(turn, STATUS_NO_MEMORY, "a read that waits");
     buffer_init(&read->message);
     read->search = request->search;
+    read->type = request->message ? request->message->descriptor : NULL;
     read->question = request->message == NULL;
     if (request->message && codec_encode(request->message, &read->message) != STATUS_OK) {
         read_free(read);

@@ -161,7 +161,7 @@ void transfer_free(struct replica *self);
 
 /* reads.c */
 struct read_request {
-    const ProtobufCMessage *message; /* ShardGet or ShardSearch; NULL: a follower's question */
+    const ProtobufCMessage *message; /* ShardGet, ShardSearch(es); NULL: a follower's question */
     bool search;
     uint32_t level;
     uint64_t session;

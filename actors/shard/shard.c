@@ -50,6 +50,7 @@ static const char *const state_names[] = {
     X(struct replica, ShardWrite, shard_write, on_write) \
     X(struct replica, ShardGet, shard_get, on_get) \
     X(struct replica, ShardSearch, shard_search, on_search) \
+    X(struct replica, ShardSearches, shard_searches, on_searches) \
     X(struct replica, ShardAsk, shard_ask, on_ask) \
     X(struct replica, ShardEpoch, shard_epoch, on_epoch) \
     X(struct replica, ShardChange, shard_change, on_change) \
@@ -370,9 +371,8 @@ find_searcher(const struct replica *self, const ShardSearch *msg, struct turn *t
     return near ? near : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
 }
 
-static enum status judge_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
-    enum status s = judge_read(self, msg->epoch, turn);
-    if (s != STATUS_OK) return s;
+/* Of a shard that may be read. */
+static enum status judge_query(struct replica *self, const ShardSearch *msg, struct turn *turn) {
     if (msg->n_vector != self->options.dimension)
         return turn_fail(turn, STATUS_INVALID,
                          "search vector dimension %zu does not match index dimension %" PRIu32,
@@ -386,6 +386,19 @@ static enum status judge_search(struct replica *self, const ShardSearch *msg, st
     return STATUS_OK;
 }
 
+static enum status judge_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    enum status s = judge_read(self, msg->epoch, turn);
+    return s == STATUS_OK ? judge_query(self, msg, turn) : s;
+}
+
+static enum status
+judge_searches(struct replica *self, const ShardSearches *msg, struct turn *turn) {
+    enum status s = judge_read(self, msg->epoch, turn);
+    for (size_t i = 0; s == STATUS_OK && i < msg->n_searches; i++)
+        s = judge_query(self, msg->searches[i], turn);
+    return s;
+}
+
 static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
     const struct read_request request = {.message = &msg->base,
                                          .search = true,
@@ -397,6 +410,23 @@ static enum status on_search(struct replica *self, const ShardSearch *msg, struc
     if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
     if (s != STATUS_OK || !now) return s;
     actor_handle to = find_searcher(self, msg, turn);
+    if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
+    turn_forward(turn, to);
+    return STATUS_OK;
+}
+
+static enum status on_searches(struct replica *self, const ShardSearches *msg, struct turn *turn) {
+    const struct read_request request = {.message = &msg->base,
+                                         .search = true,
+                                         .level = msg->consistency,
+                                         .session = msg->session_index,
+                                         .max_staleness_ms = msg->max_staleness_ms};
+    bool now = false;
+    enum status s = judge_searches(self, msg, turn);
+    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
+    if (s != STATUS_OK || !now) return s;
+    struct shelf *shelf = self->options.shelf;
+    actor_handle to = turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
     if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
     turn_forward(turn, to);
     return STATUS_OK;

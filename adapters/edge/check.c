@@ -139,10 +139,10 @@ enum status check_consistency(struct check *check, int consistency) {
                 CONSISTENCY_MAX);
 }
 
-static enum status check_freshness(struct check *check, const Vectron__V1__SearchRequest *request) {
-    enum status s = check_consistency(check, (int)request->consistency);
+static enum status check_freshness(struct check *check, int consistency, const char *session) {
+    enum status s = check_consistency(check, consistency);
     if (s != STATUS_OK) return s;
-    if (strnlen(request->session, CHECK_SESSION_MAX + 1) > CHECK_SESSION_MAX)
+    if (strnlen(session, CHECK_SESSION_MAX + 1) > CHECK_SESSION_MAX)
         return fail(check, STATUS_INVALID, "session token is above the limit of %d bytes",
                     CHECK_SESSION_MAX);
     return STATUS_OK;
@@ -168,7 +168,16 @@ enum status check_search(struct check *check, const Vectron__V1__SearchRequest *
         !isfinite(request->within))
         return fail(check, STATUS_INVALID, "within is %s: it must be finite",
                     value_name(request->within));
-    return check_freshness(check, request);
+    return check_freshness(check, (int)request->consistency, request->session);
+}
+
+enum status check_batch(struct check *check, const Vectron__V1__BatchSearchRequest *request) {
+    enum status s = check_name(check, request->collection, "collection name cannot be empty");
+    if (s != STATUS_OK) return s;
+    if (request->n_requests == 0 || request->n_requests > CHECK_BATCH_MAX)
+        return fail(check, STATUS_INVALID, "a batch of %zu requests: it takes 1 to %d",
+                    request->n_requests, CHECK_BATCH_MAX);
+    return check_freshness(check, (int)request->consistency, request->session);
 }
 
 /* --- points ---------------------------------------------------------------------------------- */

@@ -14,7 +14,9 @@ enum {
     CHECK_POINTS_MAX = 100000, /* of one request */
     CHECK_TOP_K_MAX = 10000,
     CHECK_TOP_K_DEFAULT = 10,
-    CHECK_SESSION_MAX = 64 * 1024, /* bytes of a session token */
+    CHECK_BATCH_MAX = 1000,           /* searches of a batch */
+    CHECK_BATCH_RESULTS_MAX = 100000, /* … and their results */
+    CHECK_SESSION_MAX = 64 * 1024,    /* bytes of a session token */
 };
 
 struct check {
@@ -34,6 +36,10 @@ MUST_USE enum status check_distance(struct check *check, const char *distance, c
 MUST_USE enum status check_id(struct check *check, const char *id);
 MUST_USE enum status check_consistency(struct check *check, int consistency);
 MUST_USE enum status check_search(struct check *check, const Vectron__V1__SearchRequest *request);
+
+/* What a batch says of all its searches. */
+MUST_USE enum status check_batch(struct check *check,
+                                 const Vectron__V1__BatchSearchRequest *request);
 
 struct check_place {
     const char *collection;

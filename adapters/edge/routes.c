@@ -15,6 +15,8 @@ const struct edge_route edge_gateway_routes[] = {
     {"POST", "/v1/collections/{collection}/points/search", VECTRON(Search), .body = true},
     {"POST", "/v1/collections/{collection}/points/search/stream", VECTRON(SearchStream),
      .body = true, .events = true},
+    {"POST", "/v1/collections/{collection}/points/search/batch", VECTRON(BatchSearch),
+     .body = true},
     {"GET", "/v1/collections/{collection}/points/{id}", VECTRON(Get), .body = false},
     {"DELETE", "/v1/collections/{collection}/points/{id}", VECTRON(Delete), .body = false},
     {"PUT", "/v1/user/profile", VECTRON(UpdateUserProfile), .body = true},

@@ -300,6 +300,11 @@ static const struct edge_method methods[] = {
         .stream = true,
         SEARCH,
     },
+    METHOD(BatchSearch,
+           batch_search,
+           .run = service_batch_search,
+           .deadline_ms = WRITE_DEADLINE_MS,
+           .body_max = BATCH_BODY_MAX),
     METHOD(UpdateUserProfile, update_user_profile, .run = update_user_profile, READ),
     METHOD(SubmitFeedback, submit_feedback, .run = submit_feedback, READ),
 };

@@ -171,15 +171,9 @@ static double distance(const float *a, const float *b) {
     return options.metric == INDEX_DOT ? -dot : 1 - dot / sqrt(aa * bb);
 }
 
-/* Of equals to float32 either may come first, so a hit may stand where another of its distance is
- * expected. */
+static void expect_hits(const ShardHits *found, const float *query, uint32_t k, bool red);
+
 static void expect_exact(float *query, uint32_t k, bool red) {
-    static struct answer all[N];
-    size_t n = 0;
-    for (size_t i = 0; i < N; i++)
-        if (!removed[i] && (!red || i % 3 == 0))
-            all[n++] = (struct answer){distance(query, vectors[i]), i};
-    qsort(all, n, sizeof *all, compare);
     char *texts[] = {"red"};
     FilterNode is = FILTER_NODE__INIT, *filter[] = {&is};
     is.op = FILTER_IN;
@@ -191,7 +185,18 @@ static void expect_exact(float *query, uint32_t k, bool red) {
         ask(MESSAGE(ShardSearch, shard_search, .shard = 7, .epoch = 1, .n_vector = DIMENSION,
                     .vector = query, .k = k, .exact = true, .n_filter = red, .filter = filter)),
         STATUS_OK, "%s", sim_words(sim));
-    const ShardHits *found = (const ShardHits *)reply;
+    expect_hits((const ShardHits *)reply, query, k, red);
+}
+
+/* Of equals to float32 either may come first, so a hit may stand where another of its distance is
+ * expected. */
+static void expect_hits(const ShardHits *found, const float *query, uint32_t k, bool red) {
+    static struct answer all[N];
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++)
+        if (!removed[i] && (!red || i % 3 == 0))
+            all[n++] = (struct answer){distance(query, vectors[i]), i};
+    qsort(all, n, sizeof *all, compare);
     cr_assert_eq(found->n_distances, k < n ? k : n);
     cr_assert(hits_valid(found));
     struct hits hits = hits_of(found);
@@ -245,6 +250,105 @@ Test(exact, searches_of_codes_beside_updates_lose_nothing) {
         put(CLOSE - BATCH, BATCH, PUT_LATER);
         sim_run(sim, i * 250);
         expect_exact(vectors[CLOSE - 1 - i], K, i % 2);
+    }
+    stop();
+}
+
+/* --- many at once ---------------------------------------------------------------------------- */
+
+enum { MANY = 100 };
+
+static float queries[MANY][DIMENSION];
+
+/* Every tenth is a walk, the others are exact; k differs. The last one wants two pages. */
+static const ProtobufCMessage *many(void) {
+    static ShardSearch searches[MANY], *list[MANY];
+    static ShardSearches message;
+    shard_searches__init(&message);
+    for (uint32_t i = 0; i < MANY; i++) {
+        shard_search__init(&searches[i]);
+        for (size_t j = 0; j < DIMENSION; j++)
+            queries[i][j] = i % 2 ? roll() : vectors[0][j] + 0.8f * roll();
+        searches[i].n_vector = DIMENSION;
+        searches[i].vector = queries[i];
+        searches[i].k = 1 + i % 30;
+        searches[i].exact = i % 10 != 5;
+        list[i] = &searches[i];
+    }
+    message.shard = 7;
+    message.epoch = 1;
+    message.n_searches = MANY;
+    message.searches = list;
+    return &message.base;
+}
+
+static void expect_many(const ShardFinds *finds) {
+    bool seen[MANY] = {false};
+    cr_assert_eq(finds->n_finds, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        const ShardFind *find = finds->finds[i];
+        cr_assert(find->search < MANY && !seen[find->search] && find->status == STATUS_OK);
+        seen[find->search] = true;
+        cr_assert(find->hits && hits_valid(find->hits));
+        if (find->search % 10 == 5) /* a walk finds nearly all */
+            cr_expect_eq(find->hits->n_distances, 1 + find->search % 30);
+        else
+            expect_hits(find->hits, queries[find->search], 1 + find->search % 30, false);
+    }
+}
+
+Test(exact, many_at_once_answer_as_one_does) {
+    start(INDEX_EUCLIDEAN);
+    fill();
+    cr_assert_eq(ask(many()), STATUS_OK, "%s", sim_words(sim));
+    expect_many((const ShardFinds *)reply);
+    /* Candidates come from the disk; points are updated meanwhile. */
+    kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 300000});
+    put(0, BATCH / 2, REMOVE);
+    put(CLOSE - BATCH / 2, BATCH, PUT_LATER);
+    cr_assert_eq(ask(many()), STATUS_OK, "%s", sim_words(sim));
+    expect_many((const ShardFinds *)reply);
+    stop();
+}
+
+/* Whenever their time is up, or the searcher stops, nothing is left behind (the sanitizer tells),
+ * and the next ones are answered. */
+Test(exact, many_at_once_end_whenever_they_are_left) {
+    start(INDEX_EUCLIDEAN);
+    fill();
+    kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 300000});
+    for (uint64_t us = 1; us < 200 * 1000; us = us * 3 / 2 + 1) {
+        enum status s = sim_call(sim, "shard/7", many(), us, &reply);
+        cr_assert(s == STATUS_EXPIRED || s == STATUS_OK, "%s", status_name(s));
+    }
+    cr_assert_eq(ask(many()), STATUS_OK, "%s", sim_words(sim));
+    expect_many((const ShardFinds *)reply);
+    sim_tell(sim, "shard/7", many());
+    sim_tell(sim, "shard/7", many());
+    sim_stop(sim, "searcher/0");
+    sim_run(sim, SECOND);
+    sim_spawn(sim, "searcher/0", &searcher_type, &searcher_options);
+    sim_run(sim, SECOND);
+    cr_assert_eq(ask(many()), STATUS_OK, "%s", sim_words(sim));
+    stop();
+}
+
+Test(exact, many_at_once_have_a_limit) {
+    static const struct {
+        uint32_t n, dimension, k;
+    } rows[] = {{0, DIMENSION, 1}, {257, DIMENSION, 1}, {2, DIMENSION - 1, 1}, {2, DIMENSION, 0}};
+    ShardSearch search = SHARD_SEARCH__INIT, *list[257];
+    start(INDEX_EUCLIDEAN);
+    put(0, BATCH, PUT);
+    for (size_t i = 0; i < 257; i++)
+        list[i] = &search;
+    search.vector = vectors[0];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        search.n_vector = rows[i].dimension;
+        search.k = rows[i].k;
+        cr_expect_eq(ask(MESSAGE(ShardSearches, shard_searches, .shard = 7, .epoch = 1,
+                                 .n_searches = rows[i].n, .searches = list)),
+                     STATUS_INVALID, "%zu: %s", i, sim_words(sim));
     }
     stop();
 }

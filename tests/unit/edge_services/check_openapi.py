@@ -16,6 +16,7 @@ GET /v1/collections/{name}/status
 POST /v1/collections/{collection}/points
 POST /v1/collections/{collection}/points/search
 POST /v1/collections/{collection}/points/search/stream
+POST /v1/collections/{collection}/points/search/batch
 GET /v1/collections/{collection}/points/{id}
 DELETE /v1/collections/{collection}/points/{id}
 PUT /v1/user/profile

@@ -281,6 +281,7 @@ static const struct handler router_handlers[] = {
     {&router_get__descriptor, on_question},
     {&router_delete__descriptor, on_question},
     {&router_search__descriptor, on_question},
+    {&router_searches__descriptor, on_question},
     {NULL, NULL},
 };
 static const struct actor_type fake_router_type = {
