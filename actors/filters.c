@@ -120,6 +120,26 @@ enum status payload_columns_read(const void *data, size_t size, struct payload_c
     return s;
 }
 
+enum status payload_columns_write(const struct payload_columns *columns, struct buffer *out) {
+    PayloadColumns message = PAYLOAD_COLUMNS__INIT;
+    PayloadColumn rows[PAYLOAD_COLUMNS_MAX], *list[PAYLOAD_COLUMNS_MAX];
+    char keys[PAYLOAD_COLUMNS_MAX][PAYLOAD_KEY_MAX + 1];
+    for (uint32_t i = 0; i < columns->n; i++) {
+        payload_column__init(&rows[i]);
+        memcpy(keys[i], columns->of[i].key, columns->of[i].size);
+        keys[i][columns->of[i].size] = '\0';
+        rows[i].key = keys[i];
+        rows[i].type = columns->of[i].type;
+        list[i] = &rows[i];
+    }
+    message.n_columns = columns->n;
+    message.columns = list;
+    message.storage = (uint32_t)columns->storage;
+    message.originals = (uint32_t)columns->originals;
+    message.target_recall = columns->target_recall;
+    return codec_encode(&message.base, out);
+}
+
 uint32_t payload_columns_give(const struct payload_columns *columns, struct index_column *room) {
     for (uint32_t i = 0; i < columns->n; i++)
         room[i] = (struct index_column){{columns->of[i].key, columns->of[i].size},

@@ -4,6 +4,7 @@
 
 #include "index/index.h"
 #include "runtime/arena.h"
+#include "runtime/buffer.h"
 #include "schemas/router.pb-c.h"
 
 enum {
@@ -34,6 +35,9 @@ FilterNode **filters_copy(FilterNode *const *nodes, size_t n, struct arena *aren
 /* The bytes of a PayloadColumns; none: no columns. CORRUPT, NO_MEMORY. */
 MUST_USE enum status
 payload_columns_read(const void *data, size_t size, struct payload_columns *out);
+/* Encoded, as payload_columns_read takes them. NO_MEMORY. */
+MUST_USE enum status payload_columns_write(const struct payload_columns *columns,
+                                           struct buffer *out);
 /* As the index takes them: `room` for PAYLOAD_COLUMNS_MAX, borrowing from `columns`. */
 uint32_t payload_columns_give(const struct payload_columns *columns, struct index_column *room);
 

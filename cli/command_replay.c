@@ -8,16 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/pd/pd.h"
-#include "actors/raft/raft.h"
-#include "actors/role.h"
-#include "actors/router/router.h"
 #include "cli/command.h"
+#include "cli/process_replay.h"
 #include "runtime/sim/replay.h"
-#include "storage/kv.h"
-#include "storage/log_store.h"
-
-enum { SHARDS_MAX = 1024 };
 
 static const struct args_flag flags[] = {
     {"data-dir", "FOLDER", "of pd: a copy of the data folder as it was when the recording began"},
@@ -27,31 +20,6 @@ static const struct args_flag flags[] = {
     {"turns", NULL, "print each turn as it is played"},
     {0},
 };
-
-/* Of a gateway, whose placement driver is in another process: an address that nobody asks. */
-static const struct router_options alone = {.pd = ""}, gateway = {.pd = "pd"};
-
-/* What actors that can be replayed are opened with. */
-struct cast {
-    struct log_store *log; /* owned */
-    struct pd_options pd;
-    struct raft_options raft;
-};
-
-static int open_log(const char *folder, struct cast *cast) {
-    char path[4096];
-    struct kv *kv = NULL;
-    enum status s;
-    if (folder) {
-        snprintf(path, sizeof path, "%s/log", folder);
-        s = kv_rocksdb_open(&(struct kv_options){.path = path, .wal = true}, &kv);
-    } else {
-        s = kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
-                           &(struct kv_faults){.seed = 1}, &kv);
-    }
-    if (s == STATUS_OK) s = log_store_open(&kv, &cast->log);
-    return s == STATUS_OK ? EXIT_OK : command_fail("%s: %s", folder ? folder : "log", kv_error());
-}
 
 static void print_line(void *context, const char *line) {
     (void)context;
@@ -77,55 +45,26 @@ static int tell(const struct replay_result *result) {
     return EXIT_FAILED;
 }
 
-static int play(const struct args *args, const void *bytes, size_t size, struct cast *cast) {
-    struct replay_result result;
+static int play(const struct args *args, const void *bytes, size_t size) {
+    struct replay_result result = {.turns = 0};
     struct replay_about about;
     struct replay_options options = {.line = args_on(args, "turns") ? print_line : NULL};
+    struct scene scene;
     enum status s = sim_replay_about(bytes, size, &about, result.difference);
+    int code = s == STATUS_OK ? scene_open(&scene, &about, args, &options) : EXIT_FAILED;
+    if (code == EXIT_OK) s = sim_replay(&options, bytes, size, &result);
     if (s != STATUS_OK)
-        return command_fail("%s: %s", args->words[0],
-                            s == STATUS_INVALID ? result.difference : status_text(s));
-    if (strcmp(about.name, "router") == 0) {
-        options.type = &router_type;
-        options.options = about.remote ? &gateway : &alone;
-    } else if (strcmp(about.name, "pd") == 0) {
-        int code = open_log(args_text(args, "data-dir"), cast);
-        if (code != EXIT_OK) return code;
-        cast->pd.log = cast->log;
-        cast->pd.link = args_text(args, "link");
-        cast->pd.grpc_address = args_text(args, "grpc-addr");
-        options.type = &pd_type;
-        options.options = &cast->pd;
-    } else if (strcmp(about.name, "raft") == 0) {
-        cast->raft.link = args_text(args, "link");
-        options.type = &raft_type;
-        options.options = &cast->raft;
-    } else {
-        return command_fail("%s can be recorded, but not replayed: it shares memory or a disk with "
-                            "others, which is not in a recording. router, raft and pd can",
-                            about.name);
-    }
-    s = sim_replay(&options, bytes, size, &result);
-    if (s != STATUS_OK)
-        return command_fail("%s: %s", args->words[0],
+        code = command_fail("%s: %s", args->words[0],
                             *result.difference ? result.difference : status_text(s));
-    return tell(&result);
+    if (code == EXIT_OK) code = tell(&result);
+    if (s == STATUS_OK || options.type) scene_close(&scene);
+    buffer_free(&about.disk);
+    return code;
 }
 
 static int run(const struct args *args) {
-    struct cast cast = {
-        .pd = {.member = 1, .default_shards = 1, .factor = 1, .factor_max = ROLE_REPLICAS_MAX}};
     struct stat stat;
-    struct buffer why;
-    int64_t shards = 0;
     if (args->n_words != 1) return command_misuse("replay", "one recording is needed");
-    buffer_init(&why);
-    enum status s =
-        args_number(args, "shards", (struct args_bounds){1, 1, SHARDS_MAX}, &shards, &why);
-    int code = s == STATUS_OK ? EXIT_OK : command_misuse("replay", "%s", (char *)why.data);
-    buffer_free(&why);
-    if (code != EXIT_OK) return code;
-    cast.pd.default_shards = (uint32_t)shards;
     int fd = open(args->words[0], O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &stat) != 0)
         return command_fail("%s: %s", args->words[0], strerror(errno));
@@ -133,8 +72,7 @@ static int run(const struct args *args) {
     void *bytes = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
     close(fd);
     if (bytes == MAP_FAILED) return command_fail("%s is no recording", args->words[0]);
-    code = play(args, bytes, size, &cast);
-    log_store_close(cast.log);
+    int code = play(args, bytes, size);
     munmap(bytes, size);
     return code;
 }
@@ -144,13 +82,14 @@ const struct command command_replay = {
     .arguments = "FILE",
     .summary = "plays a recording to the same actor in the simulator: does it do the same?",
     .help =
-        "  vectron record --actor router --restart --seconds 10 -o router.rec\n"
-        "  vectron replay router.rec\n\n"
+        "  vectron record --actor shard/1 --restart --seconds 10 -o shard.rec\n"
+        "  vectron replay shard.rec\n\n"
         "Messages, answers, timers, random numbers and times are those of the recording; what the\n"
         "actor says is compared with what it said. Prints the first difference and exits with 1\n"
-        "when there is one. The actors router, raft and pd can be replayed; pd alone in its group;\n"
-        "it reads its log, so it needs a copy of the data folder from before the recording, and\n"
-        "raft and pd tell others their addresses, so these are wanted. Starts no server.\n",
+        "when there is one. Starts no server, touches no data: shard/n and keeper work on a scratch\n"
+        "copy, in TMPDIR, of what they had on their disk, which the recording carries. router needs\n"
+        "nothing. raft and pd tell others their addresses, so these are wanted; pd, alone in its\n"
+        "group, also needs a copy of the data folder from before the recording.\n",
     .flags = flags,
     .run = run,
 };

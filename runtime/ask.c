@@ -191,7 +191,7 @@ void turn_unwatch(struct turn *turn, int fd) {
  * --------------------------------------------------------------------------------------- */
 
 actor_handle turn_find(struct turn *turn, const char *name) {
-    return registry_find(&turn->core->registry, name);
+    return turn_saw_actor(turn, registry_find(&turn->core->registry, name));
 }
 
 /* The answer of a lookup that needs no other process. */
@@ -258,8 +258,21 @@ void turn_unmonitor(struct turn *turn, uint64_t monitor) {
     core_send(turn->core, turn->lane, parcel);
 }
 
+/* Of an actor that is replayed: children are stand-ins. */
+static const struct spawn *
+stand_in(struct turn *turn, const struct spawn *spawn, struct spawn *room) {
+    const struct tale *tale = turn->lane->tale;
+    if (!tale || !tale->only || turn->cell->kind->type != tale->only) return spawn;
+    *room = *spawn;
+    room->type = tale->children;
+    room->options = NULL;
+    return room;
+}
+
 enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handle *out) {
     struct cell *self = turn->cell;
+    struct spawn other;
+    spawn = stand_in(turn, spawn, &other);
     struct child *child = mem_zero(1, sizeof *child);
     if (!child) return STATUS_NO_MEMORY;
     struct wait *wait = NULL;
@@ -280,6 +293,9 @@ enum status turn_spawn(struct turn *turn, const struct spawn *spawn, actor_handl
     child->next = self->children;
     self->children = child;
     *out = cell->handle;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        tale_begin(turn, PARCEL_START, wait ? wait->id : 0, cell->handle,
+                   spawn->name ? spawn->name : "");
     core_send(turn->core, turn->lane, parcel_local(PARCEL_START, cell->handle, NULL, 0));
     return STATUS_OK;
 }
@@ -292,6 +308,8 @@ void turn_stop(struct turn *turn, actor_handle handle) {
     struct child *child = cell_child(turn->cell, handle);
     if (!child || child->told) return;
     child->told = true;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        tale_begin(turn, PARCEL_STOP, 0, child->at, "");
     core_send(turn->core, turn->lane, cell_order(PARCEL_STOP, child->at, turn->cell));
 }
 
@@ -301,5 +319,7 @@ void turn_exit(struct turn *turn, enum status reason, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        tale_begin(turn, TALE_EXIT, 0, 0, status_name(reason));
     cell_exit(turn->cell, reason, text);
 }

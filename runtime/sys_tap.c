@@ -13,11 +13,15 @@
 
 enum {
     TAP_DRAIN_US = 100 * 1000,
+    TAP_STEPS_US = 10 * 1000,     /* the same of a tap with steps, which skips nothing */
+    TAP_PART_BYTES = 1024 * 1024, /* of one answer; a turn always fits */
+    TAP_DISK_BYTES = 512 * 1024,  /* of the actor's disk in it */
     TAP_SECONDS_DEFAULT = 60,
     TAP_SECONDS_MAX = 3600,
     TAP_RATE_DEFAULT = 1000,
     TAP_MESSAGES_DEFAULT = 10000,
-    TAP_GRACE_US = 1000 * 1000, /* for the lanes' last words */
+    TAP_GRACE_US = 1000 * 1000,           /* for the lanes' last words */
+    TAP_DISK_GRACE_US = 60 * 1000 * 1000, /* … when the actor's disk is among them */
 };
 
 /* --- a lane's side
@@ -85,16 +89,56 @@ tapped_row(struct turn *turn, const struct tap *tap, const struct tapped *tapped
     return row;
 }
 
-static void say_part(struct turn *turn, struct lookout *lookout) {
+static size_t weight(const struct tapped *tapped) {
+    size_t bytes = tapped->body ? tapped->size : 0;
+    for (size_t i = 0; i < tapped->n_sent; i++)
+        bytes += tapped->sent[i].body ? tapped->sent[i].size : 0;
+    return bytes + tapped->told.n * sizeof *tapped->told.values;
+}
+
+/* Turns from `first` on, as many as one answer takes; returns the one after them. */
+static uint32_t say_part(struct turn *turn, struct lookout *lookout, uint32_t first) {
     struct tap *tap = lookout->tap;
+    size_t bytes = 0;
     SysTapped *part = turn_new(turn, SysTapped, sys_tapped);
     part->matched = tap->matched;
     part->skipped = tap->skipped;
-    part->messages = SYS_LIST(turn, tap->n, SysMessage);
-    for (uint32_t i = 0; part->messages && i < tap->n; i++)
-        part->messages[part->n_messages++] = tapped_row(turn, tap, &tap->held[i], lookout->whole);
+    part->messages = SYS_LIST(turn, tap->n - first, SysMessage);
+    while (part->messages && first < tap->n) {
+        bytes += weight(&tap->held[first]);
+        if (part->n_messages > 0 && bytes > TAP_PART_BYTES) break;
+        part->messages[part->n_messages++] =
+            tapped_row(turn, tap, &tap->held[first++], lookout->whole);
+    }
     turn_resolve_part(turn, &lookout->promise, &part->base);
-    tap_empty(tap);
+    return part->messages ? first : tap->n;
+}
+
+static void say_turns(struct turn *turn, struct lookout *lookout) {
+    uint32_t said = 0;
+    do
+        said = say_part(turn, lookout, said);
+    while (said < lookout->tap->n);
+    tap_empty(lookout->tap);
+}
+
+/* The next piece of the actor's disk, or why it does not go along. */
+static void say_disk(struct turn *turn, struct lookout *lookout) {
+    struct tap *tap = lookout->tap;
+    SysTapped *part = turn_new(turn, SysTapped, sys_tapped);
+    size_t rest = tap->disk.size - tap->disk_at;
+    part->matched = tap->matched;
+    part->skipped = tap->skipped;
+    part->disk_size = tap->disk.size;
+    part->disk_refused = tap->refused;
+    part->disk.data = tap->disk.data ? tap->disk.data + tap->disk_at : NULL;
+    part->disk.len = rest < TAP_DISK_BYTES ? rest : TAP_DISK_BYTES;
+    turn_resolve_part(turn, &lookout->promise, &part->base);
+    tap->disk_at += part->disk.len;
+    tap->refused[0] = '\0';
+    if (tap->disk_at < tap->disk.size) return;
+    buffer_free(&tap->disk);
+    tap->disk_at = 0;
 }
 
 static void free_lookout(struct sys_taps *taps, struct lane *lane, struct lookout *lookout) {
@@ -109,10 +153,12 @@ static void free_lookout(struct sys_taps *taps, struct lane *lane, struct lookou
 static void drain_now(void *self, void *context, struct turn *turn) {
     struct lookout *lookout = context;
     bool wanted = turn_wanted(turn, &lookout->promise);
+    struct tap *tap = lookout->tap;
     bool over = turn_now_us(turn) >= lookout->until_us;
-    if (wanted && (lookout->tap->n > 0 || over)) say_part(turn, lookout);
-    if (wanted && !over) {
-        turn_timer(turn, TAP_DRAIN_US, drain_now, lookout);
+    if (wanted && (tap->n > 0 || over)) say_turns(turn, lookout);
+    if (wanted && (tap->disk.size > 0 || tap->refused[0])) say_disk(turn, lookout);
+    if (wanted && (!over || tap->disk.size > 0)) {
+        turn_timer(turn, tap->steps ? TAP_STEPS_US : TAP_DRAIN_US, drain_now, lookout);
         return;
     }
     Done done = DONE__INIT;
@@ -266,6 +312,9 @@ static enum status judge(const SysTap *ask, struct turn *turn) {
         return turn_fail(turn, STATUS_DENIED,
                          "whole bodies are not given here: VECTRON_SYS_BODIES=whole allows it");
     if (ask->restart && !turn->core->actions) return sys_no_actions(turn);
+    if (ask->disk_mb > TAP_DISK_MB_MAX)
+        return turn_fail(turn, STATUS_INVALID, "disk_mb is %u, above %d", ask->disk_mb,
+                         TAP_DISK_MB_MAX);
     if (ask->restart && !core_find(turn->core, ask->actor))
         return turn_fail(turn, STATUS_NOT_FOUND, "no actor %s in this process", ask->actor);
     enum status s = tap_filter_read(ask, &filter, &why);
@@ -275,6 +324,7 @@ static enum status judge(const SysTap *ask, struct turn *turn) {
 enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn) {
     struct sys_tappings *taps = sys_tappings(self);
     uint32_t n = turn->core->n_lanes;
+    uint64_t grace = ask->restart ? TAP_DISK_GRACE_US : TAP_GRACE_US;
     enum status s = judge(ask, turn);
     if (s != STATUS_OK) return s;
     if (taps->n >= TAPS_MAX)
@@ -295,17 +345,16 @@ enum status sys_tap(struct sys *self, const SysTap *ask, struct turn *turn) {
     for (uint32_t i = 0; i < n; i++) {
         struct tap_lane *lane = &tapping->lanes[i];
         lane->tapping = tapping;
-        lane->call =
-            turn_call(turn, &(struct call){
-                                .to = turn_find(turn, sys_reporter_name(turn, i)),
-                                .message = &wanted.base,
-                                .done = on_tapped,
-                                .context = lane,
-                                .deadline_us = turn_now_us(turn) +
-                                               wanted.seconds * UINT64_C(1000000) + TAP_GRACE_US,
-                                .control = true,
-                                .behalf = &tapping->promise,
-                            });
+        lane->call = turn_call(
+            turn, &(struct call){
+                      .to = turn_find(turn, sys_reporter_name(turn, i)),
+                      .message = &wanted.base,
+                      .done = on_tapped,
+                      .context = lane,
+                      .deadline_us = turn_now_us(turn) + wanted.seconds * UINT64_C(1000000) + grace,
+                      .control = true,
+                      .behalf = &tapping->promise,
+                  });
     }
     return STATUS_OK;
 }

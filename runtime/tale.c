@@ -43,6 +43,11 @@ uint64_t tale_ask(struct turn *turn, enum tale_asked asked, uint64_t value) {
     return value;
 }
 
+actor_handle tale_meet(struct turn *turn, actor_handle actor) {
+    if (tale_ask(turn, TALE_FOUND, actor != 0) == 0) return 0;
+    return actor ? actor : turn->lane->tale->nobody;
+}
+
 /* NULL: it is not wanted, or there is no room. */
 static struct tale_sent *new_sent(struct turn *turn) {
     struct tale *tale = turn->lane->tale;
@@ -72,15 +77,12 @@ void tale_say(struct turn *turn, const struct parcel *parcel) {
     take_body(turn->lane->tale, sent, parcel->body);
 }
 
-void tale_begin(struct turn *turn,
-                enum parcel_kind kind,
-                uint64_t correlation,
-                actor_handle of,
-                const char *words) {
+void tale_begin(
+    struct turn *turn, uint8_t kind, uint64_t correlation, actor_handle of, const char *words) {
     struct tale_sent *sent = new_sent(turn);
     if (!sent) return;
     *sent = (struct tale_sent){
-        .kind = (uint8_t)kind, .to = of, .correlation = correlation, .size = strlen(words)};
+        .kind = kind, .to = of, .correlation = correlation, .size = strlen(words)};
     take_body(turn->lane->tale, sent, words);
 }
 
@@ -98,6 +100,12 @@ const char *tale_kind_name(uint8_t kind) {
         return "monitor";
     case PARCEL_WORKED:
         return "work";
+    case PARCEL_START:
+        return "spawn";
+    case PARCEL_STOP:
+        return "stop";
+    case TALE_EXIT:
+        return "exit";
     default:
         return "reply";
     }
@@ -110,8 +118,10 @@ void tale_sent_free(struct tale_sent *sent, size_t n) {
 
 void tale_clear(struct tale *tale) {
     tale_sent_free(tale->sent, tale->n_sent);
+    buffer_free(&tale->disk);
     tale->told.n = tale->n_sent = tale->bytes = 0;
-    tale->torn = false;
+    tale->torn = tale->kept = false;
+    tale->refused = NULL;
 }
 
 void tale_free(struct tale *tale) {

@@ -1,6 +1,7 @@
 /* tap: the cheapest question first. */
 #include "runtime/tap.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/codec.h"
@@ -79,7 +80,7 @@ static bool within_rate(struct tap *tap, uint64_t now_us) {
 }
 
 static void take_body(struct tap *tap, struct tapped *tapped, const struct parcel *parcel) {
-    size_t one = tap->steps ? TAP_STEPS_BYTES : TAP_BODY_MAX;
+    size_t one = tap->steps ? TAP_STEPS_BODY : TAP_BODY_MAX;
     size_t all = tap->steps ? TAP_STEPS_BYTES : TAP_BYTES;
     if (!tap->bodies || parcel->size == 0 || parcel->size > one) return;
     if (tap->bytes + parcel->size > all) return;
@@ -101,11 +102,20 @@ static void take_tale(struct tap *tap, struct tapped *tapped, struct tale *tale)
     tale->torn = true;
 }
 
+static void take_disk(struct tap *tap, struct tale *tale) {
+    if (!tale || !tale->kept || tap->kept) return;
+    tap->kept = true;
+    tap->disk = tale->disk;
+    snprintf(tap->refused, sizeof tap->refused, "%s", tale->refused ? tale->refused : "");
+    buffer_init(&tale->disk);
+}
+
 static const struct envelope nothing = {.deadline_us = NO_DEADLINE};
 
 static void look(struct tap *tap, const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
     const struct parcel *parcel = turn->parcel;
     if (!matches(&tap->filter, turn)) return;
+    if (tap->steps) take_disk(tap, turn->lane->tale);
     if (tap->matched++ % tap->one_in != 0) return;
     if (tap->n == TAP_HELD || !within_rate(tap, began_us)) {
         tap->skipped++;
@@ -128,6 +138,12 @@ static void look(struct tap *tap, const struct turn *turn, uint64_t began_us, ui
     };
     if (parcel && envelope->op) take_body(tap, tapped, parcel);
     if (tap->steps) take_tale(tap, tapped, turn->lane->tale);
+}
+
+uint64_t tap_disk_max(const struct turn *turn) {
+    for (const struct tap *tap = turn->lane->taps; tap; tap = tap->next)
+        if (tap->steps && !tap->kept && matches(&tap->filter, turn)) return tap->disk_max;
+    return 0;
 }
 
 void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us) {
@@ -164,6 +180,7 @@ enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap **out) {
     tap->per_second = wanted->per_second;
     tap->bodies = wanted->bodies;
     tap->steps = wanted->steps;
+    tap->disk_max = (wanted->disk_mb ? wanted->disk_mb : TAP_DISK_MB) * UINT64_C(1024) * 1024;
     if (tap->steps && !lane->tale) lane->tale = mem_zero(1, sizeof *lane->tale);
     if (tap->steps && !lane->tale) {
         mem_free(tap);
@@ -194,6 +211,7 @@ void tap_off(struct lane *lane, struct tap *tap) {
         at = &(*at)->next;
     *at = tap->next;
     tap_empty(tap);
+    buffer_free(&tap->disk);
     mem_free(tap);
     for (tap = lane->taps; tap && !tap->steps;)
         tap = tap->next;

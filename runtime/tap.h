@@ -11,11 +11,14 @@
 #include "schemas/sys.pb-c.h"
 
 enum {
-    TAP_HELD = 512,                /* messages of one tap between two drains */
-    TAP_BYTES = 512 * 1024,        /* of their bodies */
-    TAP_BODY_MAX = 64 * 1024,      /* a larger body is not taken */
-    TAP_STEPS_BYTES = 1024 * 1024, /* instead of both, of a tap with steps */
-    TAPS_MAX = 16,                 /* a lane, and a process */
+    TAP_HELD = 512,                    /* messages of one tap between two drains */
+    TAP_BYTES = 512 * 1024,            /* of their bodies */
+    TAP_BODY_MAX = 64 * 1024,          /* a larger body is not taken */
+    TAP_STEPS_BODY = 1536 * 1024,      /* the same of a tap with steps … */
+    TAP_STEPS_BYTES = 8 * 1024 * 1024, /* … and of all it holds, with what was said */
+    TAP_DISK_MB = 64,                  /* of an actor's disk, unless it is told otherwise */
+    TAP_DISK_MB_MAX = 1024,
+    TAPS_MAX = 16, /* a lane, and a process */
     TAP_PATTERN_MAX = 192,
 };
 
@@ -59,6 +62,11 @@ struct tap {
     uint64_t second; /* the one that is counted */
     uint32_t in_second;
     size_t bytes;
+    uint64_t disk_max;  /* bytes; with steps */
+    struct buffer disk; /* owned: of turn_keep; given away from disk_at on */
+    size_t disk_at;
+    char refused[256];
+    bool kept; /* turn_keep was called */
     uint32_t n;
     struct tapped held[TAP_HELD];
 };
@@ -68,6 +76,8 @@ MUST_USE enum status tap_on(struct lane *lane, const SysTap *wanted, struct tap 
 void tap_off(struct lane *lane, struct tap *tap);
 /* Forgets what is held. */
 void tap_empty(struct tap *tap);
+/* So much of its disk may the actor of the turn give to a tap with steps; 0: there is none. */
+uint64_t tap_disk_max(const struct turn *turn);
 /* A turn is over. Only while lane->taps. */
 void tap_look(const struct turn *turn, uint64_t began_us, uint64_t ran_us);
 

@@ -105,7 +105,8 @@ uint32_t turn_lane(const struct turn *turn) {
 }
 
 bool turn_alone(const struct turn *turn) {
-    return turn->lane->n_ready == 0 && turn->cell->mailbox.depth == 0;
+    bool alone = turn->lane->n_ready == 0 && turn->cell->mailbox.depth == 0;
+    return turn_saw((struct turn *)(uintptr_t)turn, alone) != 0;
 }
 
 uint64_t turn_now_us(const struct turn *turn) {
@@ -130,6 +131,35 @@ uint64_t turn_random(struct turn *turn) {
     uint64_t drawn = rng_next(&turn->lane->rng);
     if (__builtin_expect(turn->lane->tale != NULL, 0)) return tale_ask(turn, TALE_RANDOM, drawn);
     return drawn;
+}
+
+/* --- recordings
+ * ----------------------------------------------------------------------------------- */
+
+uint64_t turn_saw(struct turn *turn, uint64_t value) {
+    if (__builtin_expect(turn->lane->tale != NULL, 0)) return tale_ask(turn, TALE_SAW, value);
+    return value;
+}
+
+actor_handle turn_saw_actor(struct turn *turn, actor_handle actor) {
+    if (__builtin_expect(turn->lane->tale != NULL, 0)) return tale_meet(turn, actor);
+    return actor;
+}
+
+uint64_t turn_recorded(const struct turn *turn) {
+    const struct tale *tale = turn->lane->tale;
+    return tale && !tale->only ? tap_disk_max(turn) : 0;
+}
+
+void turn_keep(struct turn *turn, struct buffer *bytes, const char *refused) {
+    struct tale *tale = turn->lane->tale;
+    if (tale && !tale->only && !tale->kept) {
+        tale->kept = true;
+        tale->disk = *bytes;
+        tale->refused = refused ? turn_printf(turn, "%s", refused) : NULL;
+        buffer_init(bytes);
+    }
+    buffer_free(bytes);
 }
 
 /* --- memory
@@ -395,12 +425,20 @@ static struct wait *owed(struct turn *turn, const struct promise *promise) {
     return wait;
 }
 
+/* Its caller wants it no more: nothing is sent. */
+static bool is_cancelled(struct turn *turn, const struct wait *owed) {
+    bool wanted = !owed->cancelled;
+    if (__builtin_expect(turn->lane->tale != NULL, 0))
+        wanted = tale_ask(turn, TALE_WANTED, wanted) != 0;
+    return !wanted;
+}
+
 void turn_resolve_part(struct turn *turn,
                        const struct promise *promise,
                        const ProtobufCMessage *message) {
     if (trace_on(turn->cell)) trace_message(turn->cell, '>', message);
     if (promise->caller == 0) return;
-    if (owed(turn, promise)->cancelled) return;
+    if (is_cancelled(turn, owed(turn, promise))) return;
     send_answer(turn, PARCEL_PART, promise->caller, promise->correlation, message);
 }
 
@@ -411,7 +449,7 @@ void turn_resolve(struct turn *turn,
     span_answered(turn, promise, STATUS_OK);
     if (promise->caller == 0) return;
     struct wait *wait = owed(turn, promise);
-    bool cancelled = wait->cancelled;
+    bool cancelled = is_cancelled(turn, wait);
     wait_free(&turn->lane->waits, wait);
     if (cancelled) return;
     send_answer(turn, PARCEL_REPLY, promise->caller, promise->correlation, message);
@@ -437,7 +475,7 @@ void turn_reject(
     turn->cell->stats->failed++;
     if (promise->caller == 0) return;
     struct wait *wait = owed(turn, promise);
-    bool cancelled = wait->cancelled;
+    bool cancelled = is_cancelled(turn, wait);
     wait_free(&turn->lane->waits, wait);
     if (cancelled) return;
     turn_send_failed(turn, promise->caller, promise->correlation, status, text,

@@ -9,6 +9,7 @@
 
 #include "runtime/actor.h"
 
+struct buffer;
 struct turn;
 
 #define NO_DEADLINE         UINT64_MAX
@@ -189,6 +190,20 @@ void turn_root_end(struct turn *turn,
                    const char *name,
                    enum status outcome,
                    const char *text);
+
+/* --- recordings (runtime/sim/replay.h)
+ * ------------------------------------------------------------- */
+/* What decides something and comes through none of the doors above: memory that the actor shares
+ * with other lanes, what its blocking work met. Returns `value`; in a replay what it was then. */
+uint64_t turn_saw(struct turn *turn, uint64_t value);
+/* The same of an actor that such memory names. */
+actor_handle turn_saw_actor(struct turn *turn, actor_handle actor);
+/* Somebody records this actor: so many bytes of its disk may go along (turn_keep). 0: nobody. */
+uint64_t turn_recorded(const struct turn *turn);
+/* What the actor has on its disk as its life begins, for whoever records it: takes the bytes.
+ * refused, unless NULL: instead of them why they do not go along. The first one of a recording
+ * counts. */
+void turn_keep(struct turn *turn, struct buffer *bytes, const char *refused);
 
 /* --- others
  * --------------------------------------------------------------------------------------- */

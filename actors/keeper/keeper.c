@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "actors/keeper/house.h"
+#include "actors/keeper/keeper_luggage.h"
 #include "actors/pd/pd.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
@@ -421,11 +422,14 @@ struct reading {
     struct log_store *log;
     struct log_state state;
     struct buffer newest; /* owned */
+    struct keeper_options options;
+    struct luggage luggage; /* for whoever records this life; max 0: nobody */
 };
 
 static void reading_free(void *context) {
     struct reading *reading = context;
     buffer_free(&reading->newest);
+    luggage_free(&reading->luggage);
     mem_free(reading);
 }
 
@@ -437,6 +441,7 @@ static enum status read_entry(void *context, const struct log_entry *entry) {
 
 static enum status read_work(void *context) {
     struct reading *reading = context;
+    if (reading->luggage.max) keeper_luggage_pack(&reading->options, &reading->luggage);
     enum status s = log_store_state(reading->log, KEEPER_STORE_ID, &reading->state);
     uint64_t last = reading->state.last;
     if (s == STATUS_OK && last >= reading->state.first && last > 0)
@@ -450,6 +455,10 @@ static void on_read(void *actor, void *context, const struct outcome *outcome, s
     struct house *self = actor;
     struct reading *reading = context;
     enum status s = outcome->status;
+    if (reading->luggage.max) {
+        bool refused = reading->luggage.status != STATUS_OK;
+        turn_keep(turn, &reading->luggage.bytes, refused ? reading->luggage.why : NULL);
+    }
     if (s == STATUS_OK) s = adopt(self, reading->newest.data, reading->newest.size);
     if (s != STATUS_OK) {
         turn_note(turn, "ledger %s", status_name(s));
@@ -479,6 +488,8 @@ static void start_reading(void *actor, void *context, struct turn *turn) {
         return;
     }
     reading->log = self->options.log;
+    reading->options = self->options;
+    luggage_init(&reading->luggage, turn_recorded(turn));
     turn_block(
         turn, &(struct block){
                   .work = read_work, .done = on_read, .abandon = reading_free, .context = reading});

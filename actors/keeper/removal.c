@@ -87,7 +87,8 @@ static enum status remove_work(void *context) {
 static void look(void *actor, void *context, struct turn *turn) {
     struct house *self = actor;
     struct removal *removal = context;
-    if (removal->tenant && shelf_uses(self->options.shelf, removal->tenant->options.shard)) {
+    if (removal->tenant &&
+        turn_saw(turn, shelf_uses(self->options.shelf, removal->tenant->options.shard))) {
         turn_timer(turn, LOOK_US, look, removal);
         return;
     }
@@ -149,8 +150,10 @@ static void on_swept(void *actor, void *context, const struct outcome *outcome, 
     struct house *self = actor;
     struct sweep *sweep = context;
     if (outcome->status != STATUS_OK) turn_note(turn, "sweep %s", status_name(outcome->status));
+    sweep->n = turn_saw(turn, sweep->n);
+    if (sweep->n > 2 * SWEEP_MAX) sweep->n = 2 * SWEEP_MAX;
     for (size_t i = 0; i < sweep->n; i++)
-        sweep->ids[i] = shard_store_of(sweep->ids[i]);
+        sweep->ids[i] = shard_store_of(turn_saw(turn, sweep->ids[i]));
     for (size_t i = 0; outcome->status == STATUS_OK && i < sweep->n; i++) {
         bool again = false; /* the same store has a log and points */
         for (size_t j = 0; j < i && !again; j++)

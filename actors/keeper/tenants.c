@@ -277,6 +277,24 @@ report_members(const struct tenant *tenant, PdBeatShard *row, struct turn *turn)
     return STATUS_OK;
 }
 
+/* What others write, on other lanes. */
+static void report_index(const struct house *self,
+                         const struct tenant *tenant,
+                         PdBeatShard *row,
+                         struct turn *turn) {
+    struct holding *holding = shelf_take(self->options.shelf, tenant->options.shard);
+    struct index_stats stats = {0};
+    uint64_t applied = 0;
+    if (holding) {
+        stats = index_stats(holding->view);
+        applied = atomic_load_explicit(&holding->applied, memory_order_acquire);
+    }
+    holding_drop(holding);
+    row->applied = turn_saw(turn, applied);
+    row->points = turn_saw(turn, stats.points);
+    row->memory_bytes = turn_saw(turn, stats.memory_bytes);
+}
+
 enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn) {
     PdBeatShard *rows = turn_alloc(turn, (self->n_tenants + 1) * sizeof *rows);
     beat->shards = turn_alloc(turn, (self->n_tenants + 1) * sizeof *beat->shards);
@@ -294,14 +312,7 @@ enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *
         row->leader = tenant->leader;
         row->lag = tenant->lag;
         if (report_members(tenant, row, turn) != STATUS_OK) return STATUS_NO_MEMORY;
-        struct holding *holding = shelf_take(self->options.shelf, tenant->options.shard);
-        if (holding) {
-            struct index_stats stats = index_stats(holding->view);
-            row->applied = atomic_load_explicit(&holding->applied, memory_order_acquire);
-            row->points = stats.points;
-            row->memory_bytes = stats.memory_bytes;
-        }
-        holding_drop(holding);
+        report_index(self, tenant, row, turn);
         beat->shards[beat->n_shards++] = row;
     }
     return STATUS_OK;

@@ -304,12 +304,12 @@ void seat_push(struct seat *seat, struct proposal **proposal, struct turn *turn)
     seat_pump(seat, turn);
 }
 
-static void take_batch(struct seat *seat, struct proposals *batch) {
+static void take_batch(struct seat *seat, struct proposals *batch, struct turn *turn) {
     const struct seat_machine *machine = seat->options.machine;
     const struct proposal *next;
     while ((next = seat->waiting.first) && batch->count < SEAT_BATCH_ENTRIES) {
         if (batch->count > 0 && batch->bytes + next->data.size > SEAT_BATCH_BYTES) return;
-        if (machine->gate && machine->gate(seat->options.owner, next)) return;
+        if (machine->gate && machine->gate(seat->options.owner, next, turn)) return;
         proposals_push(batch, proposals_pop(&seat->waiting));
     }
 }
@@ -364,7 +364,7 @@ void seat_pump(struct seat *seat, struct turn *turn) {
         return;
     }
     struct proposals batch = {0};
-    take_batch(seat, &batch);
+    take_batch(seat, &batch, turn);
     if (batch.count > 0) propose(seat, &batch, turn);
 }
 

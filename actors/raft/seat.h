@@ -47,7 +47,7 @@ struct seat_machine {
     /* Committed entries wait to be taken. */
     void (*ready)(void *owner, struct turn *turn);
     /* The next proposal may not be logged yet (no room where it is applied). NULL: never. */
-    bool (*gate)(void *owner, const struct proposal *next);
+    bool (*gate)(void *owner, const struct proposal *next, struct turn *turn);
     /* One that passed the gate will not be applied as ours. NULL: nobody asks. */
     void (*dropped)(void *owner, const struct proposal *proposal);
     /* A read that seat_read began: OK: serve once index is applied. */

@@ -131,32 +131,34 @@ static void apply_abandon(void *context) {
  * --------------------------------------------------------------------------------------- */
 
 /* Takes a number out of the index that the points have no more. */
-static enum status index_forget(struct replica *self, uint64_t number) {
-    enum status s = index_remove(self->holding->index, number);
+static enum status index_forget(struct replica *self, uint64_t number, struct turn *turn) {
+    enum status s = (enum status)turn_saw(turn, index_remove(self->holding->index, number));
     self->changes++;
     /* Every live number was appended when its entry was: an unknown one is a divergence. */
     return s == STATUS_NOT_FOUND ? STATUS_CORRUPT : s;
 }
 
 /* A removed point goes at once, a replaced one after the searches under way. */
-static enum status replace(struct replica *self, uint64_t number, uint64_t index, bool remove) {
+static enum status
+replace(struct replica *self, uint64_t number, uint64_t index, bool remove, struct turn *turn) {
     bool same_entry = number >> POINT_POSITION_BITS == index;
     if (!remove && !same_entry &&
-        grace_replace(&self->holding->grace, number, index) == STATUS_OK) {
+        turn_saw(turn, grace_replace(&self->holding->grace, number, index)) == STATUS_OK)
         return STATUS_OK;
-    }
-    return index_forget(self, number);
+    return index_forget(self, number, turn);
 }
 
-static enum status forget_retired(struct replica *self) {
+static enum status forget_retired(struct replica *self, struct turn *turn) {
     uint64_t numbers[RETIRE_BATCH];
+    uint64_t removed = 0;
     size_t n;
-    while ((n = grace_take(&self->holding->grace, numbers, RETIRE_BATCH)) > 0)
-        for (size_t i = 0; i < n; i++) {
-            enum status s = index_forget(self, numbers[i]);
-            if (s != STATUS_OK) return s;
-        }
-    return STATUS_OK;
+    enum status s = STATUS_OK;
+    while (s == STATUS_OK && (n = grace_take(&self->holding->grace, numbers, RETIRE_BATCH)) > 0)
+        for (size_t i = 0; s == STATUS_OK && i < n; i++, removed++)
+            s = index_remove(self->holding->index, numbers[i]);
+    self->changes += turn_saw(turn, removed);
+    s = (enum status)turn_saw(turn, s);
+    return s == STATUS_NOT_FOUND ? STATUS_CORRUPT : s;
 }
 
 static void retire(struct replica *self, struct turn *turn);
@@ -171,9 +173,10 @@ static void look_for_retired(void *actor, void *context, struct turn *turn) {
 /* Replaced points leave the index when nobody needs them any more. */
 static void retire(struct replica *self, struct turn *turn) {
     if (self->state == REPLICA_QUARANTINED) return;
-    enum status s = forget_retired(self);
+    enum status s = forget_retired(self, turn);
     if (s != STATUS_OK) replica_fail(self, s, "index", "replaced points", turn);
-    if (s != STATUS_OK || self->retire_armed || grace_empty(&self->holding->grace)) return;
+    if (s != STATUS_OK || self->retire_armed) return;
+    if (turn_saw(turn, grace_empty(&self->holding->grace))) return;
     self->retire_armed = true;
     turn_timer(turn, RETIRE_LOOK_US, look_for_retired, NULL);
 }
@@ -196,12 +199,13 @@ index_entry(struct replica *self, const struct apply_entry *entry, struct turn *
                                                   .payload_size = op->payload.len};
     }
     enum status s = STATUS_OK;
-    if (n_points > 0) s = index_append(self->holding->index, points, n_points);
+    if (n_points > 0)
+        s = (enum status)turn_saw(turn, index_append(self->holding->index, points, n_points));
     if (s != STATUS_OK) return s;
     self->changes += n_points;
     for (size_t i = 0; s == STATUS_OK && i < write->n_operations; i++)
         if (entry->removed[i] != 0)
-            s = replace(self, entry->removed[i], entry->index, write->operations[i]->remove);
+            s = replace(self, entry->removed[i], entry->index, write->operations[i]->remove, turn);
     return s;
 }
 
@@ -301,6 +305,9 @@ on_applied(void *actor, void *context, const struct outcome *outcome, struct tur
     struct replica *self = actor;
     struct apply *apply = context;
     if (outcome->status != STATUS_OK) apply->status = outcome->status;
+    apply->status = (enum status)turn_saw(turn, apply->status);
+    uint32_t written = (uint32_t)turn_saw(turn, apply->n_written);
+    if (written < apply->n_written) apply->n_written = written;
     self->window = apply->window;
     self->apply = apply;
     index_step(self, NULL, turn);

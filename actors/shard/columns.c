@@ -110,7 +110,8 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     struct fill *fill = context;
     enum status s = outcome->status;
     if (s == STATUS_OK) s = take_piece(self, fill);
-    if (s == STATUS_OK && !fill->at_end) {
+    s = (enum status)turn_saw(turn, s);
+    if (s == STATUS_OK && !turn_saw(turn, fill->at_end)) {
         next_piece(fill, turn);
         return;
     }

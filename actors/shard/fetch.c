@@ -97,14 +97,27 @@ static void start_fetch(struct replica *self,
                                      .context = fetch});
 }
 
+/* In a replay: what is cached here was not there, or not yet written, or the other way round. */
+static enum status as_then(const struct replica *self,
+                           struct bytes key,
+                           enum status then,
+                           enum status here,
+                           struct point_value *value) {
+    if (here == STATUS_OK) point_value_free(value);
+    if (then != STATUS_OK) return then;
+    return point_store_get(self->options.points, self->holding->store_id, key, KV_ANY, value);
+}
+
 void replica_get(struct replica *self,
                  const char *id,
                  const struct promise *promise,
                  struct turn *turn) {
     struct point_value value;
     struct bytes key = {id, strlen(id)};
-    enum status s =
-        point_store_get(self->options.points, self->holding->store_id, key, KV_CACHED, &value);
+    struct point_store *points = self->options.points;
+    enum status here = point_store_get(points, self->holding->store_id, key, KV_CACHED, &value);
+    enum status s = (enum status)turn_saw(turn, here);
+    if (s != here) s = as_then(self, key, s, here, &value);
     if (s == STATUS_NOT_READY) {
         start_fetch(self, id, promise, turn);
     } else if (s == STATUS_OK) {

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "actors/shard/replica.h"
+#include "actors/shard/shard_luggage.h"
 #include "index/inspect.h"
 #include "runtime/arena.h"
 #include "runtime/log.h"
@@ -73,6 +74,7 @@ struct load {
     uint64_t n_pruned;   /* … and the store does not */
     uint64_t count_from; /* next number to count */
     uint64_t n_counted;
+    struct luggage luggage; /* for whoever records this life; max 0: nobody */
     enum status status;
     char text[REPLICA_WHY_SIZE];
 };
@@ -85,6 +87,7 @@ void load_free(struct load *load) {
     mem_free(load->lacking);
     mem_free(load->numbers);
     holding_drop(load->holding);
+    luggage_free(&load->luggage);
     mem_free(load);
 }
 
@@ -109,6 +112,7 @@ static enum status check(struct load *load) {
     enum status s = seat_facts_read(facts, options->log, options->store_id, options->store_id);
     if (s != STATUS_OK) return load_fail(load, s, "log", kv_error());
     load->data_id = shard_data_id(options->store_id, facts->generation);
+    if (load->luggage.max) shard_luggage_pack(options, load->data_id, &load->luggage);
     if (facts->generation > 0)
         s = point_store_drop(options->points,
                              shard_data_id(options->store_id, facts->generation - 1));
@@ -501,6 +505,11 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     struct load *load = context;
     self->load = load;
     if (outcome->status != STATUS_OK) load->status = outcome->status;
+    if (load->luggage.max) {
+        bool refused = load->luggage.status != STATUS_OK;
+        turn_keep(turn, &load->luggage.bytes, refused ? load->luggage.why : NULL);
+        load->luggage.max = 0;
+    }
     if (load->status != STATUS_OK)
         load_failed(self, turn);
     else if (load->stage == LOAD_DONE)
@@ -516,6 +525,7 @@ void load_start(struct replica *self, struct turn *turn) {
                            .dimension = options->dimension,
                            .metric = options->metric};
     enum status s = holding_open(options->shelf, &like, &self->holding);
+    s = (enum status)turn_saw(turn, s);
     struct load *load = s == STATUS_OK ? mem_zero(1, sizeof *load) : NULL;
     if (!load) {
         /* An earlier incarnation's last search or job still uses the store, or there is no memory
@@ -527,6 +537,7 @@ void load_start(struct replica *self, struct turn *turn) {
     }
     load->options = *options;
     load->holding = holding_again(self->holding);
+    luggage_init(&load->luggage, turn_recorded(turn));
     self->load = load;
     next_piece(self, turn);
 }

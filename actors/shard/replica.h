@@ -88,7 +88,7 @@ void replica_fail(struct replica *self,
                   struct turn *turn);
 const char *replica_state_name(enum replica_state state);
 /* The seat's gate: no room in the tail for this one yet. */
-bool replica_gate(void *owner, const struct proposal *next);
+bool replica_gate(void *owner, const struct proposal *next, struct turn *turn);
 /* The linker of this shard, 0 = there is none. */
 actor_handle replica_linker(struct replica *self, struct turn *turn);
 /* Asks it to look at the tail. */

@@ -239,11 +239,12 @@ static uint32_t count_puts(const ShardWrite *msg) {
 
 /* Points beyond those that find the place of a removed one make the process grow. */
 static enum status judge_memory(const struct replica *self, uint32_t puts, struct turn *turn) {
-    if (puts == 0 || !self->options.memory) return STATUS_OK;
-    const struct watermark mark = self->options.memory();
-    if (watermark_room(&mark) > 0) return STATUS_OK;
+    if (puts == 0) return STATUS_OK;
+    const struct watermark mark =
+        self->options.memory ? self->options.memory() : (struct watermark){.limit = 0};
+    if (turn_saw(turn, !self->options.memory || watermark_room(&mark) > 0)) return STATUS_OK;
     struct index_stats stats = index_stats(self->holding->view);
-    uint64_t places = stats.slots - stats.points - stats.removed;
+    uint64_t places = turn_saw(turn, stats.slots - stats.points - stats.removed);
     if ((uint64_t)self->reserved + seat_waiting(self->seat)->weight + puts <= places)
         return STATUS_OK;
     turn_retry_after(turn, MEMORY_RETRY_MS);
@@ -251,7 +252,7 @@ static enum status judge_memory(const struct replica *self, uint32_t puts, struc
                      "no memory for more points: %" PRIu64 " of %" PRIu64
                      " MB are in use; remove points or collections, or give the process more "
                      "(VECTRON_MEMORY_LIMIT)",
-                     mark.used / MEBIBYTE, mark.limit / MEBIBYTE);
+                     turn_saw(turn, mark.used / MEBIBYTE), turn_saw(turn, mark.limit / MEBIBYTE));
 }
 
 static void pump_later(struct replica *self, struct turn *turn);
@@ -291,8 +292,8 @@ static void look_for_room(void *actor, void *context, struct turn *turn);
 
 /* Points that writers may add to the tail. What loading left there beyond the limit does not keep
  * them out, but once it is linked the tail stays as short as the index wants it. */
-static size_t tail_room(struct replica *self) {
-    size_t room = index_tail_room(self->holding->index);
+static size_t tail_room(struct replica *self, struct turn *turn) {
+    size_t room = turn_saw(turn, index_tail_room(self->holding->index));
     size_t whole = (size_t)self->tail_extra + self->tail_limit;
     size_t used = whole > room ? whole - room : 0;
     if (used < self->tail_loaded) self->tail_loaded = (uint32_t)used;
@@ -301,9 +302,9 @@ static size_t tail_room(struct replica *self) {
 }
 
 /* An entry is logged only when the tail will have room for its points. */
-bool replica_gate(void *owner, const struct proposal *next) {
+bool replica_gate(void *owner, const struct proposal *next, struct turn *turn) {
     struct replica *self = owner;
-    if (tail_room(self) < (size_t)self->reserved + next->weight) return true;
+    if (tail_room(self, turn) < (size_t)self->reserved + next->weight) return true;
     self->reserved += next->weight;
     return false;
 }
@@ -365,9 +366,10 @@ static bool is_small(const struct replica *self, const ShardSearch *msg) {
 static actor_handle
 find_searcher(const struct replica *self, const ShardSearch *msg, struct turn *turn) {
     struct shelf *shelf = self->options.shelf;
-    actor_handle near = turn_alone(turn) && msg->n_filter == 0 && is_small(self, msg)
-                            ? shelf_take_near(shelf, turn_lane(turn), turn_now_us(turn))
-                            : 0;
+    bool small = turn_alone(turn) && msg->n_filter == 0 && turn_saw(turn, is_small(self, msg));
+    actor_handle near =
+        small ? turn_saw_actor(turn, shelf_take_near(shelf, turn_lane(turn), turn_now_us(turn)))
+              : 0;
     return near ? near : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
 }
 
@@ -442,9 +444,9 @@ static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn
     state->text = self->why;
     if (self->holding && self->holding->view) {
         struct index_stats stats = index_stats(self->holding->view);
-        state->points = stats.points;
-        state->tail = stats.tail;
-        state->memory_bytes = stats.memory_bytes;
+        state->points = turn_saw(turn, stats.points);
+        state->tail = turn_saw(turn, stats.tail);
+        state->memory_bytes = turn_saw(turn, stats.memory_bytes);
     }
     turn_reply(turn, &state->base);
     return STATUS_OK;
@@ -480,10 +482,10 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
 }
 
 void replica_link(struct replica *self, struct turn *turn) {
-    if (atomic_load_explicit(&self->holding->linking, memory_order_acquire)) return;
+    bool linking = atomic_load_explicit(&self->holding->linking, memory_order_acquire);
     struct index_stats stats = index_stats(self->holding->view);
-    bool idle = stats.tail == 0 && stats.removed == 0 && stats.unverified == 0;
-    if (stats.damaged || (idle && !stats.unsorted)) return;
+    bool idle = stats.tail == 0 && stats.removed == 0 && stats.unverified == 0 && !stats.unsorted;
+    if (!turn_saw(turn, !linking && !stats.damaged && !idle)) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;

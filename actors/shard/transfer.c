@@ -114,6 +114,8 @@ static void on_open(void *actor, void *context, const struct outcome *outcome, s
         offer_close(self);
         return;
     }
+    offer->applied.index = turn_saw(turn, offer->applied.index);
+    offer->applied.term = turn_saw(turn, offer->applied.term);
     turn_note(turn, "snapshot of %" PRIu64 " for replica %" PRIu64, offer->applied.index,
               offer->to);
     send_offer(self, turn);

@@ -60,6 +60,8 @@ on_flushed(void *actor, void *context, const struct outcome *outcome, struct tur
     if (outcome->status != STATUS_OK) {
         turn_note(turn, "flush %s %s", status_name(outcome->status), kv_error());
     } else {
+        flush->persisted.index = turn_saw(turn, flush->persisted.index);
+        flush->persisted.term = turn_saw(turn, flush->persisted.term);
         self->log_bytes -= flush->bytes;
         self->dirty_index = flush->persisted.index + 1;
         if (flush->persisted.index == self->applied) self->dirty_us = 0;
@@ -121,12 +123,12 @@ static void start_save(struct replica *self, struct turn *turn) {
     uint64_t now = turn_now_us(turn);
     if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
     bool rests = now - self->changed_us >= SHARD_SAVE_RESTS_MS * UINT64_C(1000);
-    uint64_t points = index_stats(self->holding->view).points;
+    uint64_t points = turn_saw(turn, index_stats(self->holding->view).points);
     if (rests || self->changes >= points / SAVE_SHARE) save(self, turn);
 }
 
 bool upkeep_stop(struct replica *self, struct turn *turn) {
-    bool doomed = self->options.doomed && atomic_load(self->options.doomed);
+    bool doomed = turn_saw(turn, self->options.doomed && atomic_load(self->options.doomed));
     bool whole = self->state == REPLICA_SERVING || self->state == REPLICA_DISK_FULL;
     if (doomed || !whole) return false;
     self->stopping = true;
@@ -134,16 +136,18 @@ bool upkeep_stop(struct replica *self, struct turn *turn) {
     return self->saving;
 }
 
-static bool has_work(const struct replica *self) {
+static bool has_work(const struct replica *self, struct turn *turn) {
     struct index_stats stats = index_stats(self->holding->view);
-    return self->dirty_us != 0 || stats.tail > 0 || stats.unverified > 0 || worth_saving(self);
+    bool linker_has = turn_saw(turn, stats.tail > 0 || stats.unverified > 0);
+    return self->dirty_us != 0 || linker_has || worth_saving(self);
 }
 
 /* What was answered from it meanwhile may have missed a neighbour; what is written is in log and
  * points. */
 static bool is_damaged(struct replica *self, struct turn *turn) {
     char path[PATH_SIZE];
-    if (!self->options.index_dir || !index_stats(self->holding->view).damaged) return false;
+    if (!self->options.index_dir) return false;
+    if (!turn_saw(turn, index_stats(self->holding->view).damaged)) return false;
     shard_index_path(self->options.index_dir, self->options.store_id, path, sizeof path);
     (void)unlink(path);
     turn_exit(turn, STATUS_CORRUPT, "%s has a bad page: the index is built anew from the points",
@@ -160,13 +164,14 @@ static void look(void *actor, void *context, struct turn *turn) {
     start_flush(self, turn);
     start_save(self, turn);
     replica_link(self, turn);
-    if (!has_work(self)) return;
+    if (!has_work(self, turn)) return;
     self->upkeep_armed = true;
     turn_timer(turn, LOOK_US, look, NULL);
 }
 
 void upkeep_watch(struct replica *self, struct turn *turn) {
-    if (self->upkeep_armed || index_stats(self->holding->view).unverified == 0) return;
+    if (self->upkeep_armed) return;
+    if (!turn_saw(turn, index_stats(self->holding->view).unverified > 0)) return;
     self->upkeep_armed = true;
     turn_timer(turn, LOOK_US, look, NULL);
 }

@@ -48,6 +48,12 @@ static enum status judge(const SysMessage *turn, char why[WHY_MAX]) {
     return STATUS_INVALID;
 }
 
+static void take_disk(struct recording *recording, const SysTapped *part) {
+    buffer_append(&recording->disk, part->disk.data, part->disk.len);
+    if (part->disk_size) recording->disk_size = part->disk_size;
+    if (*part->disk_refused) recording->refused = part->disk_refused;
+}
+
 static enum status
 read_part(struct recording *recording, const unsigned char *at, size_t size, char why[WHY_MAX]) {
     ProtobufCMessage *message = NULL;
@@ -56,6 +62,8 @@ read_part(struct recording *recording, const unsigned char *at, size_t size, cha
         codec_decode(&sys_tapped__descriptor, at, size, &recording->arena, &message, &words);
     if (s != STATUS_OK) snprintf(why, WHY_MAX, "%s", words ? words : status_text(s));
     const SysTapped *part = (const SysTapped *)message;
+    if (s == STATUS_OK) take_disk(recording, part);
+    if (recording->disk.failed) s = STATUS_NO_MEMORY;
     for (size_t i = 0; s == STATUS_OK && i < part->n_messages; i++) {
         s = judge(part->messages[i], why);
         if (s == STATUS_OK) s = add(recording, part->messages[i]);
@@ -73,6 +81,7 @@ enum status
 recording_read(struct recording *recording, const void *bytes, size_t size, char why[WHY_MAX]) {
     const unsigned char *at = bytes;
     *recording = (struct recording){.n = 0};
+    buffer_init(&recording->disk);
     arena_init(&recording->arena, 0);
     snprintf(why, WHY_MAX, "it does not begin with " REPLAY_MAGIC);
     if (size < MAGIC_SIZE || memcmp(at, REPLAY_MAGIC, MAGIC_SIZE) != 0) return STATUS_INVALID;
@@ -94,5 +103,6 @@ recording_read(struct recording *recording, const void *bytes, size_t size, char
 
 void recording_free(struct recording *recording) {
     mem_free(recording->turns);
+    buffer_free(&recording->disk);
     arena_free(&recording->arena);
 }

@@ -3,6 +3,7 @@
 #define RUNTIME_SIM_RECORDING_H
 
 #include "runtime/arena.h"
+#include "runtime/buffer.h"
 #include "runtime/status.h"
 #include "schemas/sys.pb-c.h"
 
@@ -10,6 +11,9 @@ struct recording {
     struct arena arena;
     const SysMessage **turns; /* owned array, in the arena each */
     size_t n, room;
+    struct buffer disk;  /* owned: what the actor had on its disk … */
+    uint64_t disk_size;  /* … of which there was so much */
+    const char *refused; /* why there is none of it; in the arena */
 };
 
 /* INVALID, with words in why (512 bytes); NO_MEMORY. Freed with recording_free also then. */

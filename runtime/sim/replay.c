@@ -48,7 +48,7 @@ struct replay {
     struct tap *tap;
     struct pair *pairs; /* owned; a call's answers come soon, so it is searched from its end */
     size_t n_pairs, pairs_room;
-    struct stranger *strangers;
+    struct stranger *strangers, *children;
     actor_handle nobody; /* the stand-in for whoever is not known */
 };
 
@@ -93,14 +93,42 @@ static actor_handle stand_in(struct replay *replay, const char *name) {
     return there ? there : sim_spawn(replay->sim, name, &stand_in_type, NULL);
 }
 
+static bool spawns(const SysSent *sent) {
+    return strcmp(sent->kind, tale_kind_name(PARCEL_START)) == 0;
+}
+
+/* The actor itself, or a child that it will spawn. */
+static bool comes_later(const struct replay *replay, const char *name) {
+    if (strcmp(name, replay->out->name) == 0) return true;
+    for (const struct stranger *child = replay->children; child; child = child->next)
+        if (strcmp(child->name, name) == 0) return true;
+    return false;
+}
+
+static void note_child(struct replay *replay, const char *name) {
+    if (comes_later(replay, name)) return;
+    struct stranger *child = arena_alloc(&replay->recording.arena, sizeof *child);
+    if (!child) return;
+    *child = (struct stranger){replay->children, name, 0};
+    replay->children = child;
+}
+
 static void spawn_stand_ins(struct replay *replay) {
+    const struct recording *recording = &replay->recording;
     replay->nobody = sim_spawn(replay->sim, NULL, &stand_in_type, NULL);
-    for (size_t i = 0; i < replay->recording.n; i++) {
-        const SysMessage *turn = replay->recording.turns[i];
-        if (strcmp(turn->from, replay->out->name) != 0) stand_in(replay, turn->from);
+    for (size_t i = 0; i < replay->options->n_neighbours; i++) {
+        const struct replay_neighbour *one = &replay->options->neighbours[i];
+        sim_spawn(replay->sim, one->name, one->type, one->options);
+    }
+    for (size_t i = 0; i < recording->n; i++)
+        for (size_t j = 0; j < recording->turns[i]->n_sent; j++)
+            if (spawns(recording->turns[i]->sent[j]))
+                note_child(replay, recording->turns[i]->sent[j]->to);
+    for (size_t i = 0; i < recording->n; i++) {
+        const SysMessage *turn = recording->turns[i];
+        if (!comes_later(replay, turn->from)) stand_in(replay, turn->from);
         for (size_t j = 0; j < turn->n_sent; j++)
-            if (strcmp(turn->sent[j]->to, replay->out->name) != 0)
-                stand_in(replay, turn->sent[j]->to);
+            if (!comes_later(replay, turn->sent[j]->to)) stand_in(replay, turn->sent[j]->to);
     }
 }
 
@@ -151,8 +179,18 @@ static bool same_sent(const SysSent *there, const struct tale_sent *here) {
            memcmp(there->body.data, here->body, here->size) == 0;
 }
 
+/* Long bodies look alike where they are cut off: says from which byte on they do not. */
+static void print_where(const SysSent *there, const struct tale_sent *here, char text[64]) {
+    size_t at = 0, most = there->body.len < here->size ? there->body.len : here->size;
+    text[0] = '\0';
+    if (!here->body || !there->body.len || there->body.len != there->size) return;
+    while (at < most && there->body.data[at] == here->body[at])
+        at++;
+    snprintf(text, 64, "\n  they differ from byte %zu on", at);
+}
+
 static bool compare_sent(struct replay *replay, const SysMessage *turn, const struct tapped *here) {
-    char said[TEXT_MAX], says[TEXT_MAX];
+    char said[TEXT_MAX], says[TEXT_MAX], where[64] = "";
     for (size_t i = 0; i < turn->n_sent || i < here->n_sent; i++) {
         if (i < turn->n_sent && i < here->n_sent && same_sent(turn->sent[i], &here->sent[i])) {
             replay->out->said++;
@@ -162,10 +200,11 @@ static bool compare_sent(struct replay *replay, const SysMessage *turn, const st
         snprintf(says, sizeof says, "nothing more");
         if (i < turn->n_sent) print_sent(turn->sent[i], said);
         if (i < here->n_sent) print_said(&here->sent[i], says);
+        if (i < turn->n_sent && i < here->n_sent) print_where(turn->sent[i], &here->sent[i], where);
         return differ(replay, turn,
-                      "message %zu that it sends\n  recorded: %s%s%s %s\n  replayed: %s", i + 1,
+                      "message %zu that it sends\n  recorded: %s%s%s %s\n  replayed: %s%s", i + 1,
                       i < turn->n_sent ? turn->sent[i]->kind : "", i < turn->n_sent ? " to " : "",
-                      i < turn->n_sent ? turn->sent[i]->to : "", said, says);
+                      i < turn->n_sent ? turn->sent[i]->to : "", said, says, where);
     }
     return true;
 }
@@ -346,6 +385,15 @@ static void set_scene(struct replay *replay, const SysMessage *turn) {
     replay->lane->now_us = replay->sim->now_us;
 }
 
+/* What neighbours answered, and how stand-ins ended, is in the recording. */
+static void hear_nothing(struct replay *replay) {
+    static const enum parcel_kind kinds[] = {PARCEL_REPLY, PARCEL_PART, PARCEL_DOWN};
+    struct parcel *parcel;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        while ((parcel = mailbox_take_kind(&replay->cell->mailbox, kinds[i], 0)))
+            parcel_free(parcel);
+}
+
 static bool has_body(const SysMessage *turn) {
     return turn->body.len == turn->size;
 }
@@ -368,6 +416,7 @@ static bool play(struct replay *replay, const SysMessage *turn, bool opens) {
     if (leaves) replay->out->ended = true;
     if (leaves || pair_calls(replay, turn) != STATUS_OK) return false;
     sim_settle(replay->sim); /* stand-ins, and work that blocks */
+    hear_nothing(replay);
     return true;
 }
 
@@ -391,7 +440,11 @@ static enum status look_on(struct replay *replay) {
     wanted.bodies = wanted.whole = wanted.steps = true;
     wanted.per_second = UINT32_MAX;
     enum status s = tap_on(replay->lane, &wanted, &replay->tap);
-    if (s == STATUS_OK) replay->lane->tale->only = replay->options->type;
+    if (s != STATUS_OK) return s;
+    struct tale *tale = replay->lane->tale;
+    tale->only = replay->options->type;
+    tale->nobody = replay->nobody;
+    tale->children = &stand_in_type;
     return s;
 }
 
@@ -458,7 +511,15 @@ enum status sim_replay_about(const void *bytes,
     struct recording recording;
     enum status s = read_all(&recording, bytes, size, why);
     *out = (struct replay_about){.remote = false};
-    if (s == STATUS_OK) snprintf(out->name, REPLAY_NAME_MAX, "%s", recording.turns[0]->to);
+    buffer_init(&out->disk);
+    if (s == STATUS_OK) {
+        snprintf(out->name, REPLAY_NAME_MAX, "%s", recording.turns[0]->to);
+        snprintf(out->refused, sizeof out->refused, "%s",
+                 recording.refused ? recording.refused : "");
+        out->disk = recording.disk;
+        out->disk_size = recording.disk_size;
+        buffer_init(&recording.disk);
+    }
     for (size_t i = 0; s == STATUS_OK && i < recording.n; i++)
         for (size_t j = 0; j < recording.turns[i]->n_sent; j++)
             if (is_remote(recording.turns[i]->sent[j]->to)) out->remote = true;

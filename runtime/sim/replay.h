@@ -2,25 +2,37 @@
  * simulator, turn by turn in the order in which it happened, at the recorded times: messages,
  * answers, timers, what it drew from the random generator and read from the clocks. What it says is
  * compared with what it said. Those it talked to are stand-ins that say nothing: their answers are
- * in the recording. What an actor reads from a disk is not, nor what others put into memory that
- * they share with it.
+ * in the recording; its children are stand-ins, too. What it has on a disk when its life begins is
+ * in it as far as the actor gives it (turn_keep): whoever replays it makes a scratch copy of that.
+ * Work on the blocking pool is done on that copy, at once. What it sees in memory that others write
+ * is in it as far as the actor says so (turn_saw). Neighbours that write for the actor (its log)
+ * can be there themselves: then they do what they are asked, and their answers are not heard.
  *
- * A recording: "VRECORD2", then SysTapped messages of a tap with steps (msgpack), each behind its
+ * A recording: "VRECORD3", then SysTapped messages of a tap with steps (msgpack), each behind its
  * length of four bytes, little-endian. It replays from the first open of the actor in it; without
  * one what it knew before is missing. */
 #ifndef RUNTIME_SIM_REPLAY_H
 #define RUNTIME_SIM_REPLAY_H
 
+#include "runtime/buffer.h"
 #include "runtime/sim/sim.h"
 
-#define REPLAY_MAGIC "VRECORD2"
+#define REPLAY_MAGIC "VRECORD3"
 enum { REPLAY_TURNS_MAX = 1 << 20, REPLAY_WORDS_MAX = 2048 };
+
+struct replay_neighbour {
+    const char *name;
+    const struct actor_type *type;
+    const void *options;
+};
 
 struct replay_options {
     const struct actor_type *type; /* of the actor */
     const void *options;           /* of its open; addresses in it are never reached */
     void (*line)(void *context, const char *line); /* each turn as it is played; may be NULL */
     void *context;
+    const struct replay_neighbour *neighbours;
+    size_t n_neighbours;
 };
 
 enum { REPLAY_NAME_MAX = 192 };
@@ -37,12 +49,14 @@ struct replay_result {
     char difference[REPLAY_WORDS_MAX]; /* the first one; "" when same */
 };
 
-/* Whose recording it is, and whether the actor spoke with other processes; failures as of
- * sim_replay.
- */
+/* Whose recording it is, whether the actor spoke with other processes, and what of its disk is in
+ * it; failures as of sim_replay. */
 struct replay_about {
     char name[REPLAY_NAME_MAX];
     bool remote;
+    struct buffer disk;             /* the caller's, to be freed */
+    uint64_t disk_size;             /* of which this is the beginning, or all */
+    char refused[REPLAY_WORDS_MAX]; /* why there is none; "": nobody said so */
 };
 MUST_USE enum status sim_replay_about(const void *recording,
                                       size_t size,

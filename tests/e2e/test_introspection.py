@@ -206,7 +206,7 @@ def test_a_recording_is_whole_and_only_where_allowed():
     thread.join()
     data = open(path, 'rb').read()
     assert int(text.split()[0]) > 2 and text.strip().endswith(', 0 came too fast or were too large'), text
-    assert data.startswith(b'VRECORD2') and b'RouterSearch' in data and b'secret-' in data
+    assert data.startswith(b'VRECORD3') and b'RouterSearch' in data and b'secret-' in data
 
 
 def test_stalls_of_a_quiet_process_are_none():

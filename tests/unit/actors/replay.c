@@ -129,7 +129,7 @@ Test(replay, a_recording_from_the_middle_lacks_what_was_before) {
 Test(replay, refuses_what_is_no_recording) {
     record(false);
     static const char *const bad[] = {
-        "", "VRECORD", "VRECORD1", "VRECORD2\1", "VRECORD2\377\377\377\377x", "VRECORD2\1\1\1\1"};
+        "", "VRECORD", "VRECORD1", "VRECORD3\1", "VRECORD3\377\377\377\377x", "VRECORD3\1\1\1\1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(sim_replay(&router_alone, bad[i], strlen(bad[i]), &result), STATUS_INVALID,
                      "row %zu", i);
