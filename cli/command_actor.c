@@ -61,15 +61,15 @@ static int act(const struct args *args, const char *action) {
     ask.actor = (char *)(uintptr_t)args->words[0];
     ask.action = (char *)(uintptr_t)action;
     ask.lane = (uint32_t)lane;
-    return sys_call(args, &(struct sys_call){&ask.base, ASK_MS, say_done, &ask});
+    return sys_call(args, &(struct sys_call){&ask.base, ASK_MS, say_done, &ask, NULL});
 }
 
 static int show(const struct args *args) {
     SysAskActor ask = SYS_ASK_ACTOR__INIT;
     ask.name = (char *)(uintptr_t)args->words[0];
-    return sys_call(args,
-                    &(struct sys_call){&ask.base, ASK_MS,
-                                       args_on(args, "json") ? print_json : print_view, NULL});
+    return sys_call(args, &(struct sys_call){&ask.base, ASK_MS,
+                                             args_on(args, "json") ? print_json : print_view, NULL,
+                                             NULL});
 }
 
 static int run(const struct args *args) {

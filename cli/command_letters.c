@@ -70,8 +70,9 @@ static int list(const struct args *args) {
     ask.max = (uint32_t)max;
     ask.before = (uint64_t)before;
     ask.bodies = args_on(args, "bodies");
-    return sys_call(args, &(struct sys_call){&ask.base, ASK_MS,
-                                             args_on(args, "json") ? take_json : take_text, NULL});
+    return sys_call(args,
+                    &(struct sys_call){&ask.base, ASK_MS,
+                                       args_on(args, "json") ? take_json : take_text, NULL, NULL});
 }
 
 static void say_sent(void *context, const ProtobufCMessage *reply) {
@@ -87,7 +88,8 @@ static int resend(const struct args *args) {
     ask.number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno || ask.number == 0)
         return command_misuse("letters", "%s is no number of a letter", text);
-    return sys_call(args, &(struct sys_call){&ask.base, ASK_MS, say_sent, (void *)(uintptr_t)text});
+    return sys_call(args,
+                    &(struct sys_call){&ask.base, ASK_MS, say_sent, (void *)(uintptr_t)text, NULL});
 }
 
 static int run(const struct args *args) {

@@ -37,7 +37,7 @@ static int write_profile(const struct args *args, const SysProfile *ask, const c
     struct writing writing = {.file = fopen(path, "wb")};
     if (!writing.file) return command_fail("%s: %s", path, strerror(errno));
     int code = sys_call(
-        args, &(struct sys_call){&ask->base, ask->seconds * 1000 + GRACE_MS, take, &writing});
+        args, &(struct sys_call){&ask->base, ask->seconds * 1000 + GRACE_MS, take, &writing, NULL});
     if (fclose(writing.file) != 0 || writing.failed)
         code = command_fail("%s: %s", path, strerror(errno));
     if (code == EXIT_OK)

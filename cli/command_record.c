@@ -1,6 +1,7 @@
 /* vectron record: each turn of an actor, whole, into a file that `vectron replay` plays again. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -22,7 +23,7 @@ enum {
 static const struct args_flag flags[] = {
     {"actor", "NAME", "whose messages (needed)"},
     {"o", "FILE", "where they are written (needed)"},
-    {"seconds", "N", "for so long (10, at most 3600)"},
+    {"seconds", "N", "for so long (10, at most 3600), or until Ctrl-C"},
     {"restart", NULL, "restart the actor first, so that its life is recorded from its beginning"},
     {"disk-mb", "N", "with --restart: what it then has on its disk goes along, up to so much (64)"},
     {0},
@@ -46,6 +47,7 @@ static void take(void *context, const ProtobufCMessage *reply) {
                                      (unsigned char)(body.size >> 24)};
     fine = fine && fwrite(length, 1, sizeof length, recording->file) == sizeof length;
     fine = fine && fwrite(body.data, 1, body.size, recording->file) == body.size;
+    fine = fine && fflush(recording->file) == 0;
     if (!fine) recording->failed = true;
     buffer_free(&body);
     const SysTapped *part = (const SysTapped *)reply;
@@ -60,12 +62,22 @@ static void take(void *context, const ProtobufCMessage *reply) {
     recording->skipped = ((const SysTapped *)reply)->skipped;
 }
 
+static volatile sig_atomic_t enough;
+
+static void stop(int signal) {
+    (void)signal;
+    enough = 1;
+}
+
 static int record(const struct args *args, const SysTap *tap, const char *path) {
     struct recording recording = {.file = fopen(path, "wb")};
     if (!recording.file) return command_fail("%s: %s", path, strerror(errno));
     fputs(REPLAY_MAGIC, recording.file);
-    int code = sys_call(
-        args, &(struct sys_call){&tap->base, tap->seconds * 1000 + GRACE_MS, take, &recording});
+    const struct sigaction action = {.sa_handler = stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    int code = sys_call(args, &(struct sys_call){&tap->base, tap->seconds * 1000 + GRACE_MS, take,
+                                                 &recording, &enough});
     if (fclose(recording.file) != 0 || recording.failed)
         code = command_fail("%s: %s", path, strerror(errno));
     if (code == EXIT_OK && *recording.refused)

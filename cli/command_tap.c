@@ -108,7 +108,7 @@ static int run(const struct args *args) {
     if (code != EXIT_OK) return code;
     bool json = args_on(args, "json");
     code = sys_call(args, &(struct sys_call){&tap.base, tap.seconds * UINT64_C(1000) + GRACE_MS,
-                                             json ? take_json : take, &counts});
+                                             json ? take_json : take, &counts, NULL});
     if (code == EXIT_OK && !json)
         printf("%" PRIu64 " messages of %" PRIu64 " that matched, %" PRIu64 " skipped by rate\n",
                counts.seen, counts.matched, counts.skipped);

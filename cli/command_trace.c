@@ -131,7 +131,7 @@ static int list(struct fleet *fleet, const struct args *args) {
     ask.slowest = args_on(args, "slowest");
     struct rows rows = {.n = 0};
     arena_init(&rows.arena, 0);
-    s = fleet_ask(fleet, &(struct fleet_call){&ask.base, ASK_MS, take_rows, &rows, NULL});
+    s = fleet_ask(fleet, &(struct fleet_call){&ask.base, ASK_MS, take_rows, &rows, NULL, NULL});
     if (s != STATUS_OK) {
         code = command_fail("no process answered: %s", status_name(s));
     } else {
@@ -179,7 +179,7 @@ static int show(struct fleet *fleet, const struct args *args, const char *text) 
     struct span_set set;
     span_set_init(&set);
     enum status s =
-        fleet_ask(fleet, &(struct fleet_call){&ask.base, ASK_MS, take_spans, &set, NULL});
+        fleet_ask(fleet, &(struct fleet_call){&ask.base, ASK_MS, take_spans, &set, NULL, NULL});
     span_set_sort(&set);
     SysTrace all = SYS_TRACE__INIT;
     all.spans = set.spans;
@@ -216,7 +216,7 @@ static int record(struct fleet *fleet, const struct args *args, const char *text
     span_set_init(&set);
     enum status s =
         fleet_ask(fleet, &(struct fleet_call){&ask.base, (uint64_t)seconds * 1000 + ASK_MS,
-                                              take_spans, &set, NULL});
+                                              take_spans, &set, NULL, NULL});
     span_set_sort(&set);
     int code = s == STATUS_OK ? write_file(&set, true, file)
                               : command_fail("no process recorded: %s", status_name(s));

@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/command.h"
 #include "cli/keys.h"
 #include "runtime/node.h"
 #include "schemas/sys.pb-c.h"
 
-enum { SYS_MS = 3000 };
+enum { SYS_MS = 3000, LOOK_NS = 100 * 1000 * 1000 };
 
 static bool known(const struct fleet *fleet, const char *address) {
     for (size_t i = 0; i < fleet->n; i++)
@@ -148,6 +149,7 @@ struct asking {
     struct question {
         struct asking *asking;
         size_t process;
+        uint64_t asked; /* the open call; 0: none */
     } questions[FLEET_MAX];
     size_t open;
     size_t answered;
@@ -172,7 +174,9 @@ static void answered(void *self, void *context, const struct outcome *outcome, s
     const struct fleet_call *call = question->asking->call;
     const char *name = question->asking->fleet->processes[question->process].name;
     if (outcome->message) call->take(call->context, name, outcome->message);
-    if (!outcome->more) end_question(question->asking, outcome);
+    if (outcome->more) return;
+    question->asked = 0;
+    end_question(question->asking, outcome);
 }
 
 static void found(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
@@ -183,11 +187,19 @@ static void found(void *self, void *context, const struct outcome *outcome, stru
         end_question(question->asking, outcome);
         return;
     }
-    turn_call(turn, &(struct call){.to = outcome->handle,
-                                   .message = call->message,
-                                   .done = answered,
-                                   .context = question,
-                                   .deadline_us = turn_now_us(turn) + call->timeout_ms * 1000});
+    question->asked =
+        turn_call(turn, &(struct call){.to = outcome->handle,
+                                       .message = call->message,
+                                       .done = answered,
+                                       .context = question,
+                                       .deadline_us = turn_now_us(turn) + call->timeout_ms * 1000});
+}
+
+static void cancel_all(void *self, void *context, struct turn *turn) {
+    (void)self;
+    struct asking *asking = context;
+    for (size_t i = 0; i < asking->fleet->n; i++)
+        if (asking->questions[i].asked) turn_cancel(turn, asking->questions[i].asked);
 }
 
 static void ask_all(void *self, void *context, struct turn *turn) {
@@ -203,15 +215,26 @@ static void ask_all(void *self, void *context, struct turn *turn) {
                           });
 }
 
+/* The signal may be another thread's: who can be told that it is enough looks now and then. */
+static bool is_over(sem_t *over, bool looks) {
+    struct timespec until;
+    if (!looks) return sem_wait(over) == 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LOOK_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return sem_timedwait(over, &until) == 0;
+}
+
 enum status fleet_ask(struct fleet *fleet, const struct fleet_call *call) {
     struct asking asking = {.fleet = fleet, .call = call, .open = fleet->n};
     fleet->words[0] = '\0';
     for (size_t i = 0; i < fleet->n; i++)
-        asking.questions[i] = (struct question){&asking, i};
+        asking.questions[i] = (struct question){&asking, i, 0};
     sem_init(&asking.over, 0, 0);
     node_run(fleet->node, ask_all, &asking);
-    while (sem_wait(&asking.over) != 0) { /* a signal */
-    }
+    while (!is_over(&asking.over, call->enough != NULL))
+        if (call->enough && *call->enough) node_run(fleet->node, cancel_all, &asking);
     sem_destroy(&asking.over);
     return asking.answered ? STATUS_OK : asking.first;
 }

@@ -3,6 +3,8 @@
 #ifndef CLI_FLEET_H
 #define CLI_FLEET_H
 
+#include <signal.h>
+
 #include "cli/address.h"
 #include "cli/args.h"
 #include "cli/config.h"
@@ -39,6 +41,8 @@ struct fleet_call {
     void (*take)(void *context, const char *process, const ProtobufCMessage *reply);
     void *context;
     const char *actor; /* NULL: "traces" */
+    /* Set by a signal's handler: no more is wanted, what came is all; CANCELLED. NULL: never. */
+    const volatile sig_atomic_t *enough;
 };
 enum status fleet_ask(struct fleet *fleet, const struct fleet_call *call);
 

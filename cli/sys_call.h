@@ -10,6 +10,7 @@ struct sys_call {
     /* Every message that comes, parts too; inside a turn: borrowed. */
     void (*take)(void *context, const ProtobufCMessage *reply);
     void *context;
+    const volatile sig_atomic_t *enough; /* as in fleet_call; then what came is all, and fine */
 };
 /* Asks the process that --link or --data-dir names. An exit code, having said what went wrong. */
 int sys_call(const struct args *args, const struct sys_call *call);
