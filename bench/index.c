@@ -7,10 +7,12 @@
  * graphs of peers and the true neighbours are kept under build/peers; ours is built in every run.
  * Curves are drawn into build/bench.
  *
- *     bench_index [--quick] [--only CASE] [--alone] [--all]
+ *     bench_index [--quick] [--only CASE] [--alone] [--all] [--peers SECONDS]
  *
  * --quick: the two real sets that have more than a few points. --alone: no peers, for tuning.
- * --all: faiss also on sets of more than 60,000 points, where building it takes many minutes. */
+ * --all: faiss also on sets of more than 60,000 points, where building it takes many minutes.
+ * --peers: builds graphs of peers alone, each for so many seconds, from where the last run ended.
+ */
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -125,16 +127,42 @@ static void build_ours(struct bench *bench, struct curve *curve) {
     curve->memory = resident_bytes() - memory;
 }
 
-static double read_seconds(const char *path) {
-    double seconds = NAN;
+/* How far a peer's graph in a file is: CPU seconds it took, and points it has. */
+struct progress {
+    double seconds;
+    size_t n;
+};
+
+static struct progress read_progress(const char *path) {
+    struct progress progress = {0};
     FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%lf", &seconds) != 1) seconds = NAN;
+    if (file && fscanf(file, "%lf %zu", &progress.seconds, &progress.n) != 2)
+        progress = (struct progress){0};
     if (file) fclose(file);
-    return seconds;
+    return progress;
 }
 
-/* From its file, which is written first when it is not there: memory is that of a loaded graph. */
-static void build_peer(struct bench *bench, struct side *side) {
+static void write_progress(const char *path, const struct progress *progress) {
+    FILE *file = fopen(path, "w");
+    if (!file) return;
+    fprintf(file, "%.6f %zu\n", progress->seconds, progress->n);
+    fclose(file);
+}
+
+/* Adds what its graph lacks, for so many seconds at most. */
+static void
+grow_peer(const struct vectors *set, struct side *side, struct progress *progress, double seconds) {
+    double start = cpu_seconds(), spent = 0;
+    while (progress->n < set->n && spent < seconds) {
+        const float *vector = set->base + progress->n * set->dimension;
+        side->peer->add(side->graph, vector, ++progress->n);
+        spent = cpu_seconds() - start;
+    }
+    progress->seconds += spent;
+}
+
+/* From its file, which goes on where it ends: memory is that of a loaded graph. */
+static void build_peer(struct bench *bench, struct side *side, double limit) {
     const struct vectors *set = &bench->set;
     struct peer_options options = {
         .n = set->n,
@@ -147,23 +175,22 @@ static void build_peer(struct bench *bench, struct side *side) {
     snprintf(what, sizeof what, "%zu.%s", set->n, side->peer->name);
     path_of(bench, what, path, sizeof path);
     snprintf(seconds, sizeof seconds, "%s.cpu", path);
+    struct progress progress = read_progress(seconds);
     double memory = resident_bytes();
-    side->graph = side->peer->load(&options, path);
+    side->graph = progress.n > 0 ? side->peer->load(&options, path) : NULL;
+    if (!side->graph) {
+        progress = (struct progress){0};
+        side->graph = side->peer->open(&options);
+    }
+    if (progress.n < set->n) {
+        grow_peer(set, side, &progress, limit);
+        side->peer->save(side->graph, path);
+        write_progress(seconds, &progress);
+    }
+    side->curve.build_seconds = progress.seconds;
     side->curve.memory = resident_bytes() - memory;
-    side->curve.build_seconds = read_seconds(seconds);
-    if (side->graph && isfinite(side->curve.build_seconds)) return;
-    memory = resident_bytes();
-    double start = cpu_seconds();
-    side->graph = side->peer->open(&options);
-    for (size_t i = 0; i < set->n; i++)
-        side->peer->add(side->graph, set->base + i * set->dimension, i + 1);
-    side->curve.build_seconds = cpu_seconds() - start;
-    side->curve.memory = resident_bytes() - memory;
-    side->peer->save(side->graph, path);
-    FILE *file = fopen(seconds, "w");
-    if (!file) return;
-    fprintf(file, "%.6f\n", side->curve.build_seconds);
-    fclose(file);
+    fprintf(stderr, "%-14s %s has %zu of %zu points\n", set->name, side->peer->name, progress.n,
+            set->n);
 }
 
 static size_t search_ours(struct bench *bench, const float *vector, uint32_t ef, uint64_t *out) {
@@ -316,11 +343,11 @@ static void draw(const struct bench *bench) {
     if (curve_draw(&chart, curves, bench->n_sides)) fprintf(stderr, "bench_index: %s\n", path);
 }
 
-static void add_side(struct bench *bench, const struct peer *peer) {
+static void add_side(struct bench *bench, const struct peer *peer, double limit) {
     struct side *side = &bench->sides[bench->n_sides++];
     *side = (struct side){.curve.name = peer ? peer->name : "ours", .peer = peer};
     if (peer)
-        build_peer(bench, side);
+        build_peer(bench, side, limit);
     else
         build_ours(bench, &side->curve);
 }
@@ -328,6 +355,7 @@ static void add_side(struct bench *bench, const struct peer *peer) {
 struct arguments {
     const char *only;
     bool quick, alone, all;
+    double peers; /* seconds; 0: everything is measured */
 };
 
 static void run_case(const char *name, const struct arguments *arguments) {
@@ -337,15 +365,25 @@ static void run_case(const char *name, const struct arguments *arguments) {
         fprintf(stderr, "bench_index: no data for %s, skipped\n", name);
         return;
     }
-    load_truth(&bench);
-    add_side(&bench, NULL);
+    double limit = arguments->peers > 0 ? arguments->peers : INFINITY;
+    (void)limit;
+    if (arguments->peers == 0) {
+        load_truth(&bench);
+        add_side(&bench, NULL, limit);
+    }
 #ifdef HAVE_HNSWLIB
-    if (!arguments->alone) add_side(&bench, &peer_hnswlib);
+    if (!arguments->alone) add_side(&bench, &peer_hnswlib, limit);
 #endif
 #ifdef HAVE_FAISS
     if (!arguments->alone && (arguments->all || bench.set.n <= FAISS_MAX))
-        add_side(&bench, &peer_faiss);
+        add_side(&bench, &peer_faiss, limit);
 #endif
+    if (arguments->peers > 0) {
+        for (size_t s = 0; s < bench.n_sides; s++)
+            bench.sides[s].peer->close(bench.sides[s].graph);
+        vectors_close(&bench.set);
+        return;
+    }
     fprintf(stderr, "%-14s ours built in %.1f s, %.1f MB\n", name,
             bench.sides[0].curve.build_seconds, bench.sides[0].curve.memory / 1e6);
     for (size_t i = 0; i < sizeof efs / sizeof *efs && run_point(&bench, efs[i]);)
@@ -362,11 +400,10 @@ static void run_case(const char *name, const struct arguments *arguments) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
-                                            {"only", required_argument, NULL, 'o'},
-                                            {"alone", no_argument, NULL, 'a'},
-                                            {"all", no_argument, NULL, 'A'},
-                                            {0}};
+    static const struct option options[] = {
+        {"quick", no_argument, NULL, 'q'},       {"only", required_argument, NULL, 'o'},
+        {"alone", no_argument, NULL, 'a'},       {"all", no_argument, NULL, 'A'},
+        {"peers", required_argument, NULL, 'p'}, {0}};
     struct arguments arguments = {0};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'q')
@@ -377,6 +414,8 @@ int main(int argc, char **argv) {
             arguments.alone = true;
         else if (c == 'A')
             arguments.all = true;
+        else if (c == 'p')
+            arguments.peers = strtod(optarg, NULL);
         else
             return 2;
     }

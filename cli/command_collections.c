@@ -10,7 +10,7 @@ static const struct args_flag flags[] = {
     {"dimension", "N", "components of a vector, 1 to 65535 (create)"},
     {"distance", "NAME", "cosine (default), euclidean or dot (create)"},
     {"storage", "NAME",
-     "how the index keeps vectors: auto (default), f32, sq8, sq4 or rabitq (create)"},
+     "how the index keeps vectors: auto (default), f32, f16, sq8, sq4 or rabitq (create)"},
     {"originals", "NAME",
      "what results are measured on besides codes: none (default), ram or mapped (create)"},
     {"target-recall", "SHARE", "recall of searches without --ef, from 0 to below 1 (create)"},

@@ -5,18 +5,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "index/half.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
 /* Squares of steps and sums of them stay far from the ends of float32. */
 static const float bound_min = 1e-15f, bound_max = 1e15f;
+/* Of halves a bound is a large number, but not the largest by far: what lies beyond is seldom cut
+ * off, and what is small has all its bits down to a 16 millionth of the bound. */
+static const float half_span = 1024;
 
 enum status coder_init(struct coder *coder, uint32_t dimension, unsigned bits, uint64_t seed) {
     *coder = (struct coder){
         .dimension = dimension,
         .n = (dimension + KERNEL_CODES - 1) / KERNEL_CODES * KERNEL_CODES,
         .bits = bits,
-        .middle = (float)((1u << bits) - 1) / 2,
+        .middle = bits == CODER_HALVES ? 0 : (float)((1u << bits) - 1) / 2,
+        .span = bits == CODER_HALVES ? half_span : (float)((1u << bits) - 1) / 2,
         .seed = seed,
     };
     coder->centre = mem_zero(dimension, sizeof *coder->centre);
@@ -51,7 +56,7 @@ float coder_reach(const struct coder *coder, const float *vector, float *scratch
 bool coder_set_bound(struct coder *coder, float bound) {
     if (!(bound >= bound_min && bound <= bound_max)) return false;
     coder->bound = bound;
-    coder->step = bound / coder->middle;
+    coder->step = bound / coder->span;
     return true;
 }
 
@@ -71,7 +76,7 @@ static float farthest_of(const struct coder *coder, const float *units) {
         float size = fabsf(units[i] - middle);
         farthest = size <= farthest ? farthest : size; /* takes a NaN, and then no other */
     }
-    return farthest <= FLT_MAX ? farthest / middle : INFINITY;
+    return farthest <= FLT_MAX ? farthest / coder->span : INFINITY;
 }
 
 /* What is no number ends at 0. */
@@ -98,6 +103,15 @@ float coder_encode(
     return farthest_of(coder, units);
 }
 
+float coder_encode_halves(const struct coder *coder,
+                          const float *vector,
+                          float *units,
+                          uint16_t *halves) {
+    to_units(coder, vector, units);
+    half_write(units, coder->n, halves);
+    return farthest_of(coder, units);
+}
+
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *codes) {
     uint32_t surplus = coder->bits > 8 ? coder->bits - 8 : 0;
     float end = 2 * coder->middle;
@@ -113,6 +127,15 @@ void coder_coordinates(
         uint32_t level = (uint32_t)top[i] << CODER_FINE_BITS | last;
         out[i] = ((float)level - coder->middle) * coder->step;
     }
+}
+
+void coder_half_coordinates(const struct coder *coder,
+                            const uint16_t *halves,
+                            size_t n,
+                            float *out) {
+    half_read(halves, n, out);
+    for (size_t i = 0; i < n; i++)
+        out[i] *= coder->step;
 }
 
 void coder_undo(const struct coder *coder, float *vector) {

@@ -1,7 +1,8 @@
-/* coder: vectors as codes of twelve, eight or five bits a dimension.
+/* coder: vectors as codes of twelve, eight or five bits a dimension, or as halves (half.h).
  *
  *     vector ─ centre ─▶ rotated (rotation.h) ─▶ v = round((x + bound) / step), 0..2^bits - 1
  *     v = 8, 4 or 1 bits | 4        top | fine
+ *     halves: v = x / step, 1,024 at the bound, where a step is what they tell apart
  *
  * One scale for all dimensions: after the rotation they look alike, and the bound is the largest
  * coordinate of the sample and some more, so that nothing of it is cut off. Graphs are walked on
@@ -16,13 +17,14 @@
 
 #include "index/rotation.h"
 
-enum { CODER_FINE_BITS = 4 };
+enum { CODER_FINE_BITS = 4, CODER_HALVES = 16 /* bits */ };
 
 struct coder {
     uint32_t dimension;
     uint32_t n; /* dimension padded to KERNEL_CODES */
     uint32_t bits;
-    float middle; /* of the levels */
+    float middle; /* of the levels; 0 of halves */
+    float span;   /* from it to the bound, in units */
     uint64_t seed;
     float bound;
     float step;
@@ -44,12 +46,22 @@ bool coder_set_bound(struct coder *coder, float bound);
  * off; gives how far the farthest was, 1 at the bound. */
 float coder_encode(
     const struct coder *coder, const float *vector, float *units, uint8_t *top, uint8_t *fine);
+/* The same as halves, n of them. */
+float coder_encode_halves(const struct coder *coder,
+                          const float *vector,
+                          float *units,
+                          uint16_t *halves);
 /* A query: n codes of eight bits, all there are of shorter ones (NULL: not wanted), and n floats in
  * units of the code. */
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *codes);
 /* The coordinates that `n` codes stand for, a multiple of KERNEL_CODES. */
 void coder_coordinates(
     const struct coder *coder, const uint8_t *top, const uint8_t *fine, size_t n, float *out);
+/* … and n halves. */
+void coder_half_coordinates(const struct coder *coder,
+                            const uint16_t *halves,
+                            size_t n,
+                            float *out);
 /* From coordinates to the vector, in place. */
 void coder_undo(const struct coder *coder, float *vector);
 

@@ -1,5 +1,6 @@
-/* codes_x86: distances of codes. Differences of bytes are taken without their signs and widened to
- * words: one multiply-add squares and sums two of them. */
+/* codes_x86: distances of codes. With VNNI squares come apart into dot products of bytes; with AVX2
+ * differences of bytes are taken without their signs and widened to words: one multiply-add squares
+ * and sums two of them. */
 #include "index/kernel_isa.h"
 
 #if defined(__x86_64__)
@@ -16,13 +17,6 @@ enum { LINE = 64, AHEAD_LINES = 4 };
 #define POPCNT __attribute__((target("popcnt")))
 #define AVX2   __attribute__((target("avx2,fma")))
 
-VNNI static inline __m512i square_512(__m512i sum, __m512i query, __m512i code) {
-    __m512i zero = _mm512_setzero_si512();
-    __m512i gap = _mm512_sub_epi8(_mm512_max_epu8(query, code), _mm512_min_epu8(query, code));
-    __m512i low = _mm512_unpacklo_epi8(gap, zero), high = _mm512_unpackhi_epi8(gap, zero);
-    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
-}
-
 /* The sums of four vectors side by side. */
 VNNI static inline __m128i totals_512(__m512i a, __m512i b, __m512i c, __m512i d) {
     __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
@@ -32,62 +26,155 @@ VNNI static inline __m128i totals_512(__m512i a, __m512i b, __m512i c, __m512i d
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-/* Four rows at a time: they share the query's loads, and their misses overlap. The walk has asked
- * for the first lines of every row already (walk.c); the others are asked for here. */
+/* The last row stands in for those after it. */
+static inline const uint8_t *row_at(const uint8_t *const *rows, size_t n_rows, size_t r) {
+    return rows[r < n_rows ? r : n_rows - 1];
+}
+
+/* The walk has asked for the first lines of every row already (walk.c); the others of the next four
+ * rows are asked for here. */
+static inline void ask_rest(const uint8_t *const *rows, size_t n_rows, size_t n) {
+    for (size_t r = 0; r < 4 && r < n_rows; r++)
+        for (size_t at = AHEAD_LINES * LINE; at < n; at += LINE)
+            _mm_prefetch((const char *)rows[r] + at, _MM_HINT_T0);
+}
+
+VNNI static inline void put_totals(__m128i totals, size_t n_rows, float *out) {
+    if (n_rows >= 4)
+        _mm_storeu_ps(out, _mm_cvtepu32_ps(totals));
+    else
+        _mm_mask_storeu_ps(out, (__mmask8)((1u << n_rows) - 1), _mm_cvtepu32_ps(totals));
+}
+
+/* A row of codes x beside a query q: |q - x|² = q² + x·(x - 128) - 2 (x·(q - 128) + 64 x), in bytes
+ * that are summed up by fours: one factor without a sign, one with. Where the sums pass 32 bits so
+ * do their differences, and what is left fits (kernel.c). */
+struct dots {
+    __m512i own, query; /* the terms with x alone, and those with q */
+};
+
+VNNI static inline struct dots add_codes(struct dots dots, __m512i query, __m512i codes) {
+    const __m512i middle = _mm512_set1_epi8((char)0x80), half = _mm512_set1_epi8(64);
+    dots.own = _mm512_dpbusd_epi32(dots.own, codes, _mm512_xor_si512(codes, middle));
+    dots.query = _mm512_dpbusd_epi32(dots.query, codes, query);
+    dots.query = _mm512_dpbusd_epi32(dots.query, codes, half);
+    return dots;
+}
+
+VNNI static inline __m512i gap_of_codes(struct dots dots) {
+    return _mm512_sub_epi32(dots.own, _mm512_slli_epi32(dots.query, 1));
+}
+
+/* q², of which the sums are still without. */
+VNNI static inline __m512i square_of(const uint8_t *query, size_t n) {
+    __m512i sum = _mm512_setzero_si512(), zero = sum;
+    for (size_t at = 0; at < n; at += LINE) {
+        __m512i part = _mm512_load_si512(query + at);
+        __m512i low = _mm512_unpacklo_epi8(part, zero), high = _mm512_unpackhi_epi8(part, zero);
+        sum = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
+    }
+    return sum;
+}
+
+/* Four rows at a time: they share the query's loads, and their misses overlap. They have names of
+ * their own: see kernel_x86.c. */
 VNNI void
 coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    const __m512i middle = _mm512_set1_epi8((char)0x80), square = square_of(query, n);
     for (size_t r = 0; r < n_rows; r += 4) {
-        const uint8_t *row[4], *next[4];
-        __m512i sum[4];
-        for (size_t i = 0; i < 4; i++) {
-            row[i] = rows[r + i < n_rows ? r + i : r];
-            next[i] = rows[r + 4 + i < n_rows ? r + 4 + i : r];
-            sum[i] = _mm512_setzero_si512();
-        }
+        const uint8_t *a = rows[r], *b = row_at(rows, n_rows, r + 1);
+        const uint8_t *c = row_at(rows, n_rows, r + 2), *d = row_at(rows, n_rows, r + 3);
+        struct dots of_a = {square, _mm512_setzero_si512()}, of_b = of_a, of_c = of_a, of_d = of_a;
+        if (n > AHEAD_LINES * LINE && r + 4 < n_rows) ask_rest(rows + r + 4, n_rows - r - 4, n);
         for (size_t at = 0; at < n; at += LINE) {
-            __m512i part = _mm512_load_si512(query + at);
-            for (size_t i = 0; i < 4; i++) {
-                if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next[i] + at, _MM_HINT_T0);
-                sum[i] = square_512(sum[i], part, _mm512_load_si512(row[i] + at));
-            }
+            __m512i part = _mm512_xor_si512(_mm512_load_si512(query + at), middle);
+            of_a = add_codes(of_a, part, _mm512_load_si512(a + at));
+            of_b = add_codes(of_b, part, _mm512_load_si512(b + at));
+            of_c = add_codes(of_c, part, _mm512_load_si512(c + at));
+            of_d = add_codes(of_d, part, _mm512_load_si512(d + at));
         }
-        __m128 totals = _mm_cvtepu32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
-        if (r + 4 <= n_rows) {
-            _mm_storeu_ps(out + r, totals);
-        } else {
-            _mm_mask_storeu_ps(out + r, (__mmask8)((1u << (n_rows - r)) - 1), totals);
-        }
+        put_totals(totals_512(gap_of_codes(of_a), gap_of_codes(of_b), gap_of_codes(of_c),
+                              gap_of_codes(of_d)),
+                   n_rows - r, out + r);
     }
 }
 
-/* 64 codes of four bits as bytes, in the middle of what each stands for. */
+/* 64 codes t of four bits as bytes. */
 VNNI static inline __m512i widened_512(const uint8_t *row) {
     __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)row);
-    const __m256i upper = _mm256_set1_epi8((char)0xf0);
-    __m256i low = _mm256_and_si256(_mm256_slli_epi16(both, 4), upper);
-    __m512i wide =
-        _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_and_si256(both, upper), 1);
-    return _mm512_or_si512(wide, _mm512_set1_epi8(8));
+    const __m256i lower = _mm256_set1_epi8(15);
+    __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), lower);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_and_si256(both, lower)), high, 1);
+}
+
+/* |q - (16 t + 8)|² = (q - 8)² + 256 t (t + 1) - 32 q t. */
+VNNI static inline struct dots add_nibbles(struct dots dots, __m512i query, __m512i codes) {
+    __m512i more = _mm512_add_epi8(codes, _mm512_set1_epi8(1));
+    dots.own = _mm512_dpbusd_epi32(dots.own, codes, more);
+    dots.query = _mm512_dpbusd_epi32(dots.query, query, codes);
+    return dots;
+}
+
+VNNI static inline __m512i gap_of_nibbles(struct dots dots, __m512i square) {
+    __m512i gap =
+        _mm512_sub_epi32(_mm512_slli_epi32(dots.own, 8), _mm512_slli_epi32(dots.query, 5));
+    return _mm512_add_epi32(square, gap);
+}
+
+/* (q - 8)² */
+VNNI static inline __m512i moved_square_of(const uint8_t *query, size_t n) {
+    __m512i sum = _mm512_setzero_si512(), zero = sum, eight = _mm512_set1_epi16(8);
+    for (size_t at = 0; at < n; at += LINE) {
+        __m512i part = _mm512_load_si512(query + at);
+        __m512i low = _mm512_sub_epi16(_mm512_unpacklo_epi8(part, zero), eight);
+        __m512i high = _mm512_sub_epi16(_mm512_unpackhi_epi8(part, zero), eight);
+        sum = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
+    }
+    return sum;
 }
 
 VNNI void nibbles_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
+    const __m512i square = moved_square_of(query, n);
     for (size_t r = 0; r < n_rows; r += 4) {
-        const uint8_t *row[4];
-        __m512i sum[4];
-        for (size_t i = 0; i < 4; i++) {
-            row[i] = rows[r + i < n_rows ? r + i : r];
-            sum[i] = _mm512_setzero_si512();
-        }
+        const uint8_t *a = rows[r], *b = row_at(rows, n_rows, r + 1);
+        const uint8_t *c = row_at(rows, n_rows, r + 2), *d = row_at(rows, n_rows, r + 3);
+        struct dots of_a = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+        struct dots of_b = of_a, of_c = of_a, of_d = of_a;
         for (size_t at = 0; at < n; at += LINE) {
             __m512i part = _mm512_load_si512(query + at);
-            for (size_t i = 0; i < 4; i++)
-                sum[i] = square_512(sum[i], part, widened_512(row[i] + at / 2));
+            of_a = add_nibbles(of_a, part, widened_512(a + at / 2));
+            of_b = add_nibbles(of_b, part, widened_512(b + at / 2));
+            of_c = add_nibbles(of_c, part, widened_512(c + at / 2));
+            of_d = add_nibbles(of_d, part, widened_512(d + at / 2));
         }
-        __m128 totals = _mm_cvtepu32_ps(totals_512(sum[0], sum[1], sum[2], sum[3]));
-        __mmask8 some = (__mmask8)((1u << (n_rows - r < 4 ? n_rows - r : 4)) - 1);
-        _mm_mask_storeu_ps(out + r, some, totals);
+        put_totals(totals_512(gap_of_nibbles(of_a, square), gap_of_nibbles(of_b, square),
+                              gap_of_nibbles(of_c, square), gap_of_nibbles(of_d, square)),
+                   n_rows - r, out + r);
     }
+}
+
+/* The sums of four vectors of 64-bit words. */
+VPOPCNT static inline __m256i totals_of_words(__m512i a, __m512i b, __m512i c, __m512i d) {
+    __m512i ab = _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    __m512i cd = _mm512_add_epi64(_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
+    __m512i four =
+        _mm512_add_epi64(_mm512_shuffle_i64x2(ab, cd, 0x44), _mm512_shuffle_i64x2(ab, cd, 0xee));
+    return _mm512_castsi512_si256(_mm512_add_epi64(_mm512_shuffle_i64x2(four, four, 0x88),
+                                                   _mm512_shuffle_i64x2(four, four, 0xdd)));
+}
+
+/* A part of a row against the planes: the sum in the lower halves of the words, the ones above. */
+VPOPCNT static inline __m512i
+counts_512(__m512i sum, const uint8_t *row, const uint8_t *planes, size_t bytes, __mmask8 some) {
+    __m512i bits = _mm512_maskz_loadu_epi64(some, row);
+    sum = _mm512_add_epi64(sum, _mm512_slli_epi64(_mm512_popcnt_epi64(bits), 32));
+    for (unsigned p = 0; p < KERNEL_PLANES; p++) {
+        __m512i plane = _mm512_maskz_loadu_epi64(some, planes + p * bytes);
+        __m512i both = _mm512_popcnt_epi64(_mm512_and_si512(bits, plane));
+        sum = _mm512_add_epi64(sum, _mm512_slli_epi64(both, p));
+    }
+    return sum;
 }
 
 VPOPCNT void bits_vpopcnt(const uint8_t *planes,
@@ -97,21 +184,22 @@ VPOPCNT void bits_vpopcnt(const uint8_t *planes,
                           uint32_t *sums,
                           uint32_t *ones) {
     size_t bytes = n / 8;
-    for (size_t r = 0; r < n_rows; r++) {
-        __m512i set = _mm512_setzero_si512(), sum = _mm512_setzero_si512();
+    for (size_t r = 0; r < n_rows; r += 4) {
+        const uint8_t *a = rows[r], *b = row_at(rows, n_rows, r + 1);
+        const uint8_t *c = row_at(rows, n_rows, r + 2), *d = row_at(rows, n_rows, r + 3);
+        __m512i of_a = _mm512_setzero_si512(), of_b = of_a, of_c = of_a, of_d = of_a;
         for (size_t at = 0; at < bytes; at += LINE) {
             size_t words = (bytes - at) / sizeof(uint64_t);
             __mmask8 some = (__mmask8)(words < 8 ? (1u << words) - 1 : 0xff);
-            __m512i row = _mm512_maskz_loadu_epi64(some, rows[r] + at);
-            set = _mm512_add_epi64(set, _mm512_popcnt_epi64(row));
-            for (unsigned p = 0; p < KERNEL_PLANES; p++) {
-                __m512i plane = _mm512_maskz_loadu_epi64(some, planes + p * bytes + at);
-                __m512i both = _mm512_popcnt_epi64(_mm512_and_si512(row, plane));
-                sum = _mm512_add_epi64(sum, _mm512_slli_epi64(both, p));
-            }
+            of_a = counts_512(of_a, a + at, planes + at, bytes, some);
+            of_b = counts_512(of_b, b + at, planes + at, bytes, some);
+            of_c = counts_512(of_c, c + at, planes + at, bytes, some);
+            of_d = counts_512(of_d, d + at, planes + at, bytes, some);
         }
-        sums[r] = (uint32_t)_mm512_reduce_add_epi64(sum);
-        ones[r] = (uint32_t)_mm512_reduce_add_epi64(set);
+        __m256i totals = totals_of_words(of_a, of_b, of_c, of_d);
+        __mmask8 some = (__mmask8)((1u << (n_rows - r < 4 ? n_rows - r : 4)) - 1);
+        _mm256_mask_cvtepi64_storeu_epi32(sums + r, some, totals);
+        _mm256_mask_cvtepi64_storeu_epi32(ones + r, some, _mm256_srli_epi64(totals, 32));
     }
 }
 
@@ -198,13 +286,13 @@ AVX2 void
 coarse_avx2(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
     for (size_t r = 0; r < n_rows; r++) {
         const uint8_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
-        __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        __m256i low_sum = _mm256_setzero_si256(), high_sum = low_sum;
         for (size_t at = 0; at < n; at += LINE) {
             if (at >= AHEAD_LINES * LINE) _mm_prefetch((const char *)next + at, _MM_HINT_T0);
-            sum[0] = square_256(sum[0], load_256(query + at), load_256(row + at));
-            sum[1] = square_256(sum[1], load_256(query + at + 32), load_256(row + at + 32));
+            low_sum = square_256(low_sum, load_256(query + at), load_256(row + at));
+            high_sum = square_256(high_sum, load_256(query + at + 32), load_256(row + at + 32));
         }
-        out[r] = total_256(sum[0], sum[1]);
+        out[r] = total_256(low_sum, high_sum);
     }
 }
 

@@ -58,6 +58,7 @@ enum index_storage {
     INDEX_SQ8,    /* twelve bits a dimension, the first eight walked on */
     INDEX_SQ4,    /* eight, four */
     INDEX_RABITQ, /* five, one */
+    INDEX_F16,    /* float16, all of it walked on */
     INDEX_STORAGES,
 };
 

@@ -6,11 +6,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
+#include "index/half.h"
 #include "index/kernel_isa.h"
 #include "runtime/poison.h"
 
@@ -109,6 +112,37 @@ float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine
     return sum_lanes(lanes);
 }
 
+void halves_scalar(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        float lanes[KERNEL_LANES] = {0}, row[KERNEL_LANES];
+        for (size_t i = 0; i < n; i += KERNEL_LANES) {
+            half_read(rows[r] + i, KERNEL_LANES, row);
+            for (size_t j = 0; j < KERNEL_LANES; j++) {
+                float gap = query[i + j] - row[j];
+                lanes[j] += gap * gap;
+            }
+        }
+        out[r] = sum_lanes(lanes);
+    }
+}
+
+void half_pairs_scalar(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        float lanes[KERNEL_LANES] = {0}, one[KERNEL_LANES], other[KERNEL_LANES];
+        for (size_t i = 0; i < n; i += KERNEL_LANES) {
+            half_read(query + i, KERNEL_LANES, one);
+            half_read(rows[r] + i, KERNEL_LANES, other);
+            for (size_t j = 0; j < KERNEL_LANES; j++) {
+                float gap = one[j] - other[j];
+                lanes[j] += gap * gap;
+            }
+        }
+        out[r] = sum_lanes(lanes);
+    }
+}
+
 void hadamard_scalar(float *vector, size_t n) {
     for (size_t span = 1; span < n; span *= 2) {
         for (size_t block = 0; block < n; block += 2 * span) {
@@ -121,29 +155,105 @@ void hadamard_scalar(float *vector, size_t n) {
     }
 }
 
-static const struct kernel scalar = {"scalar",      euclidean_scalar, dot_scalar,
-                                     coarse_scalar, nibbles_scalar,   bits_scalar,
-                                     fine_scalar,   hadamard_scalar};
+static const struct kernel scalar = {
+    .name = "scalar",
+    .euclidean = euclidean_scalar,
+    .dot = dot_scalar,
+    .coarse = coarse_scalar,
+    .nibbles = nibbles_scalar,
+    .bits = bits_scalar,
+    .fine = fine_scalar,
+    .halves = halves_scalar,
+    .half_pairs = half_pairs_scalar,
+    .hadamard = hadamard_scalar,
+};
 #if defined(__x86_64__)
-static const struct kernel avx2 = {"avx2",       euclidean_avx2, dot_avx2,  coarse_avx2,
-                                   nibbles_avx2, bits_popcnt,    fine_avx2, hadamard_avx2};
-static const struct kernel avx512 = {"avx512",     euclidean_avx512, dot_avx512, coarse_avx2,
-                                     nibbles_avx2, bits_popcnt,      fine_avx2,  hadamard_avx2};
-static const struct kernel vnni = {"avx512-vnni", euclidean_avx512, dot_avx512, coarse_vnni,
-                                   nibbles_vnni,  bits_popcnt,      fine_vnni,  hadamard_avx512};
-static const struct kernel vpopcnt = {"avx512-vpopcnt", euclidean_avx512, dot_avx512,
-                                      coarse_vnni,      nibbles_vnni,     bits_vpopcnt,
-                                      fine_vnni,        hadamard_avx512};
+static const struct kernel avx2 = {
+    .name = "avx2",
+    .euclidean = euclidean_avx2,
+    .dot = dot_avx2,
+    .coarse = coarse_avx2,
+    .nibbles = nibbles_avx2,
+    .bits = bits_popcnt,
+    .fine = fine_avx2,
+    .halves = halves_avx2,
+    .half_pairs = half_pairs_avx2,
+    .hadamard = hadamard_avx2,
+};
+static const struct kernel avx512 = {
+    .name = "avx512",
+    .euclidean = euclidean_avx512,
+    .dot = dot_avx512,
+    .coarse = coarse_avx2,
+    .nibbles = nibbles_avx2,
+    .bits = bits_popcnt,
+    .fine = fine_avx2,
+    .halves = halves_avx512,
+    .half_pairs = half_pairs_avx512,
+    .hadamard = hadamard_avx2,
+};
+static const struct kernel vnni = {
+    .name = "avx512-vnni",
+    .euclidean = euclidean_avx512,
+    .dot = dot_avx512,
+    .coarse = coarse_vnni,
+    .nibbles = nibbles_vnni,
+    .bits = bits_popcnt,
+    .fine = fine_vnni,
+    .halves = halves_avx512,
+    .half_pairs = half_pairs_avx512,
+    .hadamard = hadamard_avx512,
+};
+static const struct kernel vpopcnt = {
+    .name = "avx512-vpopcnt",
+    .euclidean = euclidean_avx512,
+    .dot = dot_avx512,
+    .coarse = coarse_vnni,
+    .nibbles = nibbles_vnni,
+    .bits = bits_vpopcnt,
+    .fine = fine_vnni,
+    .halves = halves_avx512,
+    .half_pairs = half_pairs_avx512,
+    .hadamard = hadamard_avx512,
+};
+
+/* Every processor with AVX2 has F16C; compilers know no name for it that all of them take. */
+static bool has_avx2(void) {
+    enum { F16C = 1 << 29 };
+    unsigned a, b, c = 0, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & F16C) && __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+}
 
 static bool has_vnni(void) {
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 }
 #elif defined(__aarch64__)
-static const struct kernel neon = {"neon",       euclidean_neon, dot_neon,  coarse_neon,
-                                   nibbles_neon, bits_neon,      fine_neon, hadamard_neon};
-static const struct kernel dotprod = {"neon-dotprod",  euclidean_neon, dot_neon,  coarse_dotprod,
-                                      nibbles_dotprod, bits_neon,      fine_neon, hadamard_neon};
+static const struct kernel neon = {
+    .name = "neon",
+    .euclidean = euclidean_neon,
+    .dot = dot_neon,
+    .coarse = coarse_neon,
+    .nibbles = nibbles_neon,
+    .bits = bits_neon,
+    .fine = fine_neon,
+    .halves = halves_neon,
+    .half_pairs = half_pairs_neon,
+    .hadamard = hadamard_neon,
+};
+static const struct kernel dotprod = {
+    .name = "neon-dotprod",
+    .euclidean = euclidean_neon,
+    .dot = dot_neon,
+    .coarse = coarse_dotprod,
+    .nibbles = nibbles_dotprod,
+    .bits = bits_neon,
+    .fine = fine_neon,
+    .halves = halves_neon,
+    .half_pairs = half_pairs_neon,
+    .hadamard = hadamard_neon,
+};
 #endif
 
 const struct kernel *kernel_nth(size_t n) {
@@ -151,10 +261,8 @@ const struct kernel *kernel_nth(size_t n) {
     size_t n_able = 0;
     able[n_able++] = &scalar;
 #if defined(__x86_64__)
-    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("popcnt");
-    if (has_avx2) able[n_able++] = &avx2;
-    if (has_avx2 && __builtin_cpu_supports("avx512f")) {
+    if (has_avx2()) able[n_able++] = &avx2;
+    if (has_avx2() && __builtin_cpu_supports("avx512f")) {
         able[n_able++] = &avx512;
         if (has_vnni()) able[n_able++] = &vnni;
         if (has_vnni() && __builtin_cpu_supports("avx512vpopcntdq")) able[n_able++] = &vpopcnt;

@@ -5,7 +5,9 @@
  *
  * Codes have twelve bits a dimension in two arrays (coder.h): `coarse`, a byte with the upper
  * eight, and `fine`, the last four bits: of a block of 64 dimensions, byte j has dimension j below
- * and dimension 32 + j above. Rows of four bits lie like that, too. */
+ * and dimension 32 + j above. Rows of four bits lie like that, too. Rows of halves (half.h) are
+ * padded like codes. Of codes and halves squared L2 is all there is: it serves every metric
+ * (store.c). */
 #ifndef INDEX_KERNEL_H
 #define INDEX_KERNEL_H
 
@@ -34,6 +36,11 @@ typedef void (*kernel_bits)(const uint8_t *planes,
                             size_t n,
                             uint32_t *sums,
                             uint32_t *ones);
+/* out[i] = squared L2 of float32, or of halves, and rows of halves; n is the padded dimension. */
+typedef void (*kernel_halves)(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
+typedef void (*kernel_half_pairs)(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
 /* Squared L2 of a query in units of the whole code, and one whole code. */
 typedef float (*kernel_fine)(const float *query,
                              const uint8_t *coarse,
@@ -48,6 +55,8 @@ struct kernel {
     kernel_coarse nibbles; /* the same of four-bit rows: t stands for 16 t + 8 */
     kernel_bits bits;
     kernel_fine fine;
+    kernel_halves halves;
+    kernel_half_pairs half_pairs;
     /* Walsh-Hadamard transform in place, not scaled; n is a power of two, any alignment. */
     void (*hadamard)(float *vector, size_t n);
 };

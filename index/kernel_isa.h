@@ -19,6 +19,10 @@ void bits_scalar(const uint8_t *planes,
                  uint32_t *sums,
                  uint32_t *ones);
 float fine_scalar(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void halves_scalar(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
+void half_pairs_scalar(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
 void hadamard_scalar(float *vector, size_t n);
 
 #if defined(__x86_64__)
@@ -38,11 +42,20 @@ void bits_popcnt(const uint8_t *planes,
                  uint32_t *ones);
 float fine_avx2(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_avx2(float *vector, size_t n);
+/* These need F16C. */
+void halves_avx2(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
+void half_pairs_avx2(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
 
 void euclidean_avx512(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
 void dot_avx512(
     const float *query, const float *const *rows, size_t n_rows, size_t n_floats, float *out);
+void halves_avx512(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
+void half_pairs_avx512(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
 /* These need AVX-512 BW and VNNI. */
 void coarse_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
@@ -76,6 +89,10 @@ void coarse_dotprod(
 void nibbles_dotprod(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
 float fine_neon(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
+void halves_neon(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
+void half_pairs_neon(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out);
 void hadamard_neon(float *vector, size_t n);
 #endif
 

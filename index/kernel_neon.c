@@ -167,6 +167,49 @@ float fine_neon(const float *query, const uint8_t *coarse, const uint8_t *fine, 
     return total(sum);
 }
 
+static inline void
+squares_neon(float32x4_t *sum, float32x4_t query_low, float32x4_t query_high, uint16x8_t row) {
+    float16x8_t halves = vreinterpretq_f16_u16(row);
+    float32x4_t low = vsubq_f32(query_low, vcvt_f32_f16(vget_low_f16(halves)));
+    float32x4_t high = vsubq_f32(query_high, vcvt_high_f32_f16(halves));
+    sum[0] = vfmaq_f32(sum[0], low, low);
+    sum[1] = vfmaq_f32(sum[1], high, high);
+}
+
+void halves_neon(
+    const float *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        const uint16_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
+        float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+        for (size_t i = 0; i < n; i += 16) {
+            __builtin_prefetch(next + i);
+            for (size_t half = 0; half < 2; half++) {
+                const float *from = query + i + 8 * half;
+                squares_neon(sum + 2 * half, vld1q_f32(from), vld1q_f32(from + 4),
+                             vld1q_u16(row + i + 8 * half));
+            }
+        }
+        out[r] = total(sum);
+    }
+}
+
+void half_pairs_neon(
+    const uint16_t *query, const uint16_t *const *rows, size_t n_rows, size_t n, float *out) {
+    for (size_t r = 0; r < n_rows; r++) {
+        const uint16_t *row = rows[r], *next = rows[r + 1 < n_rows ? r + 1 : r];
+        float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+        for (size_t i = 0; i < n; i += 16) {
+            __builtin_prefetch(next + i);
+            for (size_t half = 0; half < 2; half++) {
+                float16x8_t from = vreinterpretq_f16_u16(vld1q_u16(query + i + 8 * half));
+                squares_neon(sum + 2 * half, vcvt_f32_f16(vget_low_f16(from)),
+                             vcvt_high_f32_f16(from), vld1q_u16(row + i + 8 * half));
+            }
+        }
+        out[r] = total(sum);
+    }
+}
+
 void hadamard_neon(float *vector, size_t n) {
     size_t inner = n < 4 ? n : 4;
     for (size_t at = 0; at < n; at += inner)

@@ -62,6 +62,8 @@ enum store_kind recode_kind(const struct index_options *options) {
         return STORE_SQ4;
     case INDEX_RABITQ:
         return STORE_RABITQ;
+    case INDEX_F16:
+        return STORE_F16;
     case INDEX_F32:
     case INDEX_STORAGES:
         break;

@@ -149,7 +149,7 @@ static enum status begin_tail(struct index_reader *reader, bool scans) {
 static size_t rank_depth(const struct index_reader *reader) {
     static const struct {
         uint8_t halves, extra; /* of k, and besides */
-    } depths[STORE_KINDS] = {{3, 8}, {3, 8}, {8, 24}, {20, 64}};
+    } depths[STORE_KINDS] = {{3, 8}, {3, 8}, {8, 24}, {20, 64}, {2, 0}};
     enum store_kind kind = reader->store->kind;
     return (size_t)reader->k * depths[kind].halves / 2 + depths[kind].extra;
 }
@@ -409,7 +409,8 @@ static bool fell_short(const struct index_reader *reader) {
 /* The farthest point of a walk is within the distance, so there may be more: it begins anew with a
  * wider pool, four times each, so that all walks together cost a third more than the last one. */
 enum { RANGE_WIDER = 4 };
-static const float range_slack[STORE_KINDS] = {0, 0.03f, 0.2f, 0.6f}; /* of near distances */
+static const float range_slack[STORE_KINDS] = {0, 0.03f, 0.2f, 0.6f,
+                                               0.002f}; /* of near distances */
 
 static uint32_t range_ef_max(const struct index_reader *reader) {
     size_t ef = rank_depth(reader);

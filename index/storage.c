@@ -6,7 +6,7 @@
 
 static const char *const storages[INDEX_STORAGES] = {
     [INDEX_AUTO] = "auto", [INDEX_F32] = "f32",       [INDEX_SQ8] = "sq8",
-    [INDEX_SQ4] = "sq4",   [INDEX_RABITQ] = "rabitq",
+    [INDEX_SQ4] = "sq4",   [INDEX_RABITQ] = "rabitq", [INDEX_F16] = "f16",
 };
 static const char *const originals[INDEX_ORIGINALS_KINDS] = {
     [INDEX_ORIGINALS_NONE] = "none",

@@ -27,40 +27,11 @@ enum {
 /* Two spreads. */
 static const float glance_slack = 1.18f;
 
+/* Units squared, that a query of halves is away at most: times the largest step still a number. */
+#define HALF_FAR 1e14f
+
 /* Times the bound: codes that cut off less are near enough. Short codes have a narrow bound. */
-static const float too_far[STORE_KINDS] = {0, 1.25f, 1.75f, 1.75f};
-
-typedef _Atomic(float *) store_whole_vector;
-
-void probe_init(struct probe *probe) {
-    *probe = (struct probe){0};
-}
-
-void probe_reset(struct probe *probe) {
-    mem_free(probe->floats);
-    mem_free(probe->units);
-    mem_free(probe->codes);
-    mem_free(probe->bits.planes);
-    probe_init(probe);
-}
-
-enum status probe_set(struct probe *probe, const struct metric *metric, const void *vector) {
-    size_t n = (metric->dimension + KERNEL_CODES - 1) / KERNEL_CODES * KERNEL_CODES;
-    if (n > probe->room) {
-        probe_reset(probe);
-        probe->floats = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->floats);
-        probe->units = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->units);
-        probe->codes = mem_aligned(KERNEL_ALIGN, n);
-        probe->bits.planes = mem_aligned(KERNEL_ALIGN, KERNEL_PLANES * n / 8);
-        if (!probe->floats || !probe->units || !probe->codes || !probe->bits.planes) {
-            probe_reset(probe);
-            return STATUS_NO_MEMORY;
-        }
-        probe->room = n;
-    }
-    metric_prepare(metric, vector, probe->floats);
-    return STATUS_OK;
-}
+static const float too_far[STORE_KINDS] = {0, 1.25f, 1.75f, 1.75f, 60};
 
 static enum status fresh(const struct metric *metric, struct store **out) {
     struct store *store = mem_zero(1, sizeof *store);
@@ -86,26 +57,32 @@ enum status store_new(const struct metric *metric, struct store **out) {
 
 enum index_storage store_storage(enum store_kind kind) {
     static const enum index_storage storages[STORE_KINDS] = {INDEX_F32, INDEX_SQ8, INDEX_SQ4,
-                                                             INDEX_RABITQ};
+                                                             INDEX_RABITQ, INDEX_F16};
     return storages[kind];
 }
 
 unsigned store_bits(enum store_kind kind) {
-    static const unsigned bits[STORE_KINDS] = {0, 12, 8, 5};
+    static const unsigned bits[STORE_KINDS] = {0, 12, 8, 5, CODER_HALVES};
     return bits[kind];
 }
 
-/* Tops, and a square behind them where dot needs it. */
+/* Are the last bits of its codes in an array of their own? */
+static bool store_is_split(const struct store *store) {
+    return store->kind == STORE_SQ8 || store->kind == STORE_SQ4;
+}
+
+/* Tops, or halves, and a square behind them where dot needs it. */
 static void lay_out(struct store *store, const struct coder *coder) {
     size_t square = store->metric.kind == INDEX_DOT ? LINE : 0, row = coder->n + square;
     store->near_bytes = row;
     if (store->kind == STORE_SQ4) store->near_bytes = row = coder->n / 2 + square / 2;
+    if (store->kind == STORE_F16) store->near_bytes = row = 2 * coder->n + square;
     if (store->kind == STORE_RABITQ) {
         store->near_bytes = packed_bit_bytes(coder);
         row = (store->near_bytes + coder->n / 2 + ROW - 1) / ROW * ROW;
     }
     slots_init(&store->rows, row);
-    slots_init(&store->fine, store->kind == STORE_RABITQ ? 0 : coder->n / 2);
+    slots_init(&store->fine, store_is_split(store) ? coder->n / 2 : 0);
     store->fine.seldom = true;
     slots_track(&store->rows);
     if (store->fine.stride > 0) slots_track(&store->fine);
@@ -166,6 +143,7 @@ size_t store_stride(const struct store *store) {
 static size_t square_at(const struct store *store) {
     if (store->kind == STORE_RABITQ)
         return store->coder.n / 8 + offsetof(struct packed_factors, whole);
+    if (store->kind == STORE_F16) return 2 * (size_t)store->coder.n;
     return store->kind == STORE_SQ4 ? store->coder.n / 2 : store->coder.n;
 }
 
@@ -189,35 +167,6 @@ bool store_row_is_valid(const struct store *store, uint32_t slot) {
     return is_square(factors.square) && is_square(factors.factor) && is_square(factors.whole);
 }
 
-const float *store_kept(const struct store *store, uint32_t slot) {
-    if (atomic_load_explicit(&store->n_kept, memory_order_acquire) == 0) return NULL;
-    store_whole_vector *at = slots_at(&store->kept, slot);
-    return atomic_load_explicit(at, memory_order_acquire);
-}
-
-enum status store_keep(struct store *store, uint32_t slot, const float *prepared) {
-    store_whole_vector *at = slots_at(&store->kept, slot);
-    size_t bytes = store->metric.n_floats * sizeof(float);
-    float *vector = mem_aligned(KERNEL_ALIGN, bytes);
-    if (!vector) return STATUS_NO_MEMORY;
-    store_forget(store, slot);
-    memcpy(vector, prepared, bytes);
-    atomic_store_explicit(at, vector, memory_order_release);
-    atomic_fetch_add_explicit(&store->n_kept, 1, memory_order_release);
-    if (store->kept_end <= slot) store->kept_end = slot + 1;
-    return STATUS_OK;
-}
-
-void store_forget(struct store *store, uint32_t slot) {
-    if (slot >= store->kept_end) return;
-    store_whole_vector *at = slots_at(&store->kept, slot);
-    float *vector = atomic_load_explicit(at, memory_order_relaxed);
-    if (!vector) return;
-    atomic_store_explicit(at, NULL, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&store->n_kept, 1, memory_order_relaxed);
-    mem_free(vector);
-}
-
 unsigned store_arrays(struct store *store, struct slots **out) {
     unsigned n = 0;
     out[n++] = &store->rows;
@@ -225,7 +174,7 @@ unsigned store_arrays(struct store *store, struct slots **out) {
     return n;
 }
 
-/* From the tops and coordinates that the encoder left. */
+/* From the tops and coordinates that the encoder left; of halves, what else there is. */
 static void write_row(struct store *store, uint8_t *row, float square) {
     const struct coder *coder = &store->coder;
     struct packed_factors factors;
@@ -235,6 +184,8 @@ static void write_row(struct store *store, uint8_t *row, float square) {
         break;
     case STORE_SQ4:
         packed_nibbles(store->tops, coder->n, row);
+        break;
+    case STORE_F16:
         break;
     default:
         packed_bits(store->tops, coder->n, row);
@@ -266,7 +217,10 @@ enum status store_write(struct store *store, uint32_t slot, const float *prepare
     }
     if (store->fine.stride > 0) slots_touch(&store->fine, slot);
     float farthest =
-        coder_encode(&store->coder, prepared, store->scratch, store->tops, store_fine(store, slot));
+        store->kind == STORE_F16
+            ? coder_encode_halves(&store->coder, prepared, store->scratch, (uint16_t *)(void *)row)
+            : coder_encode(&store->coder, prepared, store->scratch, store->tops,
+                           store_fine(store, slot));
     float square = metric_square(&store->metric, prepared);
     write_row(store, row, square);
     if (store->metric.kind == INDEX_COSINE && square == 0)
@@ -277,6 +231,10 @@ enum status store_write(struct store *store, uint32_t slot, const float *prepare
 
 void store_coordinates(const struct store *store, uint32_t slot, float *out) {
     _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
+    if (store->kind == STORE_F16) {
+        coder_half_coordinates(&store->coder, store_row(store, slot), store->coder.n, out);
+        return;
+    }
     const uint8_t *row = store_row(store, slot), *fine = store_fine(store, slot);
     for (size_t at = 0; at < store->coder.n; at += PART) {
         size_t left = store->coder.n - at, n = left < PART ? left : PART;
@@ -305,8 +263,16 @@ void store_read(const struct store *store, uint32_t slot, float *out) {
 /* What the near distance of codes counts in: the root of it. */
 static float near_unit(const struct store *store) {
     if (store->kind == STORE_RABITQ) return 1;
-    return store->kind == STORE_SQ4 ? store->coder.step
-                                    : store->coder.step * (1 << CODER_FINE_BITS);
+    return store->kind == STORE_SQ8 ? store->coder.step * (1 << CODER_FINE_BITS)
+                                    : store->coder.step;
+}
+
+/* A query may be farther away than float32 goes. */
+static void measure_halves(
+    const struct store *store, const void *query, const void *const *rows, size_t n, float *out) {
+    store->kernel->halves(query, (const uint16_t *const *)rows, n, store->coder.n, out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = out[i] < HALF_FAR ? out[i] : HALF_FAR;
 }
 
 void store_near(
@@ -320,6 +286,8 @@ void store_near(
         store->kernel->coarse(query, codes, n, store->coder.n, out);
     else if (store->kind == STORE_SQ4)
         store->kernel->nibbles(query, codes, n, store->coder.n, out);
+    else if (store->kind == STORE_F16)
+        measure_halves(store, query, rows, n, out);
     else
         packed_estimate(&store->coder, store->kernel, query, codes, n, out);
     if (store->metric.kind != INDEX_DOT) return;
@@ -374,8 +342,12 @@ void store_pair(
             continue;
         }
         float unit = store->coder.step * store->coder.step;
+        if (store->kind == STORE_F16)
+            store->kernel->half_pairs(store_row(store, slot), (const uint16_t *const *)rows, some,
+                                      store->coder.n, out + at);
         for (size_t i = 0; i < some; i++) {
-            out[at + i] = joined_gap(store, slot, slots[at + i]) * unit;
+            if (store->kind != STORE_F16) out[at + i] = joined_gap(store, slot, slots[at + i]);
+            out[at + i] *= unit;
             if (store->metric.kind == INDEX_DOT) out[at + i] -= row_square(store, rows[i]);
         }
     }
@@ -424,8 +396,9 @@ void store_probe(const struct store *store, struct probe *probe) {
         probe->near = probe->floats;
         return;
     }
-    coder_query(&store->coder, probe->floats, probe->units, probe->codes);
-    probe->near = probe->codes;
+    bool halves = store->kind == STORE_F16;
+    coder_query(&store->coder, probe->floats, probe->units, halves ? NULL : probe->codes);
+    probe->near = halves ? (const void *)probe->units : probe->codes;
     if (store->kind == STORE_RABITQ) {
         packed_query(&store->coder, probe->units, &probe->bits);
         probe->near = &probe->bits;
@@ -437,8 +410,13 @@ void store_probe(const struct store *store, struct probe *probe) {
 static float fine_gap(const struct store *store, const float *units, uint32_t slot) {
     _Alignas(KERNEL_ALIGN) uint8_t spread[PART];
     const struct coder *coder = &store->coder;
-    const uint8_t *row = store_row(store, slot), *fine = store_fine(store, slot);
     float sum = 0;
+    if (store->kind == STORE_F16) {
+        const uint16_t *halves = store_row(store, slot);
+        store->kernel->halves(units, &halves, 1, coder->n, &sum);
+        return sum * coder->step * coder->step;
+    }
+    const uint8_t *row = store_row(store, slot), *fine = store_fine(store, slot);
     if (store->kind == STORE_SQ8)
         return store->kernel->fine(units, row, fine, coder->n) * coder->step * coder->step;
     for (size_t at = 0; at < coder->n; at += PART) {

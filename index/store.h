@@ -1,12 +1,14 @@
-/* store: the vectors of linked points, by slot, as float32 or as codes (coder.h, packed.h). Written
+/* store: the vectors of linked points, by slot, as float32 or as codes (coder.h, packed.h), of
+ * which halves are one kind. Written
  * by the linker before the first edge to a slot; constant for readers until the slot is free. Which
  * store is current changes when the linker has written another (recode.h): a reader keeps to the
  * one it found when its search began.
  *
  * Two measures. `near`: the one graphs are walked and pruned by; lower is nearer and no more, its
  * unit is the store's own. `whole`: the metric's distance as exactly as the store knows it. Of
- * float32 both are the same. Two points have a `pair` distance, which graphs are built by: of the
- * whole codes where their tops are short, else the near one. */
+ * float32 both are the same, and of halves the one is as exact as the other. Two points have a
+ * `pair` distance, which graphs are built by: of the whole codes where their tops are short, else
+ * the near one. */
 #ifndef INDEX_STORE_H
 #define INDEX_STORE_H
 
@@ -17,18 +19,19 @@
 
 #include "index/coder.h"
 #include "index/metric.h"
-#include "index/packed.h"
+#include "index/probe.h"
 #include "index/slots.h"
 
 enum { STORE_BATCH = 64 };
-enum store_kind { STORE_F32, STORE_SQ8, STORE_SQ4, STORE_RABITQ, STORE_KINDS };
+enum store_kind { STORE_F32, STORE_SQ8, STORE_SQ4, STORE_RABITQ, STORE_F16, STORE_KINDS };
 
 struct store {
     enum store_kind kind;
     struct metric metric;
     const struct kernel *kernel;
     struct slots rows; /* floats, or tops of codes; of dot with the vector's square behind */
-    struct slots fine; /* codes: the last four bits; not of bits, which have them in their rows */
+    struct slots fine; /* codes: the last four bits; not of bits, which have them in their rows, nor
+                          of halves, which are whole */
     struct slots kept; /* codes: pointers to vectors kept whole; owned */
     size_t near_bytes; /* of a row, that `near` reads */
     bool keeps_all;    /* not only vectors beyond the bound */
@@ -40,23 +43,6 @@ struct store {
     _Atomic uint32_t n_kept;
     uint32_t kept_end; /* after the last kept slot */
 };
-
-/* A query as a store needs it. One thread. */
-struct probe {
-    float *floats;            /* owned; prepared (metric.h) */
-    float *units;             /* owned; in units of the code */
-    uint8_t *codes;           /* owned */
-    struct packed_query bits; /* its planes are owned */
-    const void *near;         /* one of them: the query of store_near */
-    float square;             /* of the vector; codes only */
-    size_t room;              /* floats of each */
-};
-
-void probe_init(struct probe *probe);
-void probe_reset(struct probe *probe);
-/* Prepares a vector of any alignment. NO_MEMORY. */
-MUST_USE enum status
-probe_set(struct probe *probe, const struct metric *metric, const void *vector);
 
 /* Of float32. NO_MEMORY. */
 MUST_USE enum status store_new(const struct metric *metric, struct store **out);
@@ -86,6 +72,8 @@ static inline bool store_is_coded(const struct store *store) {
 /* Bytes of a slot, without what is kept whole. */
 size_t store_stride(const struct store *store);
 
+/* A vector kept whole: readers may load it while it goes. */
+typedef _Atomic(float *) store_whole_vector;
 /* The vector, when it is kept whole; else NULL. */
 const float *store_kept(const struct store *store, uint32_t slot);
 /* Keeps one. Linker, and load. NO_MEMORY. */
@@ -118,7 +106,7 @@ static inline const void *store_row(const struct store *store, uint32_t slot) {
     return slots_at(&store->rows, slot);
 }
 
-/* The last bits of a code. */
+/* The last bits of a code; halves have none. */
 static inline uint8_t *store_fine(const struct store *store, uint32_t slot) {
     if (store->kind != STORE_RABITQ) return slots_at(&store->fine, slot);
     return (uint8_t *)slots_at(&store->rows, slot) + store->near_bytes;

@@ -101,7 +101,7 @@ enum status check_keeping(struct check *check,
     const char *text = request->storage;
     if (index_storage_parse(text, &storage) != STATUS_OK)
         return fail(check, STATUS_INVALID,
-                    "storage \"%.*s\" is unknown: use auto, f32, sq8, sq4 or rabitq", shown(text),
+                    "storage \"%.*s\" is unknown: use auto, f32, f16, sq8, sq4 or rabitq", shown(text),
                     text);
     text = request->originals;
     if (index_originals_parse(text, &originals) != STATUS_OK)

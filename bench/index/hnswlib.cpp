@@ -31,7 +31,8 @@ void *open_graph(const peer_options *options) {
 void *load_graph(const peer_options *options, const char *path) {
     if (!std::ifstream(path).good()) return nullptr;
     auto *made = with_space(options);
-    made->graph.reset(new hnswlib::HierarchicalNSW<float>(made->space.get(), path));
+    made->graph.reset(
+        new hnswlib::HierarchicalNSW<float>(made->space.get(), path, false, options->n));
     return made;
 }
 

@@ -19,7 +19,7 @@
 static const struct args_flag flags[] = {
     {"out", "PATH", "the index file (needed); an index that is there is replaced"},
     {"distance", "NAME", "cosine, euclidean or dot (default cosine)"},
-    {"storage", "NAME", "auto, f32, sq8, sq4 or rabitq: how vectors are kept (default auto)"},
+    {"storage", "NAME", "auto, f32, f16, sq8, sq4 or rabitq: how vectors are kept (default auto)"},
     {"m", "N", "edges of a point above level 0, twice as many at 0: 2 to 128 (default 16)"},
     {"ef-construction", "N", "width of the search for neighbours, 1 to 20000 (default 128)"},
     {"threads", "N", "that link (default one a core); the graph is the same for any number"},
@@ -91,7 +91,7 @@ static bool read_args(const struct args *args, struct build *build, struct buffe
              STATUS_OK)
         buffer_printf(why, "--distance: \"%s\" is none of cosine, euclidean, dot", distance);
     else if (index_storage_parse(storage ? storage : "auto", &build->options.storage) != STATUS_OK)
-        buffer_printf(why, "--storage: \"%s\" is none of auto, f32, sq8, sq4, rabitq", storage);
+        buffer_printf(why, "--storage: \"%s\" is none of auto, f32, f16, sq8, sq4, rabitq", storage);
     else if (on_error && !build->input.skip_bad && strcmp(on_error, "stop") != 0)
         buffer_printf(why, "--on-error: \"%s\" is neither stop nor skip", on_error);
     else

@@ -67,7 +67,7 @@ def test_the_same_seed_and_data_give_the_same_file():
 
 def test_every_storage_is_built_and_searched():
     sizes = {}
-    for storage in 'f32', 'sq8', 'sq4', 'rabitq':
+    for storage in 'f32', 'f16', 'sq8', 'sq4', 'rabitq':
         built = answer('build', 'base.npy', '--out', storage, '--distance', 'euclidean', '--storage', storage, '--quiet')
         assert built['storage'] == answer('info', storage, '--head')['storage'] == storage, built
         sizes[storage] = built['memoryBytes']

@@ -19,7 +19,7 @@ CENTRES = RANDOM.standard_normal((40, 64)) * 2
 ROWS = (CENTRES[RANDOM.integers(0, 40, 5000)] + RANDOM.standard_normal((5000, 64))).astype('f4')
 QUERIES = (CENTRES[RANDOM.integers(0, 40, 40)] + RANDOM.standard_normal((40, 64))).astype('f4')
 # Storage, originals, the least recall at 10, and whether scores are those of the vectors.
-WAYS = [('f32', '', 0.95, True), ('sq8', 'none', 0.95, False), ('sq4', '', 0.85, False), ('rabitq', '', 0.5, False),
+WAYS = [('f32', '', 0.95, True), ('f16', 'none', 0.95, False), ('sq8', 'none', 0.95, False), ('sq4', '', 0.85, False), ('rabitq', '', 0.5, False),
         ('SQ4', 'ram', 0.95, True), ('rabitq', 'ram', 0.9, True), ('rabitq', 'mapped', 0.75, True)]
 
 

@@ -162,7 +162,7 @@ Test(store, measures_codes_nearly_as_the_metric_does) {
 /* Of random vectors the near measure and the pairs' order points nearly as the metric does: sums of
  * errors that know nothing of each other. */
 Test(store, near_distances_and_pairs_are_those_of_the_metric_but_for_noise) {
-    static const double noise[STORE_KINDS] = {0, 0.02, 0.25, 4};
+    static const double noise[STORE_KINDS] = {0, 0.02, 0.25, 4, 0.01};
     struct rng rng;
     rng_init(&rng, 9);
     for (size_t i = 0; i < N_DIMENSIONS; i++) {
@@ -175,9 +175,9 @@ Test(store, near_distances_and_pairs_are_those_of_the_metric_but_for_noise) {
         for (int kind = STORE_SQ8; kind < STORE_KINDS && metric.dimension >= 32; kind++) {
             struct store *store = coded(&metric, (enum store_kind)kind, all);
             double step = store->coder.step, root = sqrt(metric.dimension);
-            double near_unit = kind == STORE_SQ8   ? 256 * step * step
-                               : kind == STORE_SQ4 ? step * step
-                                                   : 1;
+            double near_unit = kind == STORE_SQ8      ? 256 * step * step
+                               : kind == STORE_RABITQ ? 1
+                                                      : step * step;
             double pair_unit = kind == STORE_SQ8 ? near_unit : 1;
             float near[N], pair[N];
             const void *rows[N];

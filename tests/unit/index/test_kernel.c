@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/half.h"
 #include "index/kernel.h"
 #include "runtime/rng.h"
 
@@ -119,6 +120,90 @@ Test(kernel, codes_are_measured_as_the_scalar_one_does) {
         free(planes);
         free(units);
     }
+}
+
+static void
+expect_near(const struct kernel *kernel, const float *got, const double *sums, size_t n) {
+    for (size_t r = 0; r < ROWS; r++)
+        cr_expect_leq(fabs((double)got[r] - sums[r]), 2e-6 * sums[r] + 1e-30, "%s %zu: %g %g",
+                      kernel->name, n, (double)got[r], sums[r]);
+}
+
+/* Of a query in float32, or of halves, and rows of halves. */
+static void check_halves(const struct kernel *kernel,
+                         const float *query,
+                         const uint16_t *halves,
+                         const uint16_t *const *rows,
+                         size_t n) {
+    double gaps[ROWS] = {0}, pairs[ROWS] = {0};
+    float got[ROWS];
+    for (size_t r = 0; r < ROWS; r++) {
+        for (size_t i = 0; i < n; i++) {
+            double is = half_float(rows[r][i]), half = half_float(halves[i]);
+            gaps[r] += ((double)query[i] - is) * ((double)query[i] - is);
+            pairs[r] += (half - is) * (half - is);
+        }
+    }
+    kernel->halves(query, rows, ROWS, n, got);
+    expect_near(kernel, got, gaps, n);
+    kernel->half_pairs(halves, rows, ROWS, n, got);
+    expect_near(kernel, got, pairs, n);
+    for (size_t n_rows = 0; n_rows < ROWS; n_rows++) { /* and no more than that is written */
+        for (size_t r = 0; r < ROWS; r++)
+            got[r] = -1;
+        kernel->halves(query, rows, n_rows, n, got);
+        for (size_t r = 0; r < ROWS; r++)
+            cr_expect_eq(got[r] >= 0, r < n_rows, "%s %zu", kernel->name, n);
+    }
+}
+
+/* Large ones, small ones and denormal ones. */
+Test(kernel, halves_agree_with_double) {
+    static const float scales[] = {1, 20000, 1e-3f, 1e-7f};
+    struct rng rng;
+    rng_init(&rng, 4);
+    for (size_t n = KERNEL_CODES; n <= FLOATS_MAX; n += n < 1000 ? KERNEL_CODES : n) {
+        for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
+            float *query = random_floats(&rng, n), *all = random_floats(&rng, n * ROWS);
+            uint16_t *halves = aligned_alloc(KERNEL_ALIGN, n * (ROWS + 1) * sizeof *halves);
+            const uint16_t *rows[ROWS];
+            for (size_t i = 0; i < n * ROWS; i++)
+                all[i] *= scales[s];
+            for (size_t i = 0; i < n; i++)
+                query[i] *= scales[s];
+            half_write(query, n, halves);
+            half_write(all, n * ROWS, halves + n);
+            for (size_t r = 0; r < ROWS; r++)
+                rows[r] = halves + n * (r + 1);
+            for (size_t k = 0; kernel_nth(k); k++)
+                check_halves(kernel_nth(k), query, halves, rows, n);
+            free(query);
+            free(all);
+            free(halves);
+        }
+    }
+}
+
+/* Each of them and back; and between two of them the nearer one, the even one of two as near. */
+Test(kernel, halves_are_rounded_to_the_nearest) {
+    for (uint32_t bits = 0; bits < 0x7bff; bits++) {
+        float low = half_float((uint16_t)bits), high = half_float((uint16_t)(bits + 1));
+        float middle = low + (high - low) / 2;
+        float values[] = {low, nextafterf(middle, 0), middle, nextafterf(middle, INFINITY), -low};
+        uint16_t out[5], even = (uint16_t)(bits + (bits & 1));
+        half_write(values, 5, out);
+        cr_assert(out[0] == bits && out[1] == bits && out[2] == even && out[3] == bits + 1,
+                  "%04x: %04x %04x %04x %04x", bits, out[0], out[1], out[2], out[3]);
+        cr_assert_eq(out[4], bits | 0x8000);
+    }
+    const float ends[] = {65504, 65519, 1e30f, INFINITY, -INFINITY, NAN};
+    const uint16_t expected[] = {0x7bff, 0x7bff, 0x7bff, 0x7bff, 0xfbff, 0};
+    uint16_t out[6];
+    float back[2];
+    half_write(ends, 6, out);
+    cr_expect_arr_eq(out, expected, sizeof out);
+    half_read((const uint16_t[]){0x7c00, 0x7e00}, 2, back); /* only a broken file has such */
+    cr_expect(isinf(back[0]) && isnan(back[1]));
 }
 
 /* The farthest codes there are must not overflow. */

@@ -27,7 +27,7 @@ static const struct way ways[] = {
     {INDEX_F32, INDEX_ORIGINALS_NONE, 0.88},   {INDEX_SQ8, INDEX_ORIGINALS_NONE, 0.87},
     {INDEX_SQ4, INDEX_ORIGINALS_NONE, 0.80},   {INDEX_RABITQ, INDEX_ORIGINALS_NONE, 0.45},
     {INDEX_SQ4, INDEX_ORIGINALS_RAM, 0.86},    {INDEX_RABITQ, INDEX_ORIGINALS_RAM, 0.58},
-    {INDEX_SQ8, INDEX_ORIGINALS_MAPPED, 0.87},
+    {INDEX_SQ8, INDEX_ORIGINALS_MAPPED, 0.87}, {INDEX_F16, INDEX_ORIGINALS_NONE, 0.88},
 };
 /* Under a sanitizer every eighth dimension is enough: the release build has all. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -32,6 +32,7 @@ static int near(float got, float expected, double size) {
 
 struct data {
     _Alignas(64) float query[MOST], floats[ROWS][MOST];
+    _Alignas(64) uint16_t halves[ROWS][MOST];
     _Alignas(64) uint8_t codes[ROWS][MOST], wanted[MOST], fine[MOST / 2];
     _Alignas(64) uint8_t planes[KERNEL_PLANES * MOST / 8];
 };
@@ -47,6 +48,8 @@ static void fill(struct data *data) {
         data->wanted[i] = (uint8_t)draw();
     for (size_t i = 0; i < sizeof data->fine; i++)
         data->fine[i] = (uint8_t)draw();
+    for (size_t i = 0; i < ROWS * MOST; i++)
+        data->halves[i / MOST][i % MOST] = (uint16_t)(draw() & 0xbbff); /* below 1, and denormals */
     for (size_t i = 0; i < sizeof data->planes; i++)
         data->planes[i] = (uint8_t)draw();
 }
@@ -89,6 +92,21 @@ static void check_codes(const struct data *data, size_t n) {
     expect(near(a, b, (double)b), "fine", n);
 }
 
+static void check_halves(const struct data *data, size_t n) {
+    const uint16_t *rows[ROWS];
+    float got[ROWS], expected[ROWS];
+    for (size_t r = 0; r < ROWS; r++)
+        rows[r] = data->halves[r];
+    kernel->halves(data->query, rows, ROWS, n, got);
+    scalar->halves(data->query, rows, ROWS, n, expected);
+    for (size_t r = 0; r < ROWS; r++)
+        expect(near(got[r], expected[r], (double)expected[r]), "halves", n);
+    kernel->half_pairs(data->halves[0], rows, ROWS, n, got);
+    scalar->half_pairs(data->halves[0], rows, ROWS, n, expected);
+    for (size_t r = 0; r < ROWS; r++)
+        expect(near(got[r], expected[r], (double)expected[r]), "half_pairs", n);
+}
+
 static void check_transform(const struct data *data, size_t n) {
     float got[MOST], expected[MOST];
     memcpy(got, data->query, n * sizeof *got);
@@ -108,6 +126,8 @@ int main(void) {
             check_floats(&data, n);
         for (size_t n = KERNEL_CODES; n <= MOST; n += KERNEL_CODES)
             check_codes(&data, n);
+        for (size_t n = KERNEL_CODES; n <= MOST; n += KERNEL_CODES)
+            check_halves(&data, n);
         for (size_t n = 1; n <= MOST; n *= 2)
             check_transform(&data, n);
         printf("%s\n", kernel->name);

@@ -9,7 +9,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(HERE))))
 COMPILER, EMULATOR = 'aarch64-linux-gnu-gcc', 'qemu-aarch64'
-SOURCES = ['tests/unit/index/arm/kernels.c', 'index/kernel.c', 'index/kernel_neon.c', 'index/kernel_x86.c', 'index/codes_x86.c']
+SOURCES = ['tests/unit/index/arm/kernels.c', 'index/kernel.c', 'index/half.c', 'index/kernel_neon.c', 'index/kernel_x86.c', 'index/codes_x86.c']
 
 
 def main():
