@@ -3,6 +3,7 @@
  */
 #include "index/kernel.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -217,12 +218,22 @@ static const struct kernel vpopcnt = {
     .hadamard = hadamard_avx512,
 };
 
-/* Every processor with AVX2 has F16C; compilers know no name for it that all of them take. */
+/* Asked once: a virtual machine stops for the answer, which takes longer than opening an index. */
+static bool has_f16c(void) {
+    enum { UNKNOWN, NO, YES, BIT = 1 << 29 };
+    static atomic_int known = UNKNOWN;
+    int now = atomic_load_explicit(&known, memory_order_relaxed);
+    if (now == UNKNOWN) {
+        unsigned a, b, c = 0, d;
+        now = __get_cpuid(1, &a, &b, &c, &d) && (c & BIT) ? YES : NO;
+        atomic_store_explicit(&known, now, memory_order_relaxed);
+    }
+    return now == YES;
+}
+
 static bool has_avx2(void) {
-    enum { F16C = 1 << 29 };
-    unsigned a, b, c = 0, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c & F16C) && __builtin_cpu_supports("avx2") &&
-           __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("popcnt") && has_f16c();
 }
 
 static bool has_vnni(void) {
