@@ -61,8 +61,8 @@ static bool of_use(struct consensus *self, const RaftMessage *message) {
         if (raft_match_index(&self->raft, message->from, &match) != 0) return newer;
         return newer || message->append_result->rejected == 0 ||
                message->append_result->rejected > match;
-    case RAFT_MESSAGE__BODY_VOTE_RESULT: /* S9 */
-        return newer || raft_state(&self->raft) == RAFT_CANDIDATE;
+    case RAFT_MESSAGE__BODY_VOTE_RESULT: /* S9: for others it is by a pointer's bits */
+        return raft_state(&self->raft) == RAFT_CANDIDATE;
     case RAFT_MESSAGE__BODY_INSTALL:
         return !self->raft.snapshot.installing &&
                message->install->last_index > self->snapshot_index;

@@ -65,7 +65,9 @@ void votes_of_learner(struct consensus *self,
 
 /* A pre-vote is refused in the asker's own words: it never learns that its term is the reason. One
  * that has the newest log and an older term would ask for ever, and nobody else can win (9.6). So
- * the refusal carries our term … */
+ * the refusal carries our term, and says so: the asker's own words are a term above its own, too,
+ * and taken for ours they would raise its term with each refusal, which pre-votes are to prevent …
+ */
 void votes_refused(struct consensus *self, const RaftMessage *message) {
     if (!message->vote->pre_vote || self->raft.current_term < message->term) return;
     for (uint32_t i = self->n_messages; i > 0; i--) {
@@ -73,14 +75,17 @@ void votes_refused(struct consensus *self, const RaftMessage *message) {
         if (out->message.to != message->from ||
             out->message.body_case != RAFT_MESSAGE__BODY_VOTE_RESULT)
             continue;
-        if (!out->vote_result.granted) out->message.term = self->raft.current_term;
+        if (out->vote_result.granted) return;
+        out->message.term = self->raft.current_term;
+        out->vote_result.own_term = true;
         return;
     }
 }
 
 bool votes_too_old(const struct consensus *self, const RaftMessage *message) {
     return message->body_case == RAFT_MESSAGE__BODY_VOTE_RESULT && message->vote_result->pre_vote &&
-           !message->vote_result->granted && message->term > self->raft.current_term;
+           message->vote_result->own_term && !message->vote_result->granted &&
+           message->term > self->raft.current_term;
 }
 
 /* … and is taken like a candidate's call in that term, with a log that nobody votes for. */

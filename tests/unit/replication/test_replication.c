@@ -305,6 +305,41 @@ Test(replication, a_candidate_refused_for_its_term_learns_the_newer_one) {
     consensus_close(newer);
 }
 
+/* Replica 3 leads in term 10, and has nothing new. */
+static void hear_leader(struct consensus *consensus, uint64_t to) {
+    struct consensus_effects effects;
+    RaftAppend append = RAFT_APPEND__INIT;
+    RaftMessage message = RAFT_MESSAGE__INIT;
+    append.prev_index = SNAPSHOT;
+    append.prev_term = 1;
+    message.group = 7;
+    message.from = 3;
+    message.to = to;
+    message.term = 10;
+    message.body_case = RAFT_MESSAGE__BODY_APPEND;
+    message.append = &append;
+    cr_assert_eq(consensus_receive(consensus, 4999, &message, &effects), STATUS_OK);
+}
+
+/* Else who cannot hear the leader deposes it when it can: what pre-votes are there to prevent. */
+Test(replication, a_candidate_refused_for_a_leader_keeps_its_term) {
+    struct consensus *lost = open_one(1, 10), *follower = open_one(2, 10);
+    struct consensus_effects asked, answered, learned;
+    hear_leader(follower, 2);
+    cr_assert_eq(consensus_tick(lost, 100000, &asked), STATUS_OK);
+    const RaftMessage *call = message_to(&asked, 2);
+    cr_assert(call && call->body_case == RAFT_MESSAGE__BODY_VOTE && call->vote->pre_vote);
+    cr_assert_eq(consensus_receive(follower, 5000, call, &answered), STATUS_OK);
+    const RaftMessage *refusal = message_to(&answered, 1);
+    cr_assert(refusal && refusal->body_case == RAFT_MESSAGE__BODY_VOTE_RESULT);
+    cr_expect_not(refusal->vote_result->granted);
+    cr_assert_eq(consensus_receive(lost, 100001, refusal, &learned), STATUS_OK);
+    cr_expect_eq(term_of(lost), 10);
+    cr_expect_not(learned.hard);
+    consensus_close(lost);
+    consensus_close(follower);
+}
+
 /* Else the leader waits until the time of an installation is over, and its log is cut meanwhile. */
 Test(replication, a_follower_that_begins_on_a_snapshot_says_that_it_has_it) {
     struct consensus *consensus = open_one(1, 10);
@@ -346,6 +381,18 @@ static enum status answer_one(struct consensus *consensus,
     message.body_case = what;
     message.vote = body; /* all bodies are pointers */
     return consensus_receive(consensus, 100010, &message, effects);
+}
+
+/* libraft would look for a pre-vote in what is, for a follower, its leader's address. */
+Test(replication, a_vote_for_one_that_asks_no_more_changes_nothing) {
+    struct consensus *consensus = open_one(1, 10);
+    struct consensus_effects effects;
+    RaftVoteResult refused = RAFT_VOTE_RESULT__INIT;
+    cr_assert_eq(answer_one(consensus, 12, RAFT_MESSAGE__BODY_VOTE_RESULT, &refused, &effects),
+                 STATUS_OK);
+    cr_expect_eq(term_of(consensus), 10);
+    cr_expect_not(effects.hard);
+    consensus_close(consensus);
 }
 
 /* It leads in term 11, and nothing of that term is in its log. */
@@ -461,6 +508,7 @@ invent(struct hostile *h, struct rng *rng, uint64_t to, const struct consensus_s
     h->vote = (RaftVote){h->vote.base, some(rng, state->last), some(rng, state->term),
                          rng_below(rng, 2) != 0, rng_below(rng, 2) != 0};
     h->vote_result.granted = h->vote_result.pre_vote = rng_below(rng, 2) != 0;
+    h->vote_result.own_term = rng_below(rng, 2) != 0;
     h->append.prev_index = some(rng, state->last);
     h->append.prev_term = some(rng, state->term);
     h->append.commit = some(rng, state->commit);
