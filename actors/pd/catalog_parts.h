@@ -25,5 +25,9 @@ MUST_USE enum status replicas_change(struct catalog *catalog, const PdReplicaCha
 /* Founding links are for the time before birth. */
 void replicas_born(struct catalog_shard *shard);
 void replicas_free(struct catalog_shard *shard);
+/* A worker lost its disk: what founds there may have voted already, and is not to found again. */
+void replicas_anew(struct catalog *catalog, const struct catalog_worker *worker);
+/* … and would make a difference. */
+bool replicas_found_on(const struct catalog *catalog, const struct catalog_worker *worker);
 
 #endif

@@ -4,6 +4,7 @@
  *   restore.c         from what is durable to a seat in the group
  *   founding.c     … of a founder that begins with nothing
  *   group.c        proposals in, committed commands applied; leading
+ *   disk.c         a log that is refused
  *   slots.c        snapshots, durable beside the log
  *   courier.c     snapshots on their way between members
  *   members.c      who is in the group
@@ -59,7 +60,9 @@ struct driver {
     struct saving *saving; /* owned; a snapshot on its way to a slot */
     struct offer *offer;   /* owned; … to a follower */
     struct intake *intake; /* owned; … from the leader */
-    bool retry_armed;      /* what a full disk refused is tried again */
+    bool disk_full;        /* the log is refused */
+    bool retry_armed;      /* … and is tried again */
+    bool hand_armed;       /* … and leadership is to be given away */
     bool noting;           /* a row about a member is on its way to the log */
     uint32_t founding_rounds;
     uint64_t founder_ids[PD_FOUNDERS_MAX];
@@ -101,6 +104,9 @@ void group_join(struct driver *self, struct seat_facts *facts, struct turn *turn
 /* It takes no part any more, and says why. */
 void group_fail(struct driver *self, enum status status, const char *text, struct turn *turn);
 enum status group_receive(struct driver *self, const RaftReceive *msg, struct turn *turn);
+
+/* disk.c: the log refused. */
+void disk_refused(struct driver *self, enum status status, const char *text, struct turn *turn);
 
 /* restore.c: ends in group_join or group_fail. */
 void restore_start(struct driver *self, struct turn *turn);

@@ -21,7 +21,6 @@ enum {
     FIND_US = 5 * 1000 * 1000,
     APPLY_ENTRIES = 256, /* in a turn */
     APPLY_BYTES = 4 * 1024 * 1024,
-    RETRY_US = 1000 * 1000, /* between two looks whether a full disk has space again */
 };
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -243,28 +242,8 @@ static void on_ready(void *owner, struct turn *turn) {
 
 /* --- the rest of the seat's machine ----------------------------------------------------------- */
 
-static void retry(void *actor, void *context, struct turn *turn) {
-    struct driver *self = actor;
-    (void)context;
-    self->retry_armed = false;
-    seat_retry(self->seat, turn);
-}
-
-/* What is in the log's way stays; whoever waits is told, and asks again. */
 static void on_failed(void *owner, enum status status, const char *text, struct turn *turn) {
-    struct driver *self = owner;
-    turn_note(turn, "log %s %s", status_name(status), text);
-    if (self->seat) seat_reject(self->seat, status, text, turn);
-    collections_refused(self, status, text, turn);
-    steward_refused(self);
-    self->registering = self->noting = false;
-    if (status != STATUS_DISK_FULL) {
-        turn_exit(turn, status, "metadata log: %s", text);
-        return;
-    }
-    if (self->retry_armed) return;
-    self->retry_armed = true;
-    turn_timer(turn, RETRY_US, retry, NULL);
+    disk_refused(owner, status, text, turn);
 }
 
 static void on_read(void *owner, uint64_t token, enum status s, uint64_t index, struct turn *turn) {

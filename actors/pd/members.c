@@ -42,21 +42,9 @@ static enum status explain(const struct driver *self, enum status s, struct turn
     }
 }
 
-/* The voter, other than this one, that has most of the log; 0: none. */
-static uint64_t heir(const struct driver *self) {
-    struct consensus_member member;
-    uint64_t best = 0, match = 0;
-    for (size_t i = 0; seat_member(self->seat, i, &member); i++) {
-        if (!member.voter || member.id == self->options.member || member.match < match) continue;
-        best = member.id;
-        match = member.match;
-    }
-    return best;
-}
-
 /* Who leads goes only when another does. */
 static enum status step_down(struct driver *self, struct turn *turn) {
-    uint64_t to = heir(self);
+    uint64_t to = seat_heir(self->seat);
     if (to == 0) return explain(self, STATUS_INVALID, turn);
     enum status s = seat_transfer(self->seat, to, turn);
     if (s != STATUS_OK) return explain(self, s, turn);

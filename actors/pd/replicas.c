@@ -195,3 +195,32 @@ struct catalog_shard *catalog_hear(struct catalog *catalog,
     }
     return shard;
 }
+
+/* --- founders --------------------------------------------------------------------------------- */
+
+/* The founder of an unborn shard on this worker that nobody knows to have been there; NULL: none.
+ */
+static struct catalog_replica *founding_on(const struct catalog_shard *shard,
+                                           const struct catalog_worker *worker) {
+    struct catalog_replica *replica = catalog_replica_on(shard, worker);
+    return replica && replica->founder && !replica->started ? replica : NULL;
+}
+
+bool replicas_found_on(const struct catalog *catalog, const struct catalog_worker *worker) {
+    for (uint32_t c = 0; c < catalog->n_collections; c++) {
+        const struct catalog_collection *collection = catalog->collections[c];
+        for (uint32_t i = 0; !collection->born && i < collection->n_shards; i++)
+            if (founding_on(&collection->shards[i], worker)) return true;
+    }
+    return false;
+}
+
+void replicas_anew(struct catalog *catalog, const struct catalog_worker *worker) {
+    for (uint32_t c = 0; c < catalog->n_collections; c++) {
+        struct catalog_collection *collection = catalog->collections[c];
+        for (uint32_t i = 0; !collection->born && i < collection->n_shards; i++) {
+            struct catalog_replica *replica = founding_on(&collection->shards[i], worker);
+            if (replica) replica->started = true;
+        }
+    }
+}

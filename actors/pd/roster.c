@@ -102,6 +102,7 @@ enum status roster_put(struct catalog *catalog, const PdWorkerRow *row) {
         facts_free(worker->facts);
         worker->facts = facts;
         worker->registered_ms = row->registered_ms;
+        if (row->anew) replicas_anew(catalog, worker);
         return STATUS_OK;
     }
     worker = mem_zero(1, sizeof *worker);

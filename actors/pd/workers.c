@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "actors/pd/catalog_parts.h"
 #include "actors/pd/driver.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
@@ -109,12 +110,20 @@ static struct catalog_worker *known(const struct driver *self, const PdRegister 
     return catalog_worker_at(&self->catalog, msg->grpc_address, msg->link);
 }
 
+/* One that does not know its id any more has lost its disk. What it was founding may have voted
+ * there: the log says so, since whoever leads next has not heard its beats. */
+static bool
+came_anew(const struct driver *self, const struct catalog_worker *worker, const PdRegister *msg) {
+    return msg->worker == 0 && !msg->foreign && replicas_found_on(&self->catalog, worker);
+}
+
 enum status driver_register(struct driver *self, const PdRegister *msg, struct turn *turn) {
     enum status s = judge_register(self, msg, turn);
     if (s != STATUS_OK) return s;
     struct catalog_worker *worker = known(self, msg);
     if (worker) hear(worker, msg->foreign, turn);
-    if (worker && same_facts(worker->facts, msg)) {
+    bool anew = worker && came_anew(self, worker, msg);
+    if (worker && !anew && same_facts(worker->facts, msg)) {
         PdRegistered answer;
         registered(self, worker->id, &answer);
         turn_reply(turn, &answer.base);
@@ -134,6 +143,7 @@ enum status driver_register(struct driver *self, const PdRegister *msg, struct t
     facts.foreign = false;
     row.worker = worker ? worker->id : self->next_worker++;
     row.facts = &facts;
+    row.anew = anew;
     row.registered_ms = turn_wall_ms(turn);
     command.command_case = PD_COMMAND__COMMAND_WORKER;
     command.worker = &row;
@@ -227,7 +237,7 @@ static enum status assign(const struct catalog_shard *shard,
     row->epoch = shard->epoch;
     row->store_id = replica->store_id;
     row->founder = replica->founder;
-    bool voted = replica->founded && shard->n_replicas > 1;
+    bool voted = replica->started || (replica->founded && shard->n_replicas > 1);
     row->born = replica->founder ? collection->born || voted : replica->started;
     return founders(shard, row, turn);
 }

@@ -553,3 +553,12 @@ enum status seat_transfer(struct seat *seat, uint64_t id, struct turn *turn) {
     carry_out(seat, broken ? s : STATUS_OK, &effects, NULL, turn);
     return s;
 }
+
+uint64_t seat_heir(const struct seat *seat) {
+    struct consensus_member member, best = {0};
+    for (size_t i = 0; seat_member(seat, i, &member); i++)
+        if (member.voter && member.id != seat->options.id &&
+            (best.id == 0 || member.match > best.match))
+            best = member;
+    return best.id;
+}

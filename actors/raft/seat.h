@@ -140,6 +140,8 @@ const char *seat_leader(const struct seat *seat);
 MUST_USE enum status
 seat_change(struct seat *seat, const struct consensus_change *change, struct turn *turn);
 MUST_USE enum status seat_transfer(struct seat *seat, uint64_t id, struct turn *turn);
+/* At a leader: the other voter that has most of the log; 0: there is none. */
+uint64_t seat_heir(const struct seat *seat);
 
 /* Offers a snapshot to a follower; its index is applied here. */
 void seat_offer(struct seat *seat,

@@ -187,19 +187,15 @@ enum status peers_receive(struct replica *self, const RaftReceive *msg, struct t
  * to have all of it, which it may not yet: asked again soon. */
 static void hand_over(void *actor, void *context, struct turn *turn) {
     struct replica *self = actor;
-    struct consensus_member member, best = {0};
     struct consensus_state state;
     (void)context;
     self->hand_armed = false;
     if (self->state != REPLICA_DISK_FULL || !seat_state(self->seat, &state)) return;
     if (state.role != CONSENSUS_LEADER || state.transferee != 0) return;
-    for (size_t i = 0; seat_member(self->seat, i, &member); i++)
-        if (member.voter && member.id != self->options.store_id &&
-            (best.id == 0 || member.match > best.match))
-            best = member;
-    if (best.id == 0) return;
-    enum status s = seat_transfer(self->seat, best.id, turn);
-    if (s == STATUS_OK) turn_note(turn, "no space: replica %" PRIu64 " is asked to lead", best.id);
+    uint64_t heir = seat_heir(self->seat);
+    if (heir == 0) return;
+    if (seat_transfer(self->seat, heir, turn) == STATUS_OK)
+        turn_note(turn, "no space: replica %" PRIu64 " is asked to lead", heir);
     peers_hand_over(self, turn);
 }
 

@@ -38,6 +38,14 @@ void audit_mailboxes(void) {
                     look_at(cell);
 }
 
+const void *audit_state(uint32_t node, const char *name) {
+    const struct core *core = &trial.world.sim->nodes[node - 1].core;
+    for (uint32_t i = 0; i < core->n_lanes; i++)
+        for (const struct cell *cell = core->lanes[i].cells[0]; cell; cell = cell->next)
+            if (cell->name && strcmp(cell->name, name) == 0) return cell->state;
+    return NULL;
+}
+
 /* --- liveness and the last word on every key --- */
 
 /* Asks a gateway again until it answers, for as long as a healed cluster may take. */

@@ -23,6 +23,7 @@ static struct {
     uint64_t worker[WORLD_WORKERS_MAX];
     uint64_t disk[WORLD_WORKERS_MAX];
     uint64_t pd[WORLD_PDS_MAX];
+    uint64_t pd_disk[WORLD_PDS_MAX];
     uint64_t drain[WORLD_WORKERS_MAX];
     uint64_t gateway[WORLD_GATEWAYS_MAX];
     uint64_t join; /* the next worker that is not there yet comes */
@@ -229,8 +230,10 @@ static void break_worker(const struct profile *profile, uint32_t n) {
     else
         world_worker_kill(&trial.world, n);
     /* One only: with the disks of two of three copies an acknowledged write may be gone. And none
-     * of a group of two, which is the majority no more. */
-    if (crash && !trial.wiped && rolls(profile->wipe) && !is_thin()) {
+     * of a group of two, which is the majority no more: while workers were away, groups are founded
+     * by fewer, and grow later. */
+    if (crash && !trial.wiped && rolls(profile->wipe) && !is_thin() &&
+        drivers_whole(profile->replicas)) {
         world_worker_wipe(&trial.world, n);
         trial.wiped = true;
     }
@@ -278,31 +281,44 @@ static void set_faults(struct place *place, const struct kv_faults *faults, uint
     if (which != 2) kv_memory_set_faults(place->points_disk, faults);
 }
 
-static void break_disks(const struct profile *profile) {
-    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
-    struct place *place = &trial.world.workers[n];
+/* Full, or one that refuses some, or a slow one. False: none of them, now. */
+static bool break_disk(struct place *place, uint32_t full, uint32_t bad, uint32_t stall) {
     struct kv_faults faults = {.seed = rng_next(&trial.rng), .torn_write_ppm = MILLION / 2};
     uint64_t stall_us = 0;
-    if (rolls(profile->full_disk))
+    if (rolls(full))
         faults.capacity_bytes = 1;
-    else if (rolls(profile->bad_disk))
-        faults.fail_write_ppm = profile->bad_write;
-    else if (rolls(profile->stall))
+    else if (rolls(bad))
+        faults.fail_write_ppm = trial.profile->bad_write;
+    else if (rolls(stall))
         stall_us = rng_below(&trial.rng, STALL_US);
     else
-        return;
+        return false;
     set_faults(place, &faults, (uint32_t)rng_below(&trial.rng, 3));
     sim_stall(trial.world.sim, place->node, stall_us);
-    until.disk[n] = soon();
     trial.n_faults++;
+    return true;
+}
+
+static void break_disks(const struct profile *profile) {
+    uint32_t n = (uint32_t)rng_below(&trial.rng, trial.world.n_workers);
+    if (break_disk(&trial.world.workers[n], profile->full_disk, profile->bad_disk, profile->stall))
+        until.disk[n] = soon();
+    if (profile->pd_disk == 0) return;
+    n = (uint32_t)rng_below(&trial.rng, trial.world.n_pds);
+    if (break_disk(&trial.world.pds[n], profile->pd_disk, profile->pd_disk, profile->pd_disk))
+        until.pd_disk[n] = soon();
+}
+
+static void mend(struct place *place) {
+    set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)}, 0);
+    sim_stall(trial.world.sim, place->node, 0);
 }
 
 static void repair_disks(void) {
     for (uint32_t i = 0; i < trial.world.n_workers; i++) {
         struct place *place = &trial.world.workers[i];
         if (!over(&until.disk[i])) continue;
-        set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)}, 0);
-        sim_stall(trial.world.sim, place->node, 0);
+        mend(place);
         /* A replica that was quarantined opens anew with its process. */
         if (trial.profile->bad_disk > 0 && place->up) {
             resume_all(place->node);
@@ -310,6 +326,8 @@ static void repair_disks(void) {
             until.worker[i] = soon();
         }
     }
+    for (uint32_t i = 0; i < trial.world.n_pds; i++)
+        if (over(&until.pd_disk[i])) mend(&trial.world.pds[i]);
 }
 
 /* --- the rest --- */
@@ -414,6 +432,8 @@ void nemesis_heal(void) {
     resume_all(0);
     for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
         end_now(&until.disk[i]);
+    for (uint32_t i = 0; i < WORLD_PDS_MAX; i++)
+        end_now(&until.pd_disk[i]);
     repair_disks(); /* may end processes */
     for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++)
         end_now(&until.worker[i]);

@@ -87,6 +87,7 @@ static void run(uint32_t seconds) {
         nemesis_step();
         sim_run(trial.world.sim, STEP_MS * MS);
         audit_mailboxes();
+        drivers_look();
     }
     nemesis_heal();
     trial.calm = true;
@@ -121,6 +122,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
         trial.active[i] = i;
     trial.shards = 1 + (uint32_t)rng_below(&trial.rng, SHARDS_MAX);
     watch_begin();
+    drivers_begin();
     open_world(trace);
     if (create()) {
         start_clients(clients);
@@ -129,6 +131,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
         audit_keys();
         audit_replicas();
         audit_epochs();
+        drivers_calm();
         judge();
     }
     if (sim_failed(trial.world.sim)) trial_broken("a process failed for good");

@@ -49,6 +49,7 @@ struct profile {
     uint32_t full_disk; /* of a worker, for a while */
     uint32_t bad_write; /* of writes, of a million, while a disk is bad */
     uint32_t bad_disk;
+    uint32_t pd_disk;  /* of a placement driver: full, bad or stalled */
     uint32_t stall;    /* a disk job takes up to STALL_US longer */
     uint32_t skew;     /* a wall clock jumps */
     uint32_t drift;    /* another speed of a node's clocks, up to DRIFT_PPM */
@@ -101,6 +102,14 @@ void nemesis_crowned(uint32_t node);
  * index is the same everywhere. --- */
 void watch_begin(void);
 
+/* --- drivers.c: placement drivers that have applied the same have the same catalog: looked at all
+ * the time; when all is calm they have all applied the same. --- */
+void drivers_begin(void);
+void drivers_look(void);
+void drivers_calm(void);
+/* The one that leads knows so many voters, and not fewer, of every shard that serves clients. */
+bool drivers_whole(uint32_t voters);
+
 /* --- storm.c: one more creation, deletion or list of collections. --- */
 void storm_begin(void);
 void storm_blow(void);
@@ -117,6 +126,8 @@ void key_name(uint32_t key, char name[16]);
 
 /* --- audit.c: when all is calm --- */
 void audit_mailboxes(void);
+/* The state of an actor; NULL: there is none of this name. */
+const void *audit_state(uint32_t node, const char *name);
 void audit_replicas(void);
 /* A route that is older than the members is refused by every replica. */
 void audit_epochs(void);

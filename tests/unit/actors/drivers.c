@@ -291,6 +291,81 @@ Test(drivers, the_leader_hands_over_before_it_is_removed) {
     world_close(&world);
 }
 
+/* Its first vote is gone with the disk: a second one could make two leaders of one term. */
+Test(drivers, a_founder_that_lost_its_disk_votes_no_more_whoever_leads) {
+    town(3, 3);
+    world_worker_stop(&world, 2); /* the collection waits for it, the other two have voted */
+    cr_expect_neq(create("docs", SECOND), STATUS_OK);
+    world_worker_crash(&world, 0);
+    world_worker_wipe(&world, 0);
+    uint32_t old = depose(5);
+    sim_trace_clear(world.sim);
+    world_worker_start(&world, 0);
+    sim_run(world.sim, 4 * SECOND);
+    cr_expect(strstr(sim_trace(world.sim), "the data this replica had is gone"));
+    cr_expect_not(strstr(sim_trace(world.sim), "2:shard/1   term"), "it is a founder again");
+    world_pd_start(&world, old);
+    world_close(&world);
+}
+
+/* The leader's disk is full, or refuses everything. */
+static uint32_t break_the_leaders_disk(const struct kv_faults *faults) {
+    int leader = world_pd_leader(&world);
+    cr_assert_geq(leader, 0);
+    kv_memory_set_faults(world.pds[leader].log_disk, faults);
+    enum status s = create("docs", 20 * SECOND); /* asked again until somebody can write */
+    cr_expect_eq(s, STATUS_OK, "%s", sim_words(world.sim));
+    cr_expect_neq(world_pd_leader(&world), leader);
+    return (uint32_t)leader;
+}
+
+/* It has all there is again, and leads when it is asked to. */
+static void mend_the_disk(uint32_t n) {
+    kv_memory_set_faults(world.pds[n].log_disk, &(struct kv_faults){.seed = 1});
+    sim_run(world.sim, 5 * SECOND);
+    const PdLeader *said = about(n);
+    cr_expect_eq(said->applied, said->commit);
+    cr_assert_eq(ask(MESSAGE(PdChangeMember, pd_change_member, .step = 2, .member = n + 1)),
+                 STATUS_OK, "%s", sim_words(world.sim));
+    sim_run(world.sim, 8 * SECOND);
+    cr_expect_eq(world_pd_leader(&world), (int)n);
+    cr_expect_eq(create("more", 20 * SECOND), STATUS_OK, "%s", sim_words(world.sim));
+}
+
+Test(drivers, one_with_a_full_disk_hands_leadership_over_and_says_so) {
+    town(3, 3);
+    uint32_t n = break_the_leaders_disk(&(struct kv_faults){.seed = 1, .capacity_bytes = 1});
+    sim_run(world.sim, 30 * SECOND);
+    cr_expect(strstr(sim_trace(world.sim), "leads nobody, until there is space"));
+    cr_expect_eq(erase("docs"), STATUS_OK, "%s", sim_words(world.sim));
+    mend_the_disk(n);
+    cr_expect(strstr(sim_trace(world.sim), "writes again"));
+    world_close(&world);
+}
+
+Test(drivers, one_with_a_broken_disk_leads_no_more_and_says_so) {
+    town(3, 3);
+    uint32_t n = break_the_leaders_disk(&(struct kv_faults){.seed = 1, .fail_write_ppm = 1000000});
+    cr_expect(strstr(sim_trace(world.sim), "metadata log: "));
+    cr_expect_eq(erase("docs"), STATUS_OK, "%s", sim_words(world.sim));
+    mend_the_disk(n);
+    world_close(&world);
+}
+
+Test(drivers, one_alone_with_a_full_disk_waits_for_space) {
+    world_open(&world, &(struct world_options){.workers = 1, .gateways = 1});
+    sim_run(world.sim, 10 * SECOND);
+    kv_memory_set_faults(world.pds[0].log_disk,
+                         &(struct kv_faults){.seed = 1, .capacity_bytes = 1});
+    cr_expect_eq(create("docs", 3 * SECOND), STATUS_DISK_FULL, "%s", sim_words(world.sim));
+    kv_memory_set_faults(world.pds[0].log_disk, &(struct kv_faults){.seed = 1});
+    sim_run(world.sim, 3 * SECOND);
+    enum status s = create("docs", 20 * SECOND); /* what was refused is in the log, and may come */
+    cr_expect(s == STATUS_OK || s == STATUS_EXISTS, "%s", sim_words(world.sim));
+    cr_expect_eq(create("more", 20 * SECOND), STATUS_OK, "%s", sim_words(world.sim));
+    world_close(&world);
+}
+
 Test(drivers, a_minority_answers_nobody) {
     town(1, 1);
     int leader = world_pd_leader(&world);
