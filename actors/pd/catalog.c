@@ -237,6 +237,12 @@ static enum status apply_collection(struct catalog *catalog, const PdCollectionR
     return STATUS_OK;
 }
 
+/* Of two rows of one name the first counts: who proposed it was told that the log refuses it, and
+ * asked again, but it was in the log and came all the same. */
+static enum status apply_created(struct catalog *catalog, const PdCollectionRow *row) {
+    return catalog_find(catalog, row->name) ? STATUS_OK : apply_collection(catalog, row);
+}
+
 static enum status apply_born(struct catalog *catalog, const char *name) {
     struct catalog_collection *collection = catalog_find(catalog, name);
     /* It may have been deleted between the proposal and its turn. */
@@ -335,7 +341,7 @@ enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
     case PD_COMMAND__COMMAND_REPLICA:
         return replicas_change(catalog, command->replica);
     case PD_COMMAND__COMMAND_COLLECTION:
-        return apply_collection(catalog, command->collection);
+        return apply_created(catalog, command->collection);
     case PD_COMMAND__COMMAND_COLLECTION_BORN:
         return apply_born(catalog, command->collection_born);
     case PD_COMMAND__COMMAND_COLLECTION_DELETED:

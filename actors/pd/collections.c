@@ -335,14 +335,20 @@ static void on_late(void *actor, void *context, struct turn *turn) {
 
 static void created(struct driver *self, const PdCollectionRow *row, struct turn *turn) {
     struct creation *creation = *creation_find(self, row->name);
-    if (creation) creation->logged = true;
+    const struct catalog_collection *collection = catalog_find(&self->catalog, row->name);
+    if (creation && collection->token == creation->token) {
+        creation->logged = true;
+    } else if (creation && row->token == creation->token) { /* another one came first */
+        creation_refuse(creation, STATUS_EXISTS, "the collection already exists", turn);
+        creation_end(self, creation, turn);
+    }
     for (size_t i = 0; i < row->n_shards; i++)
         for (size_t j = 0; j < row->shards[i]->n_replicas; j++) {
             struct catalog_worker *worker =
                 catalog_worker(&self->catalog, row->shards[i]->replicas[j]->worker);
             if (worker && worker->n_planned > 0) worker->n_planned--;
         }
-    wake_workers(self, catalog_find(&self->catalog, row->name), turn);
+    wake_workers(self, collection, turn);
 }
 
 static void born(struct driver *self, const char *name, struct turn *turn) {

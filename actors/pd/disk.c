@@ -61,12 +61,26 @@ static void wait_for_space(struct driver *self, struct turn *turn) {
     turn_timer(turn, RETRY_US, retry, NULL);
 }
 
+#define ELSEWHERE "this placement driver cannot write: another one is to lead"
+
+/* The seat may know nobody any more. */
+static bool has_others(const struct driver *self) {
+    return self->catalog.n_peers > 1;
+}
+
+enum status disk_judge(const struct driver *self, struct turn *turn) {
+    if (has_others(self)) return turn_fail(turn, STATUS_NOT_LEADER, ELSEWHERE);
+    return turn_fail(
+        turn, STATUS_DISK_FULL,
+        "the placement driver's disk is full: it changes nothing until there is space");
+}
+
 /* Where others may lead, whoever asked is to ask them; it may have happened all the same, which the
  * tokens of collections are there for. */
 static void refuse(struct driver *self, enum status status, const char *text, struct turn *turn) {
-    if (self->catalog.n_peers > 1) { /* the seat may know nobody any more */
+    if (has_others(self)) {
         status = STATUS_NOT_LEADER;
-        text = "this placement driver cannot write: another one is to lead";
+        text = ELSEWHERE;
     }
     seat_reject(self->seat, status, text, turn);
     collections_refused(self, status, text, turn);

@@ -107,6 +107,8 @@ enum status group_receive(struct driver *self, const RaftReceive *msg, struct tu
 
 /* disk.c: the log refused. */
 void disk_refused(struct driver *self, enum status status, const char *text, struct turn *turn);
+/* While it is full: why nothing may be proposed. */
+MUST_USE enum status disk_judge(const struct driver *self, struct turn *turn);
 
 /* restore.c: ends in group_join or group_fail. */
 void restore_start(struct driver *self, struct turn *turn);

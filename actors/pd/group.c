@@ -43,6 +43,7 @@ enum status driver_propose(struct driver *self,
                            const struct promise *promise,
                            struct turn *turn) {
     struct buffer data;
+    if (self->disk_full) return disk_judge(self, turn);
     buffer_init(&data);
     struct proposal *proposal;
     enum status s = codec_encode(&command->base, &data);

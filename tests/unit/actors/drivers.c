@@ -357,7 +357,8 @@ Test(drivers, one_alone_with_a_full_disk_waits_for_space) {
     sim_run(world.sim, 10 * SECOND);
     kv_memory_set_faults(world.pds[0].log_disk,
                          &(struct kv_faults){.seed = 1, .capacity_bytes = 1});
-    cr_expect_eq(create("docs", 3 * SECOND), STATUS_DISK_FULL, "%s", sim_words(world.sim));
+    for (int i = 0; i < 2; i++) /* what is in the log already would meet the second one there */
+        cr_expect_eq(create("docs", 3 * SECOND), STATUS_DISK_FULL, "%s", sim_words(world.sim));
     kv_memory_set_faults(world.pds[0].log_disk, &(struct kv_faults){.seed = 1});
     sim_run(world.sim, 3 * SECOND);
     enum status s = create("docs", 20 * SECOND); /* what was refused is in the log, and may come */
