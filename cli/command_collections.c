@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/payload_text.h"
 #include "cli/table.h"
+#include "index/filter.h"
 #include "schemas/apigateway.pb-c.h"
 
 static const struct args_flag flags[] = {
@@ -117,10 +118,9 @@ static int delete (struct command_session *session, bool json, const char *name)
     return EXIT_OK;
 }
 
-static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) {
-    printf("%s: %d dimensions, %s, %zu shards\n\n", reply->name, reply->dimension, reply->distance,
-           reply->n_shards);
-    static const char *const heads[] = {">SHARD", ">LEADER", ">REPLICAS", "STATE", NULL};
+static void print_shards(const Vectron__V1__GetCollectionStatusResponse *reply) {
+    static const char *const heads[] = {">SHARD",  ">LEADER", ">REPLICAS", "STATE",   ">POINTS",
+                                        ">MEMORY", "STORAGE", ">EF",       ">RECALL", NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < reply->n_shards; i++) {
@@ -130,9 +130,49 @@ static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) 
         table_cell(&table, 1, "%llu", (unsigned long long)shard->leader_id);
         table_cell(&table, 2, "%zu", shard->n_replicas);
         table_cell(&table, 3, "%s", shard->ready ? "ready" : "not ready");
+        if (!shard->state[0]) continue; /* it did not say */
+        table_cell(&table, 4, "%llu", (unsigned long long)shard->points);
+        table_cell(&table, 5, "%.1f MB", (double)shard->memory_bytes / 1e6);
+        table_cell(&table, 6, "%s", shard->storage);
+        table_cell(&table, 7, "%u", shard->ef);
+        if (shard->recall > 0)
+            table_cell(&table, 8, "%.3f%s", (double)shard->recall,
+                       shard->recall_live ? " live" : "");
+        else
+            table_cell(&table, 8, "-");
     }
     table_print(&table, stdout);
     table_reset(&table);
+}
+
+static void print_indexes(const Vectron__V1__GetCollectionStatusResponse *reply) {
+    static const char *const heads[] = {"KEY",     "TYPE",  ">VALUES", ">UNPARSED",
+                                        ">MEMORY", "STATE", NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (size_t i = 0; i < reply->n_payload_indexes; i++) {
+        const Vectron__V1__PayloadIndexStatus *index = reply->payload_indexes[i];
+        table_row(&table);
+        table_cell(&table, 0, "%s", index->key);
+        table_cell(&table, 1, "%s", filter_type_name((enum filter_type)index->type));
+        table_cell(&table, 2, "%llu", (unsigned long long)index->values);
+        table_cell(&table, 3, "%llu", (unsigned long long)index->unparsed);
+        table_cell(&table, 4, "%.1f MB", (double)index->bytes / 1e6);
+        if (index->ready)
+            table_cell(&table, 5, "ready");
+        else
+            table_cell(&table, 5, "building, %.0f %%", (double)index->progress * 100);
+    }
+    putchar('\n');
+    table_print(&table, stdout);
+    table_reset(&table);
+}
+
+static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) {
+    printf("%s: %d dimensions, %s, %zu shards\n\n", reply->name, reply->dimension, reply->distance,
+           reply->n_shards);
+    print_shards(reply);
+    if (reply->n_payload_indexes > 0) print_indexes(reply);
 }
 
 static int status(struct command_session *session, bool json, const char *name) {
@@ -178,7 +218,7 @@ static int run(const struct args *args) {
 const struct command command_collections = {
     .name = "collections",
     .arguments = "[list | create NAME | delete NAME | status NAME]",
-    .summary = "list, create, delete collections; show their shards",
+    .summary = "list, create, delete collections; show their shards and payload indexes",
     .help = "  vectron collections\n"
             "  vectron collections create docs --dimension 768 --distance cosine --shards 4\n"
             "  vectron collections create shop --dimension 768 --index price:number,color\n"

@@ -153,8 +153,9 @@ static void print_results(const Vectron__V1__SearchResponse *reply, bool vectors
 
 /* What the shards did, below the results. */
 static void print_explain(const Vectron__V1__Explain *explain) {
-    static const char *const heads[] = {">SHARD",     "PLAN",   ">POINTS", ">MATCHING", ">VISITED",
-                                        ">DISTANCES", ">MATCH", ">SEARCH", ">FILL",     NULL};
+    static const char *const heads[] = {">SHARD",   "PLAN",       ">POINTS", ">MATCHING",
+                                        ">VISITED", ">DISTANCES", ">EF",     ">RECALL",
+                                        ">MATCH",   ">SEARCH",    ">FILL",   NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < explain->n_shards; i++) {
@@ -166,9 +167,11 @@ static void print_explain(const Vectron__V1__Explain *explain) {
         table_cell(&table, 3, "%llu", (unsigned long long)shard->matching);
         table_cell(&table, 4, "%llu", (unsigned long long)shard->visited);
         table_cell(&table, 5, "%llu", (unsigned long long)shard->distances);
-        table_cell(&table, 6, "%.3f ms", (double)shard->match_ns / 1e6);
-        table_cell(&table, 7, "%.3f ms", (double)shard->search_ns / 1e6);
-        table_cell(&table, 8, "%.3f ms", (double)shard->fill_ns / 1e6);
+        if (shard->ef) table_cell(&table, 6, "%u", shard->ef);
+        if (shard->recall > 0) table_cell(&table, 7, "%.3f", (double)shard->recall);
+        table_cell(&table, 8, "%.3f ms", (double)shard->match_ns / 1e6);
+        table_cell(&table, 9, "%.3f ms", (double)shard->search_ns / 1e6);
+        table_cell(&table, 10, "%.3f ms", (double)shard->fill_ns / 1e6);
     }
     putchar('\n');
     table_print(&table, stdout);

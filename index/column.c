@@ -127,6 +127,11 @@ static void note_unread(struct column *column) {
     atomic_fetch_add_explicit(&column->n_unread, 1, memory_order_relaxed);
 }
 
+static void count_value(struct column *column, bool had, bool has) {
+    if (has && !had) atomic_fetch_add_explicit(&column->n_values, 1, memory_order_relaxed);
+    if (had && !has) atomic_fetch_sub_explicit(&column->n_values, 1, memory_order_relaxed);
+}
+
 enum status
 column_write(struct column *column, uint32_t slot, const struct filter_text *text, bool *changed) {
     void *at = slots_at(&column->values, slot);
@@ -134,7 +139,9 @@ column_write(struct column *column, uint32_t slot, const struct filter_text *tex
         uint32_t code = FILTER_MISSING;
         enum status s = text ? code_of(column, text, &code) : STATUS_OK;
         if (s != STATUS_OK) return s;
-        *changed = atomic_load_explicit((_Atomic uint32_t *)at, memory_order_relaxed) != code;
+        uint32_t before = atomic_load_explicit((_Atomic uint32_t *)at, memory_order_relaxed);
+        *changed = before != code;
+        count_value(column, before != FILTER_MISSING, code != FILTER_MISSING);
         atomic_store_explicit((_Atomic uint32_t *)at, code, memory_order_release);
         return STATUS_OK;
     }
@@ -143,7 +150,9 @@ column_write(struct column *column, uint32_t slot, const struct filter_text *tex
         value = FILTER_UNREAD;
         note_unread(column);
     }
-    *changed = atomic_load_explicit((_Atomic uint64_t *)at, memory_order_relaxed) != value;
+    uint64_t before = atomic_load_explicit((_Atomic uint64_t *)at, memory_order_relaxed);
+    *changed = before != value;
+    count_value(column, before >= FILTER_LOWEST, value >= FILTER_LOWEST);
     atomic_store_explicit((_Atomic uint64_t *)at, value, memory_order_release);
     return STATUS_OK;
 }

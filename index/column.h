@@ -20,9 +20,11 @@ struct column {
     char *key; /* owned */
     uint32_t key_size;
     enum filter_type type;
-    atomic_bool complete;      /* every live point's value is in it */
-    _Atomic uint64_t n_unread; /* values written that did not read as the type */
-    struct slots values;       /* by slot: u32 codes of keywords, else u64 */
+    atomic_bool complete;          /* every live point's value is in it */
+    _Atomic uint64_t n_unread;     /* values written that did not read as the type */
+    _Atomic uint64_t n_values;     /* slots that have a value of the type */
+    _Atomic uint64_t sorted_bytes; /* of its list in the current batch */
+    struct slots values;           /* by slot: u32 codes of keywords, else u64 */
     /* Of keywords: */
     struct slots texts;       /* struct filter_text by code; 0 is unused */
     _Atomic uint32_t n_texts; /* codes given, the unused 0 too */

@@ -226,6 +226,9 @@ static void publish(struct columns *columns, struct epoch *epoch) {
     columns->retired = current(columns);
     columns->next = NULL;
     atomic_store_explicit(&columns->batch_bytes, next->bytes, memory_order_relaxed);
+    for (uint32_t i = 0; i < next->n_columns; i++)
+        atomic_store_explicit(&columns->columns[i]->sorted_bytes,
+                              next->lists[i] ? next->lists[i]->bytes : 0, memory_order_relaxed);
     atomic_store(&columns->batch, next);
     columns->retired_epoch = epoch_now(epoch);
 }
@@ -294,4 +297,26 @@ uint64_t columns_unread(const struct columns *columns) {
     for (uint32_t i = 0; i < n; i++)
         n_unread += atomic_load_explicit(&columns->columns[i]->n_unread, memory_order_relaxed);
     return n_unread;
+}
+
+size_t columns_stats(const struct columns *columns,
+                     uint64_t n_slots,
+                     struct index_column_stats *out,
+                     size_t n) {
+    uint32_t n_columns = count(columns);
+    size_t i = 0;
+    for (; i < n && i < n_columns; i++) {
+        const struct column *column = columns->columns[i];
+        bool keyword = column->type == FILTER_KEYWORD;
+        uint32_t n_texts = atomic_load_explicit(&column->n_texts, memory_order_acquire);
+        out[i] = (struct index_column_stats){
+            .column = {{column->key, column->key_size}, column->type},
+            .complete = is_complete(column),
+            .values = atomic_load_explicit(&column->n_values, memory_order_relaxed),
+            .unread = atomic_load_explicit(&column->n_unread, memory_order_relaxed),
+            .texts = keyword ? n_texts - 1 : 0,
+            .bytes = column_bytes(column, n_slots) +
+                     atomic_load_explicit(&column->sorted_bytes, memory_order_relaxed)};
+    }
+    return i;
 }

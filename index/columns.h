@@ -87,4 +87,10 @@ columns_written_word(const struct columns *columns, unsigned set, uint32_t word)
                                 memory_order_acquire);
 }
 
+/* As index_columns. */
+size_t columns_stats(const struct columns *columns,
+                     uint64_t n_slots,
+                     struct index_column_stats *out,
+                     size_t n);
+
 #endif

@@ -304,6 +304,18 @@ struct index_stats {
 };
 struct index_stats index_stats(const struct index_view *view);
 
+struct index_column_stats {
+    struct index_column column; /* its key is borrowed from the view */
+    bool complete;   /* filters may use it: it was there from the beginning, or is filled */
+    uint64_t values; /* points that have one of the type; those that were removed count until their
+                        slots are used again */
+    uint64_t unread; /* values written that did not read as the type */
+    uint64_t texts;  /* of keywords: different ones so far */
+    uint64_t bytes;  /* of memory */
+};
+/* The payload indexes, at most n; returns how many. Any thread. */
+size_t index_columns(const struct index_view *view, struct index_column_stats *out, size_t n);
+
 /* "auto" (also ""), "f32", "sq8", "sq4", "rabitq"; "none" (also ""), "ram", "mapped"; any case.
  * INVALID for others. */
 MUST_USE enum status index_storage_parse(const char *text, enum index_storage *out);

@@ -167,3 +167,8 @@ struct index_stats index_stats(const struct index_view *view) {
         .damaged = atomic_load_explicit(&view->damaged, memory_order_relaxed),
     };
 }
+
+size_t index_columns(const struct index_view *view, struct index_column_stats *out, size_t n) {
+    uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
+    return columns_stats(&view->columns, slots, out, n);
+}

@@ -201,50 +201,6 @@ enum status admin_list(struct hub *self, const RouterListCollections *msg, struc
     return STATUS_OK;
 }
 
-/* --- describing
- * ----------------------------------------------------------------------------------------- */
-
-static void describe_shard(const struct route_shard *shard, RouterShard *out, struct turn *turn) {
-    const struct target *target = shard->target;
-    router_shard__init(out);
-    out->shard = (uint32_t)target->shard;
-    out->ready = shard->ready;
-    out->replicas = turn_alloc(turn, TARGET_SEATS_MAX * sizeof *out->replicas);
-    if (target->lead) out->leader = target->lead->worker;
-    for (const struct seat *seat = target->seats; out->replicas && seat; seat = seat->next) {
-        if (!seat->gone && out->n_replicas < TARGET_SEATS_MAX)
-            out->replicas[out->n_replicas++] = seat->worker;
-    }
-}
-
-bool start_describe(struct hub *self,
-                    const void *message,
-                    const struct promise *promise,
-                    struct route *route,
-                    bool fresh,
-                    struct turn *turn) {
-    const RouterDescribe *msg = message;
-    uint32_t n = msg->shards ? route->n_shards : 0;
-    (void)self, (void)fresh;
-    RouterCollection answer = ROUTER_COLLECTION__INIT;
-    RouterShard *rows = turn_alloc(turn, (n + 1) * sizeof *rows);
-    answer.shards = turn_alloc(turn, (n + 1) * sizeof *answer.shards);
-    if (!rows || !answer.shards) {
-        turn_reject(turn, promise, STATUS_NO_MEMORY, "describe");
-        return true;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        describe_shard(&route->shards[i], &rows[i], turn);
-        answer.shards[i] = &rows[i];
-    }
-    answer.name = route->name;
-    answer.dimension = route->dimension;
-    answer.distance = route->distance;
-    answer.n_shards = n;
-    turn_resolve(turn, promise, &answer.base);
-    return true;
-}
-
 /* --- one point
  * ------------------------------------------------------------------------------------------ */
 

@@ -7,7 +7,8 @@
  *     ask.c       questions: tried again, hedged
  *     level.c     how fresh a read must be
  *     writes.c    upsert, delete        queries.c   search        admin.c   collections, get
- *                                       batches.c   many searches at once */
+ *                                       batches.c   many searches at once   census.c  what
+ * collections are */
 #ifndef ACTORS_ROUTER_HUB_H
 #define ACTORS_ROUTER_HUB_H
 
@@ -344,6 +345,7 @@ bool start_get(struct hub *self,
                struct route *route,
                bool fresh,
                struct turn *turn);
+/* census.c */
 bool start_describe(struct hub *self,
                     const void *message,
                     const struct promise *promise,

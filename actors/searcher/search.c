@@ -486,6 +486,9 @@ static SearchPlan *explain(struct search *search) {
     plan->matching = search->stats.matching;
     plan->visited = search->stats.hops;
     plan->distances = search->stats.distances;
+    bool scan = search->stats.plan == INDEX_PLAN_SCAN;
+    plan->ef = scan ? 0 : search->stats.ef;
+    plan->recall = scan ? 0 : search->stats.recall;
     plan->match_ns = search->times.match_us * NS_PER_US;
     plan->search_ns = search->times.search_us * NS_PER_US;
     plan->fill_ns = search->times.fill_us * NS_PER_US;

@@ -111,6 +111,7 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     enum status s = outcome->status;
     if (s == STATUS_OK) s = take_piece(self, fill);
     s = (enum status)turn_saw(turn, s);
+    if (s == STATUS_OK) self->filled += turn_saw(turn, fill->n_rows);
     if (s == STATUS_OK && !turn_saw(turn, fill->at_end)) {
         next_piece(fill, turn);
         return;
@@ -146,6 +147,7 @@ void columns_fill(struct replica *self, struct turn *turn) {
         return;
     }
     self->filling = true;
+    self->filled = 0;
     arena_init(&fill->arena, 0);
     fill->rows = rows;
     fill->holding = holding_again(self->holding);
@@ -182,4 +184,32 @@ columns_demand(struct replica *self, FilterNode *const *nodes, size_t n_nodes, s
     arena_free(&arena);
     if (began) columns_fill(self, turn);
     return s;
+}
+
+bool columns_tell(const struct replica *self, ShardState *state, struct turn *turn) {
+    struct index_column_stats stats[INDEX_COLUMNS_MAX];
+    size_t n = index_columns(self->holding->view, stats, INDEX_COLUMNS_MAX);
+    ShardColumn *rows = turn_alloc(turn, (n + 1) * sizeof *rows);
+    PayloadColumn *columns = turn_alloc(turn, (n + 1) * sizeof *columns);
+    state->columns = turn_alloc(turn, (n + 1) * sizeof *state->columns);
+    if (!rows || !columns || !state->columns) return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct index_column *column = &stats[i].column;
+        char *key = turn_alloc(turn, (size_t)column->key.size + 1);
+        if (!key) return false;
+        memcpy(key, column->key.data, column->key.size);
+        key[column->key.size] = '\0';
+        payload_column__init(&columns[i]);
+        columns[i].key = key;
+        columns[i].type = column->type;
+        shard_column__init(&rows[i]);
+        rows[i].column = &columns[i];
+        rows[i].complete = turn_saw(turn, stats[i].complete) != 0;
+        rows[i].values = turn_saw(turn, stats[i].values);
+        rows[i].unread = turn_saw(turn, stats[i].unread);
+        rows[i].texts = turn_saw(turn, stats[i].texts);
+        rows[i].bytes = turn_saw(turn, stats[i].bytes);
+        state->columns[state->n_columns++] = &rows[i];
+    }
+    return true;
 }

@@ -59,6 +59,7 @@ struct replica {
     bool stopping;               /* exits when the index is saved */
     bool retire_armed;           /* a timer looks whether replaced points may leave the index */
     bool filling;                /* payloads are read for new columns */
+    uint64_t filled;             /* points read for them so far */
     bool fill_again;             /* once more: another began meanwhile */
     bool room_armed;             /* a timer looks for room in the tail */
     bool tell_armed;             /* a timer looks whether followers moved */
@@ -183,6 +184,8 @@ MUST_USE enum status
 columns_demand(struct replica *self, FilterNode *const *nodes, size_t n_nodes, struct turn *turn);
 /* Reads the payloads of all points for the columns that are not complete. */
 void columns_fill(struct replica *self, struct turn *turn);
+/* What there is of them. False: no memory. */
+bool columns_tell(const struct replica *self, ShardState *state, struct turn *turn);
 
 /* upkeep.c: an index file was opened that is verified in the background. */
 void upkeep_watch(struct replica *self, struct turn *turn);

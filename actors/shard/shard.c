@@ -434,6 +434,18 @@ static enum status on_searches(struct replica *self, const ShardSearches *msg, s
     return STATUS_OK;
 }
 
+/* How it keeps vectors, and what searches get. */
+static void tell_index(const struct index_stats *stats, ShardState *state, struct turn *turn) {
+    uint32_t ef = stats->target_ef ? stats->target_ef : INDEX_EF_DEFAULT, bits;
+    enum index_storage storage = (enum index_storage)turn_saw(turn, stats->storage);
+    memcpy(&bits, &stats->recall, sizeof bits);
+    bits = (uint32_t)turn_saw(turn, bits);
+    memcpy(&state->recall, &bits, sizeof bits);
+    state->storage = (char *)(uintptr_t)index_storage_name(storage);
+    state->recall_live = turn_saw(turn, stats->recall_live) != 0;
+    state->ef = (uint32_t)turn_saw(turn, ef);
+}
+
 static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn *turn) {
     (void)msg;
     ShardState *state = turn_new(turn, ShardState, shard_state);
@@ -447,6 +459,9 @@ static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn
         state->points = turn_saw(turn, stats.points);
         state->tail = turn_saw(turn, stats.tail);
         state->memory_bytes = turn_saw(turn, stats.memory_bytes);
+        state->filled = self->filled;
+        tell_index(&stats, state, turn);
+        if (!columns_tell(self, state, turn)) return STATUS_NO_MEMORY;
     }
     turn_reply(turn, &state->base);
     return STATUS_OK;

@@ -75,6 +75,8 @@ static enum status add_explain(struct hit_list *list, const RouterHits *hits) {
         shard->match_ns = plan->match_ns;
         shard->search_ns = plan->search_ns;
         shard->fill_ns = plan->fill_ns;
+        shard->ef = plan->ef;
+        shard->recall = plan->recall;
         shards[explain->n_shards++] = shard;
     }
     explain->shards = shards;

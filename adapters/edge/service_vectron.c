@@ -2,6 +2,7 @@
 #include "adapters/edge/service_vectron.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "adapters/edge/check.h"
@@ -131,8 +132,47 @@ static Vectron__V1__ShardStatus **public_shards(const RouterCollection *found, s
         shards[i]->replicas = shard->replicas;
         shards[i]->leader_id = shard->leader;
         shards[i]->ready = shard->ready;
+        shards[i]->state = shard->state;
+        shards[i]->points = shard->points;
+        shards[i]->waiting = shard->waiting;
+        shards[i]->memory_bytes = shard->memory_bytes;
+        shards[i]->storage = shard->storage;
+        shards[i]->recall = shard->recall;
+        shards[i]->recall_live = shard->recall_live;
+        shards[i]->ef = shard->ef;
     }
     return shards;
+}
+
+static int by_key(const void *left, const void *right) {
+    const Vectron__V1__PayloadIndexStatus *a = *(Vectron__V1__PayloadIndexStatus *const *)left;
+    const Vectron__V1__PayloadIndexStatus *b = *(Vectron__V1__PayloadIndexStatus *const *)right;
+    int keys = strcmp(a->key, b->key);
+    return keys ? keys : (a->type > b->type) - (a->type < b->type);
+}
+
+/* The same of the payload indexes. */
+static Vectron__V1__PayloadIndexStatus **public_indexes(const RouterCollection *found,
+                                                        struct turn *turn) {
+    Vectron__V1__PayloadIndexStatus **indexes =
+        turn_alloc(turn, (found->n_columns + 1) * sizeof *indexes);
+    for (size_t i = 0; indexes && i < found->n_columns; i++) {
+        const RouterColumn *column = found->columns[i];
+        indexes[i] =
+            turn_new(turn, Vectron__V1__PayloadIndexStatus, vectron__v1__payload_index_status);
+        if (!indexes[i]) return NULL;
+        indexes[i]->key = column->column->key;
+        indexes[i]->type = (Vectron__V1__PayloadType)column->column->type;
+        indexes[i]->values = column->values;
+        indexes[i]->unparsed = column->unread;
+        indexes[i]->bytes = column->bytes;
+        indexes[i]->ready = column->complete;
+        indexes[i]->progress = column->points     ? (float)column->filled / (float)column->points
+                               : column->complete ? 1
+                                                  : 0;
+    }
+    if (indexes) qsort(indexes, found->n_columns, sizeof *indexes, by_key);
+    return indexes;
 }
 
 static void on_status(struct question *question, const struct outcome *outcome, struct turn *turn) {
@@ -148,7 +188,9 @@ static void on_status(struct question *question, const struct outcome *outcome, 
     response.distance = found->distance;
     response.n_shards = found->n_shards;
     response.shards = public_shards(found, turn);
-    if (response.shards)
+    response.n_payload_indexes = found->n_columns;
+    response.payload_indexes = public_indexes(found, turn);
+    if (response.shards && response.payload_indexes)
         edge_reply(question->call, &response.base, turn);
     else
         edge_fail(question->call, STATUS_NO_MEMORY, NULL, turn);

@@ -115,10 +115,19 @@ Test(services, deletes_lists_and_describes_collections) {
         {"GetCollectionStatus", "{\"name\":\"docs\"}",
          ANSWER(router_collection,
                 "{\"name\":\"docs\",\"dimension\":3,\"distance\":\"dot\",\"shards\":[{\"shard\":0,"
-                "\"replicas\":[1,2],\"leader\":1,\"ready\":true},{\"shard\":1}]}"),
+                "\"replicas\":[1,2],\"leader\":1,\"ready\":true,\"state\":\"serving\",\"points\":7,\"waiting\":2,"
+                "\"memory_bytes\":99,\"storage\":\"f32\",\"recall\":0.5,\"recall_live\":true,\"ef\":64},"
+                "{\"shard\":1}],\"columns\":[{\"column\":{\"key\":\"b\",\"type\":2},\"values\":5,\"unread\":1,"
+                "\"bytes\":8,\"points\":8,\"filled\":2},{\"column\":{\"key\":\"a\"},\"complete\":true}]}"),
          "RouterDescribe name=docs shards=true\n",
          "reply {\"name\":\"docs\",\"dimension\":3,\"distance\":\"dot\",\"shards\":[{\"shardId\":0,\"replicas\":[\"1\",\"2\"],"
-         "\"leaderId\":\"1\",\"ready\":true},{\"shardId\":1,\"replicas\":[],\"leaderId\":\"0\",\"ready\":false}]}\n"},
+         "\"leaderId\":\"1\",\"ready\":true,\"state\":\"serving\",\"points\":\"7\",\"waiting\":\"2\","
+         "\"memoryBytes\":\"99\",\"storage\":\"f32\",\"recall\":0.5,\"recallLive\":true,\"ef\":64},"
+         "{\"shardId\":1,\"replicas\":[],\"leaderId\":\"0\",\"ready\":false,\"state\":\"\",\"points\":\"0\","
+         "\"waiting\":\"0\",\"memoryBytes\":\"0\",\"storage\":\"\",\"recall\":0,\"recallLive\":false,\"ef\":0}],"
+         "\"payloadIndexes\":[{\"key\":\"a\",\"type\":\"PAYLOAD_KEYWORD\",\"values\":\"0\",\"unparsed\":\"0\","
+         "\"bytes\":\"0\",\"progress\":1,\"ready\":true},{\"key\":\"b\",\"type\":\"PAYLOAD_NUMBER\",\"values\":\"5\","
+         "\"unparsed\":\"1\",\"bytes\":\"8\",\"progress\":0.25,\"ready\":false}]}\n"},
         {"GetCollectionStatus", "{}", {0}, "", "fail INVALID collection name is required\n"},
     };
     SERVE_ROWS(rows);
