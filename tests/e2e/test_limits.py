@@ -193,8 +193,8 @@ def test_eight_uploads_of_256_mib_in_a_2_gib_cgroup():
             print(f'   the collection is dropped: {full >> 20} MiB, then {vectron.memory_bytes(server.process.pid) >> 20} MiB')
             check_round(server, client, bodies)
             if cgroup.there:
+                # The peak says nothing: page cache fills the group to its limit, and the kernel charges what must not fail beyond it.
                 assert cgroup.kills() == 0
-                assert cgroup.peak() <= MEMORY
         if cgroup.there:
             print(f'   at most {watch.most >> 20} MiB of {MEMORY >> 20} MiB; with page cache {cgroup.peak() >> 20} MiB')
             assert watch.most < MEMORY * 0.95, watch.most
