@@ -48,6 +48,12 @@ struct bench {
     size_t n_sides;
 };
 
+static double wall_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static double cpu_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -152,13 +158,12 @@ static void write_progress(const char *path, const struct progress *progress) {
 /* Adds what its graph lacks, for so many seconds at most. */
 static void
 grow_peer(const struct vectors *set, struct side *side, struct progress *progress, double seconds) {
-    double start = cpu_seconds(), spent = 0;
-    while (progress->n < set->n && spent < seconds) {
+    double start = cpu_seconds(), begun = wall_seconds();
+    while (progress->n < set->n && wall_seconds() - begun < seconds) {
         const float *vector = set->base + progress->n * set->dimension;
         side->peer->add(side->graph, vector, ++progress->n);
-        spent = cpu_seconds() - start;
     }
-    progress->seconds += spent;
+    progress->seconds += cpu_seconds() - start;
 }
 
 /* From its file, which goes on where it ends: memory is that of a loaded graph. */

@@ -3,6 +3,7 @@
 #ifndef INDEX_BEST_H
 #define INDEX_BEST_H
 
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@ void best_init(struct best *best);
 void best_reset(struct best *best);
 MUST_USE enum status best_begin(struct best *best, size_t k);
 void best_offer(struct best *best, const struct points *points, struct result result);
+/* What is above it is not wanted; FLT_MAX while there is room. */
+static inline float best_limit(const struct best *best) {
+    return best->n == best->k ? best->heap[0].distance : FLT_MAX;
+}
 /* Sorts the results, best first; nothing can be offered after. */
 void best_sort(struct best *best, const struct points *points);
 /* < 0: a comes before b. The order of all hits. */

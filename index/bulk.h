@@ -1,6 +1,9 @@
 /* bulk: links many waiting points on several threads (batches as in ParlayANN: Manohar et al.
  * 2024).
  *
+ * A bulk ingest: open with tail_extra for all that will come, append without linking, each point
+ * found by exact scans at once, and link everything here at the end.
+ *
  *     next ─▶ SEARCH tasks ─▶ next ─▶ EDGES tasks ─▶ next ─▶ …
  *
  *     SEARCH  each point of a batch looks for its neighbours in the graph as it was, and writes its

@@ -87,7 +87,8 @@ struct index_options {
     enum index_originals originals;
     float target_recall; /* of searches that say neither ef nor another; 0: INDEX_EF_DEFAULT */
     uint32_t train_min;  /* linked points from which codes are made; 0 = 4,096 */
-    uint32_t tail_extra; /* more room in the tail, for points put back at start without a file:
+    uint32_t tail_extra; /* more room in the tail, for points put back at start without a file, or
+                            for all of a bulk ingest, which is linked at its end (bulk.h):
                             searches scan them until they are linked */
     const struct index_column *columns; /* there from the beginning; distinct */
     uint32_t n_columns;                 /* at most INDEX_COLUMNS_MAX */

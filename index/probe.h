@@ -17,6 +17,7 @@ struct probe {
     struct packed_query bits; /* its planes are owned */
     const void *near;         /* one of them: the query of store_near */
     float square;             /* of the vector; codes only */
+    float slack;              /* of store_sift; 0: not known yet */
     size_t room;              /* floats of each */
 };
 

@@ -311,20 +311,22 @@ static void offer(struct index_reader *reader, float distance, uint32_t slot) {
 
 static void
 offer_all(struct index_reader *reader, const float *distances, const uint32_t *slots, size_t n) {
-    reader->walk.distances += n;
     for (size_t i = 0; i < n; i++)
         offer(reader, distances[i], slots[i]);
 }
 
 /* Measures up to SCAN_BATCH slots of the store and offers them. */
-static void measure(struct index_reader *reader, const uint32_t *slots, size_t n) {
+static void measure(struct index_reader *reader, uint32_t *slots, size_t n) {
     float distances[SCAN_BATCH];
+    float limit = reader->ranged ? reader->within : best_limit(&reader->best);
+    reader->walk.distances += n;
+    n = store_sift(reader->store, &reader->probe, slots, n, limit);
     store_whole(reader->store, &reader->probe, slots, n, distances);
     offer_all(reader, distances, slots, n);
 }
 
 /* Measures up to SCAN_BATCH slots of a scan. */
-static void scan_slots(struct index_reader *reader, const uint32_t *slots, size_t n) {
+static void scan_slots(struct index_reader *reader, uint32_t *slots, size_t n) {
     if (reader->coarse)
         walk_measure(&reader->walk, slots, (unsigned)n);
     else
@@ -348,6 +350,7 @@ static void step_tail(struct index_reader *reader) {
         slots[n++] = cell->slot;
     }
     metric_distances(&reader->view->points.metric, reader->probe.floats, rows, n, distances);
+    reader->walk.distances += n;
     offer_all(reader, distances, slots, n);
     if (reader->tail_at == reader->n_tail) reader->phase = after_tail(reader);
 }

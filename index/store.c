@@ -404,6 +404,7 @@ void store_probe(const struct store *store, struct probe *probe) {
         probe->near = &probe->bits;
     }
     probe->square = metric_square(&store->metric, probe->floats);
+    probe->slack = 0;
 }
 
 /* Squared L2 of a query and a whole code. */

@@ -130,6 +130,10 @@ void store_pair(
     const struct store *store, uint32_t slot, const uint32_t *slots, size_t n, float *out);
 /* Completes the probe for this store. */
 void store_probe(const struct store *store, struct probe *probe);
+/* Leaves only slots whose whole distance may be `limit` or below, in their order, by what can be
+ * seen from the first bits alone; gives their number. At most STORE_BATCH. */
+size_t
+store_sift(const struct store *store, struct probe *probe, uint32_t *slots, size_t n, float limit);
 /* At most STORE_BATCH. */
 void store_whole(const struct store *store,
                  const struct probe *probe,

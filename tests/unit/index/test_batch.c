@@ -107,7 +107,7 @@ Test(index_batch, refuses_what_it_has_no_room_for_and_stops_when_it_is_told) {
     const struct index_batch_query bad[] = {{queries, 0, 1, NULL},
                                             {queries, INDEX_BATCH_MAX + 1, 1, NULL},
                                             {queries, 1, 0, NULL},
-                                            {queries, 1, INDEX_K_MAX + 1, NULL}};
+                                            {queries, 1, INDEX_EXACT_MAX + 1, NULL}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(index_batch_open(view, &bad[i], &batch), STATUS_INVALID);
     atomic_bool cancel = true;

@@ -121,6 +121,36 @@ Test(index_bulk, equal_points_are_linked_too) {
     same_for_any_number_of_threads((struct index_options){.metric = INDEX_EUCLIDEAN, .M = 8}, true);
 }
 
+static size_t tail_of(struct index *index) {
+    const struct index_view *view = index_view_hold(index);
+    size_t n = index_stats(view).tail;
+    index_view_drop(view);
+    return n;
+}
+
+/* Only appended to, and searched exactly however narrow the search; linked at the end. */
+Test(index_bulk, an_ingest_is_searched_exactly_until_it_is_linked) {
+    struct index_options options = {
+        .dimension = 32, .metric = INDEX_EUCLIDEAN, .tail_extra = 20000, .M = 8};
+    for (int metric = INDEX_COSINE; metric <= INDEX_DOT; metric++) {
+        struct fixture f;
+        options.metric = (enum index_metric)metric;
+        fill(&f, &options, false); /* 4,000, of which 200 go while they wait */
+        cr_expect_eq(tail_of(f.index), 4000);
+        cr_expect_eq(fixture_recall(&f, 40, 10, 10), 1);
+        cr_expect_eq(fixture_recall(&f, 5, 100, 1), 1);
+        (void)link_all(f.index, 2);
+        cr_expect_eq(tail_of(f.index), 0);
+        fixture_validate(&f);
+        cr_expect_gt(fixture_recall(&f, 40, 10, 200), 0.9);
+        fixture_append_random(&f, 300); /* the next ones wait again, beside a graph */
+        cr_expect_eq(tail_of(f.index), 300);
+        (void)link_all(f.index, 2);
+        fixture_validate(&f);
+        fixture_close(&f);
+    }
+}
+
 Test(index_bulk, is_as_good_as_linking_one_by_one) {
     struct fixture one, many;
     struct index_options options = {

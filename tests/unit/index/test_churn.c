@@ -1,4 +1,7 @@
-/* Points come and go for a long time: the graph stays about as good as a fresh one, and as large.
+/* Indexes in which points come and go. VECTRON_LONG=1: a million operations instead of some
+ * thousands.
+ *
+ * Points come and go for a long time: the graph stays about as good as a fresh one, and as large.
  * These have no structure, few dimensions, and are searched narrowly: the hardest case. The target
  * is half a point of recall (bench/run churn); a pair of graphs this small swings by as much. */
 #include <criterion/criterion.h>
@@ -80,4 +83,65 @@ Test(index_churn, leaves_floats_as_good) {
 
 Test(index_churn, leaves_codes_as_good) {
     churn(INDEX_SQ8);
+}
+
+/* --- any operations, in any order
+ * --------------------------------------------------------------------------- */
+
+static size_t n_operations(void) {
+    const char *tests = getenv("VECTRON_LONG");
+    return tests && tests[0] == '1' ? 1000 * 1000 : 8000 * ROUNDS / 10;
+}
+
+/* Hits are live, in order, and as many as there can be. */
+static void search_once(struct fixture *f) {
+    float vector[24];
+    struct index_hit hits[20];
+    fixture_random_vector(f, vector);
+    uint32_t k = 1 + (uint32_t)rng_below(&f->rng, 20);
+    struct index_query query = {.vector = vector, .k = k, .ef = k};
+    size_t n = fixture_search(f, &query, hits);
+    cr_assert_eq(n, f->n < k ? f->n : k);
+    for (size_t i = 1; i < n; i++)
+        cr_assert_leq(hits[i - 1].distance, hits[i].distance);
+}
+
+/* Grows to 3,000 points and shrinks to few, over and over; repairs, codes and links are under way
+ * all the time. */
+static void operate(struct fixture *f, size_t n) {
+    bool growing = true, idle;
+    for (size_t i = 1; i <= n; i++) {
+        if (f->n > 3000) growing = false;
+        if (f->n < 50) growing = true;
+        uint64_t choice = rng_below(&f->rng, 16);
+        if (choice < (growing ? 8 : 2))
+            fixture_append_random(f, 1);
+        else if (choice < 10)
+            fixture_remove_random(f, 1);
+        else if (choice < 11)
+            search_once(f);
+        else
+            cr_assert_eq(index_link_step(f->index, 1 + rng_below(&f->rng, 6000), &idle), STATUS_OK);
+        if (i % 1000 == 0) fixture_validate(f);
+    }
+}
+
+Test(index_churn, any_operations_leave_a_sound_graph, .timeout = 3600) {
+    static const enum index_storage storages[] = {INDEX_SQ8, INDEX_F32, INDEX_F16, INDEX_RABITQ};
+    enum { STORAGES = sizeof storages / sizeof *storages };
+    for (size_t s = 0; s < STORAGES; s++) {
+        struct index_options options = {.dimension = 24,
+                                        .metric = (enum index_metric)(s % 3),
+                                        .M = 8,
+                                        .ef_construction = 40,
+                                        .storage = storages[s],
+                                        .train_min = 200};
+        struct fixture f;
+        fixture_open(&f, &options, s + 1);
+        operate(&f, n_operations() / STORAGES);
+        fixture_settle(&f);
+        fixture_validate(&f);
+        if (storages[s] == INDEX_F32) cr_expect_eq(fixture_recall(&f, 20, 10, 0), 1);
+        fixture_close(&f);
+    }
 }
