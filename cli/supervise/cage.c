@@ -135,15 +135,26 @@ static void sweep(const char *folder) {
     if (entries) closedir(entries);
 }
 
-/* Version 2 gives controllers only to the groups of a group without processes: ours move down. */
-static bool give_controllers(const char *folder) {
-    static const char both[] = "+memory +cpu", control[] = "cgroup.subtree_control";
-    char own[CAGE_PATH_MAX + 32];
-    if (write_text(folder, control, both)) return true;
+/* Version 2 gives a controller only to the groups of a group without processes: ours move down. */
+static bool give_controller(const char *folder, const char *controller) {
+    static const char control[] = "cgroup.subtree_control";
+    char own[CAGE_PATH_MAX + 32], wanted[32];
+    snprintf(wanted, sizeof wanted, "+%s", controller);
+    if (write_text(folder, control, wanted)) return true;
     if (errno != EBUSY) return false;
     snprintf(own, sizeof own, "%s/%s%d-own", folder, prefix, (int)getpid());
     if (mkdir(own, 0755) != 0 && errno != EEXIST) return false;
-    return write_text(own, "cgroup.procs", "0") && write_text(folder, control, both);
+    return write_text(own, "cgroup.procs", "0") && write_text(folder, control, wanted);
+}
+
+static enum status
+explain_controller(struct buffer *why, const char *folder, const char *controller) {
+    if (errno != ENOENT) return explain(why, folder, "cgroup.subtree_control");
+    buffer_printf(why,
+                  "%s does not have the controller %s: the group above it does not give it on "
+                  "(cgroup.subtree_control there; of a systemd unit: Delegate=%s)",
+                  folder, controller, controller);
+    return STATUS_NOT_FOUND;
 }
 
 /* The folder without that, should we have moved down for another process before. */
@@ -175,7 +186,8 @@ add(struct cage *cage, const struct bound *bound, const char *name, struct buffe
     sweep(place.folder);
     if (place.second) {
         leave_own(place.folder);
-        if (!give_controllers(place.folder)) return explain(why, place.folder, "cgroup.procs");
+        if (!give_controller(place.folder, bound->controller))
+            return explain_controller(why, place.folder, bound->controller);
     }
     char folder[CAGE_PATH_MAX];
     int size =
