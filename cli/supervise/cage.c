@@ -149,6 +149,14 @@ static bool give_controller(const char *folder, const char *controller) {
 
 static enum status
 explain_controller(struct buffer *why, const char *folder, const char *controller) {
+    if (errno == EBUSY) {
+        buffer_printf(
+            why,
+            "other processes than the supervisor are in its control group %s: start it in "
+            "one of its own (a systemd unit, or systemd-run --scope)",
+            folder);
+        return STATUS_BUSY;
+    }
     if (errno != ENOENT) return explain(why, folder, "cgroup.subtree_control");
     buffer_printf(why,
                   "%s does not have the controller %s: the group above it does not give it on "
