@@ -1,21 +1,18 @@
 #!/usr/bin/python3
 """bench cluster: what three copies of a shard cost beside one: real processes on this machine, sync on, one shard.
 
-Rows upserts_per_s (16-d: log and store), cpu_per_upsert (768-d: all processes), get_p50_us (linearizable beside eventual), and failover_s:
-the leader's worker is killed -9, until the next acknowledged write.
+Rows upserts_per_s (16-d: log and store), cpu_per_upsert (768-d: all processes), get_p50_us (linearizable beside eventual); failover and
+join: bench/lib/failures.py.
 """
 import argparse
 import contextlib
-import json
 import os
-import statistics
-import subprocess
 import sys
-import time
 
 import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
+import failures  # noqa: E402
 import service  # noqa: E402
 from service import pb, row, vectron  # noqa: E402
 
@@ -64,29 +61,6 @@ def get_p50(cluster, level, seconds):
     return report['p50_us']
 
 
-def worker_of(cluster, number):
-    """Which of the processes has this id."""
-    run = subprocess.run([vectron.BINARY, 'admin', 'workers', '--json', '--pd-addrs', f'127.0.0.1:{cluster.pd_link}'],
-                         env=vectron.clean_environment(), capture_output=True, text=True, check=True)
-    link = next(w['link'] for w in json.loads(run.stdout)['workers'] if int(w['worker']) == number)
-    return next(i for i, (_, port) in enumerate(cluster.worker_ports) if link.endswith(f':{port}'))
-
-
-def failover(cluster):
-    client = cluster.client()
-    put = client.message('Upsert', collection='c3-16', points=[pb.Point(id='x', vector=[0.0] * 16)])
-    client.call('Upsert', put)
-    leader = client.GetCollectionStatus(name='c3-16').shards[0].leader_id
-    victim = worker_of(cluster, leader)
-    started = time.monotonic()
-    cluster.workers[victim].kill()
-    client.call('Upsert', put, timeout=30)
-    seconds = time.monotonic() - started
-    cluster.start_worker(victim)
-    time.sleep(5)
-    return seconds
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--quick', action='store_true')
@@ -94,6 +68,12 @@ def main():
     options = parser.parse_args()
     seconds = 3 if options.quick else 10
     wanted = lambda case: not options.only or options.only == case  # noqa: E731
+    if wanted('failover'):
+        failures.failover(3 if options.quick else 100)
+    if wanted('join'):
+        failures.join(3 if options.quick else 10)
+    if options.only in ('failover', 'join'):
+        return
     with vectron.Cluster(workers=WORKERS) as cluster:
         rates, costs = {}, {}
         for copies in (1, 3):
@@ -108,10 +88,6 @@ def main():
         if wanted('get'):
             linearizable, eventual = get_p50(cluster, LINEARIZABLE, seconds), get_p50(cluster, EVENTUAL, seconds)
             row('cluster', 'linearizable get', 'p50', 'us', linearizable, eventual, 'eventual', round(eventual / linearizable, 3))
-        if wanted('failover'):
-            times = sorted(failover(cluster) for _ in range(3 if options.quick else 15))
-            row('cluster', 'leader killed', 'failover_p50', 's', round(statistics.median(times), 2), 1.0, 'limit', round(1.0 / statistics.median(times), 2))
-            row('cluster', 'leader killed', 'failover_max', 's', round(times[-1], 2), 2.0, 'limit', round(2.0 / times[-1], 2))
 
 
 if __name__ == '__main__':

@@ -269,6 +269,7 @@ leg_failed(struct hub *self, struct leg *leg, const struct outcome *outcome, str
     struct ask *ask = leg->ask;
     if (leg->call && (outcome->status == STATUS_LOST_PEER || outcome->status == STATUS_EXPIRED))
         ask->unsure = true;
+    if (outcome->status == STATUS_LOST_PEER && !ask->read) ask->target->lost = true;
     seat_failed(leg->seat, outcome->status, outcome->text, turn_now_us(turn));
     ask->failed = stays(ask, outcome->status) ? NULL : leg->seat;
     leg_free(self, leg);
@@ -285,6 +286,7 @@ leg_answered(struct hub *self, struct leg *leg, const struct outcome *outcome, s
     if (outcome->status == STATUS_OK && !ask->read && !seat->gone) {
         seat->shunned_us = 0;
         seat->target->lead = seat;
+        seat->target->lost = false;
     }
     leg_free(self, leg);
     finish(self, ask, outcome, turn);
@@ -373,11 +375,13 @@ static void leg_send(struct leg *leg, struct turn *turn) {
     seat->looking = true;
     seat->users++;
     uint64_t most = has_others(seat->target) ? LOOKUP_OTHERS_US : LOOKUP_US;
+    uint64_t due = turn_now_us(turn) + most; /* who asks has to hear of it in time */
+    if (due > leg->ask->deadline_us) due = leg->ask->deadline_us;
     turn_lookup(turn, &(struct lookup){.address = seat->link,
                                        .name = seat->target->name,
                                        .done = on_found,
                                        .context = seat,
-                                       .deadline_us = turn_now_us(turn) + most});
+                                       .deadline_us = due});
 }
 
 static struct seat *choose(const struct ask *ask, struct turn *turn) {

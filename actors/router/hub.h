@@ -87,6 +87,7 @@ struct target {
     size_t lot_bytes;
     uint64_t sequence; /* of the newest chunk */
     uint64_t acked;    /* highest log index acknowledged to us: a session read sees it */
+    bool lost;         /* a process of it was, for a write, and no write was answered since */
 };
 
 /* The target of a shard, made when needed. NULL: no memory. */

@@ -189,6 +189,12 @@ static uint64_t deadline_of(const struct request *request, struct turn *turn) {
     return deadline > now + 2 * ANSWER_MARGIN_US ? deadline - ANSWER_MARGIN_US : deadline;
 }
 
+/* Time is up: because a process is gone, or because the shard is slow, of which clients are told in
+ * another way. */
+static enum status why_late(const struct target *target) {
+    return target->lost ? STATUS_LOST_PEER : STATUS_EXPIRED;
+}
+
 /* Moves what fits from the queue to the chunk; lots nobody waits for any more end here. */
 static void fill(struct hub *self, struct target *target, struct chunk *chunk, struct turn *turn) {
     struct lot **end = &chunk->lots;
@@ -197,7 +203,7 @@ static void fill(struct hub *self, struct target *target, struct chunk *chunk, s
         struct lot *lot = queue_pop(target);
         uint64_t deadline = deadline_of(&lot->write->base, turn);
         if (!turn_wanted(turn, &lot->write->base.promise)) {
-            lot_done(self, lot, STATUS_EXPIRED, "waited too long for the shard", turn);
+            lot_done(self, lot, why_late(target), "waited too long for the shard", turn);
             continue;
         }
         memcpy(chunk->operations + chunk->message.n_operations, lot->operations,
@@ -277,6 +283,7 @@ chunk_done(struct hub *self, struct ask *ask, const struct outcome *outcome, str
     const ShardWritten *done = outcome_as(outcome, ShardWritten, shard_written);
     if (done && done->index > target->acked) target->acked = done->index;
     if (status == STATUS_OK && !done) status = STATUS_INTERNAL;
+    if (status == STATUS_EXPIRED) status = why_late(target);
     const char *words =
         turn_printf(turn, "shard %" PRIu64 " of collection '%s': %s", target->shard,
                     target->collection, outcome->text[0] ? outcome->text : status_text(status));

@@ -235,6 +235,12 @@ class Cluster:
                                   ['--grpc-addr', f'127.0.0.1:{grpc_port}', '--raft-addr', f'127.0.0.1:{link}',
                                    '--pd-addrs', self.pd_links])
 
+    def add_worker(self):
+        """One more."""
+        self.worker_ports.append(free_ports(2))
+        self.workers.append(None)
+        self.start_worker(len(self.workers) - 1)
+
     def start_gateway(self):
         self.gateway = Process('gateway', {**self.env, **self.gateway_env,
                                            'GRPC_ADDR': f'127.0.0.1:{self.port}',

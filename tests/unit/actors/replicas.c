@@ -79,6 +79,55 @@ static uint32_t some_keeper(void) {
     return n;
 }
 
+/* --- no majority --- */
+
+static struct {
+    enum status said[32];
+    uint32_t n;
+} told;
+
+static void on_told(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)turn;
+    told.said[told.n++] = outcome->status;
+}
+
+static void write_one(void *self, void *context, struct turn *turn) {
+    (void)self, (void)context;
+    RouterPoint point = ROUTER_POINT__INIT, *points[] = {&point};
+    float vector[] = {1, 2};
+    point.id = "p";
+    point.n_vector = 2;
+    point.vector = vector;
+    turn_call(turn,
+              &(struct call){.to = turn_find(turn, "router"),
+                             .message = MESSAGE(RouterUpsert, router_upsert, .collection = "docs",
+                                                .n_points = 1, .points = points),
+                             .done = on_told,
+                             .deadline_us = turn_now_us(turn) + 10 * SECOND});
+}
+
+/* That there is nobody, not that the shard is slow; and before their time is up, also when a
+ * process is being looked for at that moment. */
+Test(replicas, writes_to_a_minority_hear_that_nobody_answers) {
+    open_workers(3, 0);
+    put(0);
+    told.n = 0;
+    uint32_t first = some_keeper();
+    for (uint32_t n = 0; n < 3; n++)
+        if (n != first) sim_cut(world.sim, world.workers[n].node, world.workers[first].node);
+    for (uint32_t n = 0; n < 3; n++)
+        if (n != first) sim_cut(world.sim, world.workers[n].node, 1);
+    for (uint32_t i = 0; i < 20; i++) {
+        sim_order_on(world.sim, 1, write_one, NULL);
+        sim_run(world.sim, 10 * SECOND + i * 50 * 1000);
+        cr_assert_eq(told.n, i + 1);
+        enum status s = told.said[i];
+        cr_expect(s == STATUS_LOST_PEER || s == STATUS_NOT_LEADER || s == STATUS_NOT_READY,
+                  "write %u: %s", i, status_name(s));
+    }
+    world_close(&world);
+}
+
 /* --- a full mailbox --- */
 
 static void nothing(void *self, void *context, const struct outcome *outcome, struct turn *turn) {

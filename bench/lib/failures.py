@@ -1,0 +1,119 @@
+"""failures: how long a cluster takes over what fails and who joins, while a client writes: real processes on this machine, sync on.
+
+failover   the worker that leads is killed -9, until the next acknowledged write; the next kill comes when all copies serve again
+join       a fourth worker starts: until it has its share and everything is in order; what writes took meanwhile, and before
+"""
+import statistics
+import threading
+import time
+
+import numpy
+from service import pb, row, say, vectron
+from lib.vectron import wait_for
+
+SHARDS, POINTS, DIMENSION, BATCH = 8, 40000, 128, 500
+GRACE = {'VECTRON_REPLICATION_FACTOR': 3, 'VECTRON_WORKER_GRACE': '10m'}
+
+
+def percentile(times, percent):
+    return sorted(times)[min(len(times) - 1, int(len(times) * percent / 100))]
+
+
+def in_order(cluster):
+    return cluster.admin('pd').get('inOrder', False)
+
+
+def create(cluster, shards, dimension):
+    client = cluster.client()
+    wait_for(lambda: sum(w['state'] == 'ready' for w in cluster.admin('workers').get('workers', [])) == len(cluster.workers))
+    client.CreateCollection(name='docs', dimension=dimension, distance='euclidean', shards=shards)
+    wait_for(lambda: in_order(cluster), 60)
+    return client
+
+
+def leading_worker(cluster, client):
+    """Which of the processes leads the only shard."""
+    leader = client.GetCollectionStatus(name='docs').shards[0].leader_id
+    link = next(w['link'] for w in cluster.admin('workers')['workers'] if int(w['worker']) == leader)
+    return next(i for i, (_, port) in enumerate(cluster.worker_ports) if link.endswith(f':{port}'))
+
+
+def one_failover(cluster, client, put):
+    client.call('Upsert', put)
+    victim = leading_worker(cluster, client)
+    started = time.monotonic()
+    cluster.workers[victim].kill()
+    client.call('Upsert', put, timeout=30)
+    seconds = time.monotonic() - started
+    cluster.start_worker(victim)
+    wait_for(lambda: all(r.ready for r in client.GetCollectionStatus(name='docs').shards) and in_order(cluster), 60)
+    return seconds
+
+
+def failover(kills):
+    with vectron.Cluster(workers=3, env=GRACE) as cluster:
+        client = create(cluster, 1, 16)
+        put = client.message('Upsert', collection='docs', points=[pb.Point(id='x', vector=[0.0] * 16)])
+        times = [one_failover(cluster, client, put) for _ in range(kills)]
+    say(f'failover, {kills} kills:', ' '.join(f'{t:.2f}' for t in sorted(times)))
+    p50, p99 = statistics.median(times), percentile(times, 99)
+    row('cluster', f'leader killed {kills} times', 'failover_p50', 's', round(p50, 2), 1.0, 'limit', round(1.0 / p50, 2))
+    row('cluster', f'leader killed {kills} times', 'failover_p99', 's', round(p99, 2), 2.0, 'limit', round(2.0 / p99, 2))
+
+
+class Writer(threading.Thread):
+    """One point after the other; what each took, in milliseconds."""
+
+    def __init__(self, cluster):
+        super().__init__(daemon=True)
+        self.client, self.going, self.times, self.failed = cluster.client(), True, [], 0
+
+    def run(self):
+        vector = [1.0] * DIMENSION
+        while self.going:
+            began = time.monotonic()
+            try:
+                self.client.Upsert(collection='docs', points=[pb.Point(id=f'w{len(self.times)}', vector=vector)])
+                self.times.append((time.monotonic() - began) * 1000)
+            except vectron.grpc.RpcError:
+                self.failed += 1
+
+    def taken(self):
+        times, self.times = self.times, []
+        return times
+
+
+def fill(client):
+    rows = numpy.random.default_rng(1).standard_normal((POINTS, DIMENSION)).astype(numpy.float32)
+    for first in range(0, POINTS, BATCH):
+        client.Upsert(collection='docs', points=[pb.Point(id=str(i), vector=rows[i]) for i in range(first, first + BATCH)])
+
+
+def share(cluster, nth):
+    """Copies that this worker keeps as a voter."""
+    link = f':{cluster.worker_ports[nth][1]}'
+    rows = [w for w in cluster.admin('workers').get('workers', []) if w['link'].endswith(link)]
+    return rows[0]['shards'] - rows[0]['learners'] - rows[0]['leaving'] if rows else 0
+
+
+def join(quiet_seconds):
+    with vectron.Cluster(workers=3, env=GRACE) as cluster:
+        client = create(cluster, SHARDS, DIMENSION)
+        fill(client)
+        writer = Writer(cluster)
+        writer.start()
+        time.sleep(quiet_seconds)
+        before, started = writer.taken(), time.monotonic()
+        cluster.add_worker()
+        wait_for(lambda: share(cluster, 3) == SHARDS * 3 // 4 and in_order(cluster), 120)
+        seconds, during = time.monotonic() - started, writer.taken()
+        writer.going = False
+        writer.join()
+        assert not writer.failed, f'{writer.failed} writes failed'
+    case = f'a 4th worker, {SHARDS} shards, {POINTS} points'
+    row('cluster', case, 'join_s', 's', round(seconds, 1))
+    row('cluster', case, 'write_p50_ms', 'ms', round(percentile(during, 50), 2), round(percentile(before, 50), 2), 'before',
+        round(percentile(before, 50) / percentile(during, 50), 2))
+    row('cluster', case, 'write_p99_ms', 'ms', round(percentile(during, 99), 2), round(percentile(before, 99), 2), 'before',
+        round(percentile(before, 99) / percentile(during, 99), 2))
+    say(f'join: {len(during)} writes meanwhile, the slowest {max(during):.0f} ms; before {len(before)}, {max(before):.0f} ms')
