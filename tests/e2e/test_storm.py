@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import vectron  # noqa: E402
+from lib import bridge, vectron  # noqa: E402
 from lib.disk import private_mounts  # noqa: E402
 from lib.ledger import Load  # noqa: E402
 from lib.network import private_network  # noqa: E402
@@ -183,8 +183,8 @@ def test_it_ends_with_everything():
 
 
 if __name__ == '__main__':
-    networked = private_network() and private_mounts()
-    with Placed(networked, networked) as cluster:
+    networked = private_network() and bridge.permitted()
+    with Placed(networked, disks=private_mounts()) as cluster:
         load = Load(cluster.client, 'docs')
         code = vectron.run_tests(dict(globals()))
     sys.exit(code)

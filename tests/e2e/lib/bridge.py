@@ -16,6 +16,19 @@ def run(*command):
     subprocess.run(command, check=True, capture_output=True)
 
 
+def permitted():
+    """This kernel has bridges and pairs, and lets us make them."""
+    try:
+        run('ip', 'link', 'add', 'trial', 'type', 'bridge')
+        run('ip', 'link', 'add', 'trial1', 'type', 'veth', 'peer', 'name', 'trial2')
+        run('ip', 'link', 'del', 'trial1')
+        run('ip', 'link', 'del', 'trial')
+        run('nsenter', '--version')
+        return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 class Bridge:
     """In a network namespace of one's own (lib.network.private_network). Closed with the process."""
 
