@@ -77,7 +77,7 @@ def test_a_router_does_again_what_it_did():
         with Recording(f'ipc://{server.env["VECTRON_DATA_DIR"]}/link.ipc', 'router', path, b'nothing'):
             use(client, 'docs')
         turns = same(path)
-        assert turns > 150, turns
+        assert turns > 100, turns
         assert run('replay', path, '--turns').count('RouterSearch') == 20
         check_changed(path)
 
