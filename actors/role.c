@@ -147,6 +147,7 @@ enum status role_storage_open(const struct role_storage_options *options,
     if (s == STATUS_OK && !options->log_only) s = open_points(storage, options);
     if (s == STATUS_OK && shelf_open(&storage->shelf) != STATUS_OK)
         s = fail(STATUS_NO_MEMORY, "no memory for the stores");
+    if (s == STATUS_OK) shelf_set_snapshot_rate(storage->shelf, options->snapshot_bytes);
     if (s != STATUS_OK) {
         role_storage_close(storage);
         return s;

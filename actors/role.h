@@ -29,10 +29,11 @@ enum {
 struct role_storage;
 
 struct role_storage_options {
-    const char *data_dir; /* made when missing */
-    uint64_t cache_bytes; /* read cache of the points; 0 = the store's default */
-    uint64_t write_bytes; /* memtable of the points; 0 = the store's default */
-    bool log_only;        /* a process that only runs the placement driver keeps no points */
+    const char *data_dir;    /* made when missing */
+    uint64_t cache_bytes;    /* read cache of the points; 0 = the store's default */
+    uint64_t write_bytes;    /* memtable of the points; 0 = the store's default */
+    uint64_t snapshot_bytes; /* of snapshots, taken a second at most; 0 = no bound */
+    bool log_only;           /* a process that only runs the placement driver keeps no points */
 };
 /* INVALID, IO (also: another process uses the folder), DISK_FULL, CORRUPT, NO_MEMORY. */
 MUST_USE enum status role_storage_open(const struct role_storage_options *options,

@@ -31,6 +31,8 @@ struct shelf {
     struct holding *buckets[SHELF_BUCKETS]; /* by shard id */
     atomic_uint turn;                       /* ties between searchers go round */
     atomic_bool filled;
+    uint64_t snapshot_rate;       /* bytes a second; 0: no bound */
+    _Atomic uint64_t snapshot_us; /* what was taken so far is paid then */
     uint32_t n_searchers;
     char names[SHELF_SEARCHERS_MAX][NAME_SIZE]; /* looked up by every search */
     atomic_int loads[SHELF_SEARCHERS_MAX];
@@ -252,4 +254,22 @@ uint64_t shelf_take_near(struct shelf *shelf, uint32_t lane, uint64_t now_us) {
     if (others_are_busy(shelf)) return 0;
     atomic_store_explicit(&near->busy_us, now_us ? now_us : 1, memory_order_relaxed);
     return handle;
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+void shelf_set_snapshot_rate(struct shelf *shelf, uint64_t bytes) {
+    shelf->snapshot_rate = bytes;
+}
+
+/* All snapshots of the process share one account: each piece is paid by time, behind those before.
+ */
+uint64_t shelf_snapshot_pause(struct shelf *shelf, size_t bytes, uint64_t now_us) {
+    if (shelf->snapshot_rate == 0) return 0;
+    uint64_t cost = (uint64_t)bytes * 1000000 / shelf->snapshot_rate;
+    uint64_t paid = atomic_load(&shelf->snapshot_us), next;
+    do {
+        next = (paid > now_us ? paid : now_us) + cost;
+    } while (!atomic_compare_exchange_weak(&shelf->snapshot_us, &paid, next));
+    return next - now_us;
 }

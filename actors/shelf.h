@@ -61,6 +61,10 @@ bool shelf_uses(struct shelf *shelf, uint64_t shard);
 /* The shards that were to be opened at start are loaded, or say why they cannot be; stays so. */
 void shelf_set_filled(struct shelf *shelf);
 bool shelf_filled(const struct shelf *shelf);
+/* Bytes a second that the process takes of snapshots, told once; 0: no bound. */
+void shelf_set_snapshot_rate(struct shelf *shelf, uint64_t bytes);
+/* How long the next piece is to wait after one of so many bytes. */
+uint64_t shelf_snapshot_pause(struct shelf *shelf, size_t bytes, uint64_t now_us);
 /* Bytes of all published indexes, estimated. */
 uint64_t shelf_bytes(struct shelf *shelf);
 

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""bench cluster: what three copies of a shard cost beside one: real processes on this machine, sync on, one shard.
+"""bench cluster: what three copies of a shard cost beside one, and what a process carries: real processes on this machine, sync on.
 
-Rows upserts_per_s (16-d: log and store), cpu_per_upsert (768-d: all processes), get_p50_us (linearizable beside eventual); failover and
-join: bench/lib/failures.py.
+Cases (--only): upserts (16-d: log and store), cpu (768-d, an upsert: all processes), get (p50, linearizable beside eventual); failover,
+join (bench/lib/failures.py); idle (1,000 shards of 10 points in one process: CPU and memory),
+snapshot (1 GB to a new replica beside cp + sync), restart (1 M x 128 after kill -9, until a search is answered).
 """
 import argparse
 import contextlib
 import os
+import statistics
 import sys
 
 import numpy
@@ -14,6 +16,7 @@ import numpy
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
 import failures  # noqa: E402
 import service  # noqa: E402
+import shards  # noqa: E402
 from service import pb, row, vectron  # noqa: E402
 
 WORKERS, POINTS, BATCH = 3, 20000, 64
@@ -61,33 +64,56 @@ def get_p50(cluster, level, seconds):
     return report['p50_us']
 
 
+def gets(cluster, seconds):
+    """In turn, in short rounds: what the machine does besides falls on both."""
+    linearizable, eventual = [], []
+    for _ in range(5):
+        linearizable.append(get_p50(cluster, LINEARIZABLE, seconds / 5))
+        eventual.append(get_p50(cluster, EVENTUAL, seconds / 5))
+    ours, peer = statistics.median(linearizable), statistics.median(eventual)
+    row('cluster', 'linearizable get', 'p50', 'us', ours, peer, 'eventual', round(peer / ours, 3), round(1 / 1.5, 3))
+
+
+def of_copies(options, seconds):
+    """What three copies cost beside one, in one cluster."""
+    wanted = lambda case: options.only in (None, case)  # noqa: E731
+    with vectron.Cluster(workers=WORKERS) as cluster:
+        rates, costs = {}, {}
+        for copies in (1, 3):
+            if wanted('upserts'):
+                rates[copies], _ = upserts(cluster, copies, 16, seconds)
+            elif copies == 3:
+                upserts(cluster, copies, 16, 1)
+            if wanted('cpu'):
+                _, costs[copies] = upserts(cluster, copies, 768, seconds)
+        if wanted('upserts'):
+            row('cluster', '16-d, 3 copies', 'upserts_per_s', '1/s', round(rates[3]), round(rates[1]), 'one copy', round(rates[3] / rates[1], 3), 0.5)
+        if wanted('cpu'):
+            row('cluster', '768-d, 3 copies', 'cpu_per_upsert', 'us', round(costs[3] * 1e6, 1), round(costs[1] * 1e6, 1), 'one copy',
+                round(costs[1] / costs[3], 3), round(1 / 3.3, 3))
+        if wanted('get'):
+            gets(cluster, seconds)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--quick', action='store_true')
-    parser.add_argument('--only')
+    parser.add_argument('--only', choices=('upserts', 'cpu', 'get', 'failover', 'join', 'idle', 'snapshot', 'restart'))
     options = parser.parse_args()
-    seconds = 3 if options.quick else 10
-    wanted = lambda case: not options.only or options.only == case  # noqa: E731
+    wanted = lambda case: options.only in (None, case)  # noqa: E731
     if wanted('failover'):
         failures.failover(3 if options.quick else 100)
     if wanted('join'):
         failures.join(3 if options.quick else 10)
-    if options.only in ('failover', 'join'):
-        return
-    with vectron.Cluster(workers=WORKERS) as cluster:
-        rates, costs = {}, {}
-        for copies in (1, 3):
-            rates[copies], _ = upserts(cluster, copies, 16, seconds)
-            if wanted('cpu'):
-                _, costs[copies] = upserts(cluster, copies, 768, seconds)
-        if wanted('upserts'):
-            row('cluster', '16-d, 3 copies', 'upserts_per_s', '1/s', round(rates[3]), round(rates[1]), 'one copy', round(rates[3] / rates[1], 3))
-        if wanted('cpu'):
-            row('cluster', '768-d, 3 copies', 'cpu_per_upsert', 'us', round(costs[3] * 1e6, 1), round(costs[1] * 1e6, 1), 'one copy',
-                round(costs[1] / costs[3], 3))
-        if wanted('get'):
-            linearizable, eventual = get_p50(cluster, LINEARIZABLE, seconds), get_p50(cluster, EVENTUAL, seconds)
-            row('cluster', 'linearizable get', 'p50', 'us', linearizable, eventual, 'eventual', round(eventual / linearizable, 3))
+    if any(map(wanted, ('upserts', 'cpu', 'get'))):
+        of_copies(options, 3 if options.quick else 10)
+    if wanted('idle'):
+        shards.bench_idle(options.quick)
+        shards.bench_idle_copies()
+    if wanted('snapshot'):
+        shards.bench_snapshot(options.quick)
+    if wanted('restart'):
+        shards.bench_restart(options.quick)
 
 
 if __name__ == '__main__':

@@ -163,6 +163,7 @@ static int open_storage(struct process *process) {
     if (process->role != ROLE_PD) {
         options.cache_bytes = (uint64_t)config_number(config, "VECTRON_CACHE_MB");
         options.write_bytes = (uint64_t)config_number(config, "VECTRON_WRITE_BUFFER_MB");
+        options.snapshot_bytes = (uint64_t)config_number(config, "VECTRON_SNAPSHOT_RATE");
     }
     if (role_storage_open(&options, &process->storage) == STATUS_OK) return EXIT_OK;
     return command_fail("%s", role_error());

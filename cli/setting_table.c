@@ -174,6 +174,8 @@ const struct setting setting_table[] = {
      .effect = "Read cache of the point store (payloads, vectors). 0 = 32 MB."},
     {.name = "VECTRON_WRITE_BUFFER_MB", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 4 * GIGA, .roles = STORES, .group = "Storage",
      .effect = "Memtable of the point store. 0 = 16 MB."},
+    {.name = "VECTRON_SNAPSHOT_RATE", .type = SETTING_SIZE, .unit = "MB", .fallback = "0", .low = 0, .high = 1024 * GIGA, .roles = STORES, .group = "Storage",
+     .effect = "Bytes a second that this process takes of snapshots, of all its new or late replicas together. 0 = as fast as they come, a piece at a time."},
     MAPPED("PEBBLE_CACHE_MB", SETTING_SIZE, "512", STORES, "Storage", "VECTRON_CACHE_MB", "MB", "The original's read cache."),
     MAPPED("PEBBLE_MEMTABLE_MB", SETTING_SIZE, "128", STORES, "Storage", "VECTRON_WRITE_BUFFER_MB", "MB", "The original's memtable."),
     {.name = "VECTRON_REGION", .type = SETTING_STRING, .fallback = "", .roles = STORES, .group = "Placement", .effect = "Region of this worker, told to the placement driver."},

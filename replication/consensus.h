@@ -147,6 +147,12 @@ MUST_USE enum status consensus_read(struct consensus *consensus,
                                     uint64_t token,
                                     struct consensus_effects *effects);
 
+/* For a reader that asks the voters itself, after its read began, whether any of them knows a later
+ * term: what was acknowledged before the read is at or below *index, when a majority of the members
+ * of now, this one among them, knows none. False: this is not the leader, or it has no entry of its
+ * term committed yet. */
+bool consensus_unasked(const struct consensus *consensus, uint64_t *index);
+
 enum consensus_step { CONSENSUS_ADD_LEARNER, CONSENSUS_PROMOTE, CONSENSUS_REMOVE };
 struct consensus_change {
     enum consensus_step step;

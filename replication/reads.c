@@ -3,7 +3,10 @@
  * leader can have committed anything before the round began, since each later term was durable at a
  * majority. A read joins only a round that begins after it came. Rounds need an entry of the own
  * term committed: before that the leader does not know what is. No leases: a clock proves nothing
- * here. */
+ * here.
+ *
+ * Who reads may ask the voters itself, in place of the leader and at the same time as it: the round
+ * then began with the read, and what it proves is the same (consensus_unasked). */
 #include <string.h>
 
 #include "replication/state.h"
@@ -153,4 +156,13 @@ enum status consensus_read(struct consensus *self,
     if (s == STATUS_OK) s = effects_end(self, effects);
     if (s != STATUS_OK) self->fatal = true;
     return s;
+}
+
+bool consensus_unasked(const struct consensus *consensus, uint64_t *index) {
+    if (consensus->fatal || raft_state((struct raft *)(uintptr_t)&consensus->raft) != RAFT_LEADER)
+        return false;
+    if (consensus->own_term_index == 0 || consensus->commit < consensus->own_term_index)
+        return false;
+    *index = consensus->commit;
+    return true;
 }

@@ -115,6 +115,8 @@ MUST_USE enum status point_export_open(struct point_store *store,
 /* Appends a piece of about that many bytes; *last: there is no more. */
 MUST_USE enum status
 point_export_next(struct point_export *export, size_t bytes, struct buffer *out, bool *last);
+/* Points given so far. */
+uint64_t point_export_points(const struct point_export *export);
 void point_export_close(struct point_export *export); /* NULL is fine */
 /* A piece of another replica into this store id. Not durable before point_store_flush. CORRUPT. */
 MUST_USE enum status point_import(struct point_store *store, uint64_t store_id, struct bytes piece);

@@ -18,6 +18,7 @@ struct point_export {
     struct kv_cursor *cursor; /* owned */
     struct bytes key, value;  /* the next pair, borrowed from the cursor */
     bool has;
+    uint64_t n_points; /* given so far */
 };
 
 enum status point_export_open(struct point_store *store,
@@ -64,11 +65,16 @@ point_export_next(struct point_export *export, size_t bytes, struct buffer *out,
     while (export->has && out->size < bytes) {
         if (export->key.size <= STORE_ID) return kv_fail(STATUS_CORRUPT, "malformed key");
         add_pair(out, export->key, export->value);
+        export->n_points += ((const unsigned char *)export->key.data)[STORE_ID] == 'p';
         export->has = kv_cursor_next(export->cursor, &export->key, &export->value);
     }
     *last = !export->has;
     if (out->failed) return kv_fail(STATUS_NO_MEMORY, "no memory for a snapshot");
     return export->has ? STATUS_OK : kv_cursor_status(export->cursor);
+}
+
+uint64_t point_export_points(const struct point_export *export) {
+    return export->n_points;
 }
 
 void point_export_close(struct point_export *export) {

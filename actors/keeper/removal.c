@@ -9,7 +9,6 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "actors/keeper/house.h"
 #include "actors/pd/catalog.h"
@@ -24,14 +23,13 @@ enum {
     DROP_US = 30 * 1000 * 1000, /* for the log actor */
     SWEEP_MAX = 16384,          /* stores looked at in one sweep */
     STORES_MAX = 16384,
-    PATH_SIZE = 4096,
 };
 
 struct removal {
     struct tenant *tenant; /* NULL: an orphan */
     struct point_store *points;
     uint64_t store_id;
-    char path[PATH_SIZE]; /* of the index file; "" = none */
+    const char *index_dir; /* of index files; NULL: there are none */
 };
 
 static void removal_free(void *context) {
@@ -74,7 +72,7 @@ on_removed(void *actor, void *context, const struct outcome *outcome, struct tur
 
 static enum status remove_work(void *context) {
     struct removal *removal = context;
-    if (removal->path[0]) unlink(removal->path);
+    if (removal->index_dir) shard_drop_index(removal->index_dir, removal->store_id);
     uint64_t ids[STORES_MAX];
     size_t n = 0;
     enum status s = point_store_ids(removal->points, ids, STORES_MAX, &n);
@@ -111,8 +109,7 @@ void removal_start(struct house *self,
     removal->tenant = tenant;
     removal->points = self->options.points;
     removal->store_id = store_id;
-    if (self->options.index_dir)
-        shard_index_path(self->options.index_dir, store_id, removal->path, sizeof removal->path);
+    removal->index_dir = self->options.index_dir;
     look(self, removal, turn);
 }
 

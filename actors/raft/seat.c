@@ -503,6 +503,10 @@ enum status seat_read(struct seat *seat, uint64_t token, struct turn *turn) {
     return STATUS_OK;
 }
 
+bool seat_unasked(const struct seat *seat, uint64_t *index) {
+    return seat->consensus && consensus_unasked(seat->consensus, index);
+}
+
 bool seat_alone(const struct seat *seat) {
     struct consensus_member member;
     if (!seat->consensus || seat->role != CONSENSUS_LEADER) return false;

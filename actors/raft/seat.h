@@ -127,6 +127,8 @@ void seat_receive(struct seat *seat, const RaftReceive *message, struct turn *tu
 /* Begins a read that must see all that was acknowledged; ends in machine.read, perhaps at once.
  * NOT_LEADER, BUSY. */
 MUST_USE enum status seat_read(struct seat *seat, uint64_t token, struct turn *turn);
+/* See consensus_unasked. */
+bool seat_unasked(const struct seat *seat, uint64_t *index);
 /* It leads and is all the voters there are: what it applied is all there is to see. */
 bool seat_alone(const struct seat *seat);
 /* False: it is not open (yet). */

@@ -1,16 +1,14 @@
-/* admin: collections, and the get of one point: one question, one answer. */
+/* admin: collections: one question, one answer. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "actors/router/hub.h"
-#include "actors/router/session.h"
 #include "runtime/codec.h"
 #include "schemas/runtime.pb-c.h"
 
 #include "runtime/poison.h"
 
 enum {
-    GET_PATIENCE_US = 1500 * 1000,     /* for a shard that moves or restarts */
     PD_PATIENCE_US = 3 * 1000 * 1000,  /* for a cluster that starts: no worker is ready yet */
     PDS_PATIENCE_US = 6 * 1000 * 1000, /* … and for placement drivers that elect one */
 };
@@ -21,7 +19,6 @@ struct errand {
     struct ask ask;
     union {
         ProtobufCMessage base;
-        ShardGet get;
         PdCreateCollection create;
         PdDeleteCollection remove;
         PdListCollections list;
@@ -199,64 +196,4 @@ enum status admin_list(struct hub *self, const RouterListCollections *msg, struc
     pd_list_collections__init(&errand->message.list);
     ask_pd(self, errand, on_listed, turn);
     return STATUS_OK;
-}
-
-/* --- one point
- * ------------------------------------------------------------------------------------------ */
-
-static void
-on_got(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
-    struct errand *errand = ask->context;
-    const ShardPoint *point = outcome_as(outcome, ShardPoint, shard_point);
-    if (point) {
-        RouterPoint answer = ROUTER_POINT__INIT;
-        answer.id = point->id;
-        answer.n_vector = point->n_vector;
-        answer.vector = point->vector;
-        answer.payload = point->payload;
-        turn_resolve(turn, &errand->base.promise, &answer.base);
-    } else if (outcome->status == STATUS_NOT_FOUND) {
-        turn_reject(turn, &errand->base.promise, STATUS_NOT_FOUND, "%s", outcome->text);
-    } else {
-        turn_reject(turn, &errand->base.promise,
-                    outcome->status == STATUS_OK ? STATUS_INTERNAL : outcome->status,
-                    "collection '%s': %s", errand->name, outcome->text);
-    }
-    request_end(self, &errand->base);
-}
-
-bool start_get(struct hub *self,
-               const void *message,
-               const struct promise *promise,
-               struct route *route,
-               bool fresh,
-               struct turn *turn) {
-    const RouterGet *msg = message;
-    (void)fresh;
-    if (msg->id[0] == '\0' || session_check(msg->session) != STATUS_OK) {
-        turn_reject(turn, promise, STATUS_INVALID, "%s",
-                    msg->id[0] ? "session token is malformed" : "point ID cannot be empty");
-        return true;
-    }
-    struct errand *errand = errand_new(self, msg->collection, promise, turn);
-    if (!errand) return true;
-    struct target *target = route_target(route, msg->id);
-    ShardGet *get = &errand->message.get;
-    shard_get__init(get);
-    get->id = arena_string(&errand->base.arena, msg->id);
-    uint32_t level = level_of_get(msg->consistency);
-    get->consistency = level;
-    get->session_index = level_index(level, msg->session, target);
-    get->max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);
-    if (!get->id) {
-        turn_reject(turn, promise, STATUS_NO_MEMORY, "get");
-        request_end(self, &errand->base);
-        return true;
-    }
-    errand->ask.epoch = &get->epoch;
-    errand->ask.read = true;
-    errand->ask.kind = PACE_GET;
-    errand->ask.way = level_way(level, true);
-    errand_start(self, errand, target, GET_PATIENCE_US, on_got, turn);
-    return true;
 }

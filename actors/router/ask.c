@@ -371,12 +371,15 @@ static void leg_send(struct leg *leg, struct turn *turn) {
     }
     leg->next = seat->waiting;
     seat->waiting = leg;
-    if (seat->looking) return;
+    if (!seat->looking) seat_look(seat, leg->ask->deadline_us, turn);
+}
+
+void seat_look(struct seat *seat, uint64_t deadline_us, struct turn *turn) {
     seat->looking = true;
     seat->users++;
     uint64_t most = has_others(seat->target) ? LOOKUP_OTHERS_US : LOOKUP_US;
     uint64_t due = turn_now_us(turn) + most; /* who asks has to hear of it in time */
-    if (due > leg->ask->deadline_us) due = leg->ask->deadline_us;
+    if (due > deadline_us) due = deadline_us;
     turn_lookup(turn, &(struct lookup){.address = seat->link,
                                        .name = seat->target->name,
                                        .done = on_found,

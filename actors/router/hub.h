@@ -6,14 +6,16 @@
  *     choice.c    which of them is asked
  *     ask.c       questions: tried again, hedged
  *     level.c     how fresh a read must be
- *     writes.c    upsert, delete        queries.c   search        admin.c   collections, get
- *                                       batches.c   many searches at once   census.c  what
- * collections are */
+ *     tally.c     who stands by a leader
+ *     writes.c    upsert, delete        queries.c   search        gets.c    one point
+ *     admin.c     collections           batches.c   many searches at once
+ *     census.c    what collections are */
 #ifndef ACTORS_ROUTER_HUB_H
 #define ACTORS_ROUTER_HUB_H
 
 #include "actors/router/merge.h"
 #include "actors/router/router.h"
+#include "actors/router/tally.h"
 #include "index/index.h"
 #include "runtime/arena.h"
 #include "runtime/buffer.h"
@@ -63,6 +65,7 @@ struct seat {
     uint32_t in_flight;  /* calls */
     struct leg *waiting; /* for the handle, newest first */
     uint64_t shunned_us; /* until then others are asked first: it failed */
+    uint64_t silent_us;  /* until then it is not asked where it stands: it did not say in time */
     struct pace paces[PACE_KINDS];
 };
 
@@ -88,6 +91,8 @@ struct target {
     uint64_t sequence; /* of the newest chunk */
     uint64_t acked;    /* highest log index acknowledged to us: a session read sees it */
     bool lost;         /* a process of it was, for a write, and no write was answered since */
+    struct tally *next_tally; /* yet to begin; NULL: none */
+    uint32_t n_tallies;       /* under way */
 };
 
 /* The target of a shard, made when needed. NULL: no memory. */
@@ -183,6 +188,8 @@ void ask_start(struct hub *self, struct ask *ask, struct turn *turn);
 void ask_stop(struct hub *self, struct ask *ask, struct turn *turn);
 /* At the end of the actor. */
 void legs_free(struct hub *self);
+/* Its handle is wanted and not being looked up. */
+void seat_look(struct seat *seat, uint64_t deadline_us, struct turn *turn);
 /* True for outcomes that may be different soon. */
 bool may_pass(enum status status);
 
@@ -280,6 +287,7 @@ struct hub {
     struct route *routes[ROUTE_BUCKETS];
     uint32_t n_routes;
     struct fetch *fetches;    /* owned */
+    struct tally *tallies;    /* owned */
     struct request *requests; /* owned: all under way */
     uint32_t n_requests;
     size_t bytes; /* kept for them */
@@ -339,7 +347,7 @@ bool start_searches(struct hub *self,
                     struct route *route,
                     bool fresh,
                     struct turn *turn);
-/* admin.c */
+/* gets.c */
 bool start_get(struct hub *self,
                const void *message,
                const struct promise *promise,

@@ -290,6 +290,7 @@ static void router_close(void *actor) {
         mem_free(fetch->name);
         mem_free(fetch);
     }
+    tallies_free(self);
     routes_free(self);
     for (uint32_t i = 0; i < TARGET_BUCKETS; i++)
         while (self->targets[i]) {

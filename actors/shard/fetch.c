@@ -8,8 +8,16 @@
 
 #include "runtime/poison.h"
 
-static void
-answer_point(const struct point_value *value, const struct promise *promise, struct turn *turn) {
+static void set_count(ShardPoint *point, const struct read_count *count) {
+    point->term = count->term;
+    point->n_others = count->n_others;
+    point->others = (uint64_t *)(uintptr_t)count->others;
+}
+
+static void answer_point(const struct point_value *value,
+                         const struct read_count *count,
+                         const struct promise *promise,
+                         struct turn *turn) {
     ShardPoint point = SHARD_POINT__INIT;
     char *id = turn_alloc(turn, value->point.id.size + 1);
     if (!id) {
@@ -23,12 +31,22 @@ answer_point(const struct point_value *value, const struct promise *promise, str
     point.vector = (float *)(uintptr_t)value->point.vector.data;
     point.payload.len = value->point.payload.size;
     point.payload.data = (uint8_t *)(uintptr_t)value->point.payload.data;
+    set_count(&point, count);
     turn_resolve(turn, promise, &point.base);
 }
 
-static void
-answer_missing(enum status s, const char *id, const struct promise *promise, struct turn *turn) {
-    if (s == STATUS_NOT_FOUND)
+static void answer_missing(enum status s,
+                           const char *id,
+                           const struct read_count *count,
+                           const struct promise *promise,
+                           struct turn *turn) {
+    ShardPoint point = SHARD_POINT__INIT;
+    point.id = (char *)(uintptr_t)id;
+    point.missing = true;
+    set_count(&point, count);
+    if (s == STATUS_NOT_FOUND && count->term > 0)
+        turn_resolve(turn, promise, &point.base);
+    else if (s == STATUS_NOT_FOUND)
         turn_reject(turn, promise, s, "vector with id %s not found", id);
     else
         turn_reject(turn, promise, s, "get: %s", kv_error());
@@ -37,6 +55,7 @@ answer_missing(enum status s, const char *id, const struct promise *promise, str
 /* A get that needs the disk. */
 struct fetch {
     struct promise promise;
+    struct read_count count; /* term 0: nobody counts */
     struct holding *holding; /* owned hold */
     struct point_store *points;
     struct point_value value;
@@ -61,10 +80,10 @@ on_fetched(void *self, void *context, const struct outcome *outcome, struct turn
     struct fetch *fetch = context;
     (void)self;
     if (outcome->status == STATUS_OK) {
-        answer_point(&fetch->value, &fetch->promise, turn);
+        answer_point(&fetch->value, &fetch->count, &fetch->promise, turn);
         point_value_free(&fetch->value);
     } else {
-        answer_missing(outcome->status, fetch->id, &fetch->promise, turn);
+        answer_missing(outcome->status, fetch->id, &fetch->count, &fetch->promise, turn);
     }
     fetch_free(fetch);
 }
@@ -77,6 +96,7 @@ static void abandon_fetch(void *context) {
 
 static void start_fetch(struct replica *self,
                         const char *id,
+                        const struct read_count *count,
                         const struct promise *promise,
                         struct turn *turn) {
     struct fetch *fetch = mem_zero(1, sizeof *fetch);
@@ -88,6 +108,7 @@ static void start_fetch(struct replica *self,
         return;
     }
     fetch->promise = *promise;
+    fetch->count = *count;
     fetch->holding = holding_again(self->holding);
     fetch->points = self->options.points;
     fetch->id = copy;
@@ -110,20 +131,23 @@ static enum status as_then(const struct replica *self,
 
 void replica_get(struct replica *self,
                  const char *id,
+                 const struct read_count *count,
                  const struct promise *promise,
                  struct turn *turn) {
+    static const struct read_count nobody;
     struct point_value value;
+    if (!count) count = &nobody;
     struct bytes key = {id, strlen(id)};
     struct point_store *points = self->options.points;
     enum status here = point_store_get(points, self->holding->store_id, key, KV_CACHED, &value);
     enum status s = (enum status)turn_saw(turn, here);
     if (s != here) s = as_then(self, key, s, here, &value);
     if (s == STATUS_NOT_READY) {
-        start_fetch(self, id, promise, turn);
+        start_fetch(self, id, count, promise, turn);
     } else if (s == STATUS_OK) {
-        answer_point(&value, promise, turn);
+        answer_point(&value, count, promise, turn);
         point_value_free(&value);
     } else {
-        answer_missing(s, id, promise, turn);
+        answer_missing(s, id, count, promise, turn);
     }
 }

@@ -126,6 +126,7 @@ static enum status check(struct load *load) {
         return load_fail(load, STATUS_CORRUPT, "log", "it does not meet the points");
     s = window_load(&load->window, options->points, load->data_id);
     if (s != STATUS_OK) return load_fail(load, s, "window", kv_error());
+    shard_take_index(options->index_dir, options->store_id);
     load->applied = applied.index;
     load->last = facts->alone ? facts->log.last : applied.index;
     load->stage = LOAD_REPLAY;

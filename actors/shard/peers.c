@@ -21,7 +21,8 @@ enum {
     HAND_OVER_US = 20 * 1000,  /* between two tries to give leadership away */
     PROBE_US = 1000 * 1000,    /* between two looks whether the disk has space again */
     TELL_US = 2 * 1000 * 1000, /* between two looks whether followers moved */
-    STEP_ADD = 0,              /* of ShardChange */
+    STATE_SIZE = 16,
+    STEP_ADD = 0, /* of ShardChange */
     STEP_PROMOTE,
     STEP_REMOVE,
     STEP_TRANSFER,
@@ -62,6 +63,7 @@ static size_t tell_members(const struct replica *self, PdBeatMember *rows, PdBea
 static bool is_news(struct replica *self, const KeeperShard *told, bool matches) {
     uint64_t sum = (uint64_t)self->state +
                    31 * (told->term + 31 * (told->leader * 2 + (told->is_leader ? 1 : 0)));
+    sum = 31 * sum + (uint64_t)(transfer_percent(self) + 1);
     for (size_t i = 0; i < told->n_members; i++) {
         sum = 31 * sum + told->members[i]->id * 2 + (uint64_t)told->members[i]->voter;
         if (matches) sum = 31 * sum + told->members[i]->match;
@@ -73,12 +75,23 @@ static bool is_news(struct replica *self, const KeeperShard *told, bool matches)
     return news;
 }
 
+/* While a snapshot comes, it is what people wait for. */
+static char *state_words(const struct replica *self, char words[STATE_SIZE]) {
+    int percent = transfer_percent(self);
+    if (percent >= 0 && self->state == REPLICA_SERVING)
+        snprintf(words, STATE_SIZE, "snapshot %u %%", (uint8_t)percent);
+    else
+        snprintf(words, STATE_SIZE, "%s", replica_state_name(self->state));
+    return words;
+}
+
 static void tell(struct replica *self, bool matches, struct turn *turn) {
     KeeperShard told = KEEPER_SHARD__INIT;
     struct consensus_state state;
     PdBeatMember rows[REPLICA_MEMBERS_TOLD], *list[REPLICA_MEMBERS_TOLD];
     told.shard = self->options.shard;
-    told.state = (char *)(uintptr_t)replica_state_name(self->state);
+    char words[STATE_SIZE];
+    told.state = state_words(self, words);
     if (self->seat && seat_state(self->seat, &state)) {
         told.term = state.term;
         told.leader = state.leader;

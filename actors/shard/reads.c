@@ -109,7 +109,7 @@ static void serve(struct replica *self, struct read *read, struct turn *turn) {
     } else if (read->search) {
         ask_searcher(self, read, message, turn);
     } else {
-        replica_get(self, ((const ShardGet *)message)->id, &read->promise, turn);
+        replica_get(self, ((const ShardGet *)message)->id, NULL, &read->promise, turn);
         read_free(read);
     }
     arena_free(&arena);
@@ -302,6 +302,21 @@ enum status reads_admit(struct replica *self,
     }
     *now = true;
     return STATUS_OK;
+}
+
+bool reads_unasked(const struct replica *self, struct read_count *count) {
+    struct consensus_state state;
+    struct consensus_member member;
+    uint64_t index;
+    if (!seat_unasked(self->seat, &index) || self->applied < index) return false;
+    if (!seat_state(self->seat, &state)) return false;
+    *count = (struct read_count){.term = state.term};
+    for (size_t i = 0; seat_member(self->seat, i, &member); i++) {
+        if (!member.voter || member.id == self->options.store_id) continue;
+        if (count->n_others == REPLICA_MEMBERS_TOLD) return false;
+        count->others[count->n_others++] = member.id;
+    }
+    return count->n_others > 0; /* alone it need not be asked about */
 }
 
 enum status reads_question(struct replica *self, const ShardReadIndex *msg, struct turn *turn) {

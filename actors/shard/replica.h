@@ -1,7 +1,8 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
- * load.c (from the stores to SERVING), transfer.c (snapshots), peers.c (its Raft group), apply.c
- * (committed entries to points and index), reads.c (levels of consistency), fetch.c (one point),
- * columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else includes it. */
+ * load.c (from the stores to SERVING), offer.c and intake.c (snapshots), peers.c (its Raft group),
+ * apply.c (committed entries to points and index), reads.c (levels of consistency), fetch.c (one
+ * point), columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else includes
+ * it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
 
@@ -67,7 +68,7 @@ struct replica {
     struct replica_member members[REPLICA_MEMBERS_TOLD]; /* of the group, as committed last */
     uint32_t n_members;
     struct offer *offer;   /* owned, as the next: snapshots on their way from here … */
-    struct intake *intake; /* … and to here; NULL while a job has it */
+    struct intake *intake; /* … and to here */
     bool offer_armed;      /* a timer looks whether the offer is wanted */
     struct read *reads;    /* owned: that wait */
     uint32_t n_reads;
@@ -107,6 +108,13 @@ struct load_result {
 /* shard.c: loading is done. */
 void replica_serve(struct replica *self, const struct load_result *result, struct turn *turn);
 
+/* The term this replica leads in, and the other voters, for a reader that counts them. */
+struct read_count {
+    uint64_t term;
+    uint64_t others[REPLICA_MEMBERS_TOLD];
+    uint32_t n_others;
+};
+
 /* shard.c: everything handed to apply.c is applied. */
 void replica_applied(struct replica *self, struct turn *turn);
 
@@ -131,9 +139,10 @@ MUST_USE enum status apply_points(struct apply_entry *entry,
                                   struct point_batch *batch,
                                   struct arena *arena);
 
-/* fetch.c: answers ShardPoint or NOT_FOUND. */
+/* fetch.c: answers ShardPoint or NOT_FOUND. count: for a reader that counts; NULL: for others. */
 void replica_get(struct replica *self,
                  const char *id,
+                 const struct read_count *count,
                  const struct promise *promise,
                  struct turn *turn);
 
@@ -150,7 +159,7 @@ MUST_USE enum status peers_epoch(const struct replica *self, uint64_t epoch, str
 enum status peers_receive(struct replica *self, const RaftReceive *msg, struct turn *turn);
 enum status peers_change(struct replica *self, const ShardChange *msg, struct turn *turn);
 
-/* transfer.c: of the seat's machine, and the leader's answer. */
+/* offer.c, intake.c: snapshots, for the seat's machine; and the leader's answer. */
 void transfer_offer(void *owner, uint64_t to, struct turn *turn);
 void transfer_take(void *owner,
                    const struct seat_snapshot *snapshot,
@@ -158,7 +167,10 @@ void transfer_take(void *owner,
                    struct turn *turn);
 void transfer_done(void *owner, struct turn *turn);
 enum status transfer_fetch(struct replica *self, const ShardFetch *msg, struct turn *turn);
+/* How much of a snapshot is here; -1: none is coming. */
+int transfer_percent(const struct replica *self);
 void transfer_free(struct replica *self);
+void offer_close(struct replica *self);
 
 /* reads.c */
 struct read_request {
@@ -171,6 +183,8 @@ struct read_request {
 /* *now: to be served in this turn; else it is kept, or refused. */
 MUST_USE enum status
 reads_admit(struct replica *self, const struct read_request *request, bool *now, struct turn *turn);
+/* A linearizable get may be served in this turn to a reader that counts the voters itself. */
+bool reads_unasked(const struct replica *self, struct read_count *count);
 /* Serves what may be served now. */
 void reads_look(struct replica *self, struct turn *turn);
 void reads_on_index(void *owner, uint64_t token, enum status s, uint64_t index, struct turn *turn);

@@ -49,6 +49,7 @@ static const char *const state_names[] = {
 #define SHARD_ACCEPTS(X) \
     X(struct replica, ShardWrite, shard_write, on_write) \
     X(struct replica, ShardGet, shard_get, on_get) \
+    X(struct replica, ShardStanding, shard_standing, on_standing) \
     X(struct replica, ShardSearch, shard_search, on_search) \
     X(struct replica, ShardSearches, shard_searches, on_searches) \
     X(struct replica, ShardAsk, shard_ask, on_ask) \
@@ -345,11 +346,26 @@ static enum status on_get(struct replica *self, const ShardGet *msg, struct turn
                                          .session = msg->session_index,
                                          .max_staleness_ms = msg->max_staleness_ms};
     bool now = false;
+    struct read_count count;
     enum status s = judge_read(self, msg->epoch, turn);
-    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
-    if (s != STATUS_OK || !now) return s;
+    bool counted = s == STATUS_OK && msg->counting && reads_unasked(self, &count);
+    if (s == STATUS_OK && !counted) s = reads_admit(self, &request, &now, turn);
+    if (s != STATUS_OK || (!now && !counted)) return s;
     const struct promise promise = turn_defer(turn);
-    replica_get(self, msg->id, &promise, turn);
+    replica_get(self, msg->id, counted ? &count : NULL, &promise, turn);
+    return STATUS_OK;
+}
+
+static enum status on_standing(struct replica *self, const ShardStanding *msg, struct turn *turn) {
+    struct consensus_state state;
+    (void)msg;
+    if (!self->seat || !seat_state(self->seat, &state))
+        return turn_fail(turn, STATUS_NOT_READY, "shard %" PRIu64 " takes no part in its group",
+                         self->options.shard);
+    ShardStands stands = SHARD_STANDS__INIT;
+    stands.replica = self->options.store_id;
+    stands.term = state.term;
+    turn_reply(turn, &stands.base);
     return STATUS_OK;
 }
 

@@ -14,9 +14,12 @@ from lib import vectron  # noqa: E402,F401
 from lib.vectron import pb  # noqa: E402
 
 
-def row(suite, case, metric, unit, ours, peer=None, peer_name=None, ratio=None):
-    print(json.dumps({'suite': suite, 'case': case, 'metric': metric, 'unit': unit, 'ours': ours, 'peer': peer,
-                      'peer_name': peer_name, 'ratio': ratio}), flush=True)
+def row(suite, case, metric, unit, ours, peer=None, peer_name=None, ratio=None, target=None):
+    """target: the least ratio that will do."""
+    told = {'suite': suite, 'case': case, 'metric': metric, 'unit': unit, 'ours': ours, 'peer': peer, 'peer_name': peer_name, 'ratio': ratio}
+    if target is not None:
+        told |= {'target': target, 'met': ratio >= target}
+    print(json.dumps(told), flush=True)
 
 
 def say(*words):

@@ -1,0 +1,210 @@
+"""shards: cases of bench cluster about what a process carries: many idle shards, a snapshot of 1 GB, a restart with 1 M points."""
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import numpy
+
+import service
+import sets
+from service import pb, row, say, vectron
+
+UPSERT = '/vectron.v1.VectronService/Upsert'
+DIMENSION = 16
+GIGABYTE = 1 << 30
+
+
+def send(client, request, seconds=60):
+    """Again while it is refused for now."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return client.call('Upsert', request, timeout=60)
+        except vectron.grpc.RpcError as error:
+            if error.code().name not in ('RESOURCE_EXHAUSTED', 'UNAVAILABLE') or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+# --- many idle shards
+
+SHARDS, POINTS_EACH = 1000, 10
+
+
+def settled(measure, seconds=60, every=2.0):
+    """Waits until two looks, `every` apart, differ by less than a tenth of the first."""
+    end = time.monotonic() + seconds
+    before = measure()
+    while time.monotonic() < end:
+        time.sleep(every)
+        now = measure()
+        if abs(now - before) < max(before, 1e-9) * 0.1:
+            return
+        before = now
+
+
+def idle_cpu(pids, seconds):
+    """Share of a core that they use together."""
+    before, started = sum(map(vectron.cpu_seconds, pids)), time.monotonic()
+    time.sleep(seconds)
+    return (sum(map(vectron.cpu_seconds, pids)) - before) / (time.monotonic() - started)
+
+
+def anonymous(pids):
+    return sum(map(vectron.memory_bytes, pids))
+
+
+def fill(client, name, copies):
+    client.CreateCollection(name=name, dimension=DIMENSION, distance='euclidean', shards=SHARDS, replicas=copies, timeout=120)
+    rng = numpy.random.default_rng(1)
+    for page in range(SHARDS * POINTS_EACH // 1000):
+        rows = rng.standard_normal((1000, DIMENSION)).astype('f4')
+        send(client, pb.UpsertRequest(collection=name, points=[pb.Point(id=f'{page}-{i}', vector=rows[i]) for i in range(1000)]))
+
+
+def bench_idle(quick):
+    with vectron.Up() as server:
+        pids = [server.process.pid]
+        client = server.client()
+        client.CreateCollection(name='first', dimension=DIMENSION, distance='euclidean', shards=1)
+        client.upsert('first', [('x', [0.0] * DIMENSION)])
+        time.sleep(3)
+        base, empty = anonymous(pids), idle_cpu(pids, 5)
+        fill(client, 'many', 1)
+        settled(lambda: anonymous(pids))
+        time.sleep(0 if quick else 65)  # the points' flush is due after a minute
+        share, each = idle_cpu(pids, 10), (anonymous(pids) - base) / SHARDS
+    case = f'{SHARDS} idle shards'
+    say(f'the process alone uses {empty:.2%} of a core')
+    row('cluster', case, 'cpu_share', '%', round(share * 100, 2), 3.0, 'limit', round(0.03 / max(share, 1e-4), 2), 1.0)
+    row('cluster', case, 'bytes_each', 'B', round(each), 1 << 20, 'limit', round((1 << 20) / max(each, 1), 2), 1.0)
+
+
+def bench_idle_copies():
+    """The same in three copies on three workers: what a group costs when it has heartbeats."""
+    with vectron.Cluster(workers=3, env={'VECTRON_REPLICATION_FACTOR': 3, 'VECTRON_BALANCE': 0}) as cluster:
+        client = cluster.client(timeout=120)
+        vectron.wait_for(lambda: len(cluster.admin('workers').get('workers', [])) == 3)
+        fill(client, 'many', 3)
+        pids = [w.pid for w in cluster.workers]
+        settled(lambda: anonymous(pids))
+        share = idle_cpu(pids, 10) / len(pids)
+    row('cluster', f'{SHARDS} idle groups of 3', 'cpu_share', '%', round(share * 100, 2), None, None, None)
+
+
+# --- a snapshot
+
+PAYLOAD, SNAPSHOT_DIMENSION = 16 * 1024, 128
+
+
+def copied(folder, size):
+    """Seconds of `cp` + `sync` of a file of so many bytes, whose pages are cached."""
+    path = os.path.join(folder, 'file')
+    block = os.urandom(1 << 20)
+    with open(path, 'wb') as file:
+        for _ in range(size >> 20):
+            file.write(block)
+        os.fsync(file.fileno())
+    started = time.monotonic()
+    subprocess.run(['cp', path, path + '2'], check=True)
+    subprocess.run(['sync', path + '2'], check=True)
+    seconds = time.monotonic() - started
+    os.remove(path)
+    os.remove(path + '2')
+    return seconds
+
+
+def bench_snapshot(quick):
+    size = GIGABYTE // 8 if quick else GIGABYTE
+    with vectron.Cluster(workers=2, env={'VECTRON_BALANCE': 0}) as cluster:
+        client = cluster.client()
+        vectron.wait_for(lambda: len(cluster.admin('workers').get('workers', [])) == 2)
+        client.CreateCollection(name='big', dimension=SNAPSHOT_DIMENSION, distance='euclidean', shards=1, replicas=1)
+        rng = numpy.random.default_rng(1)
+        payload = [os.urandom(PAYLOAD).hex()[:PAYLOAD] for _ in range(16)]
+        each = PAYLOAD + 4 * SNAPSHOT_DIMENSION
+        for page in range(size // each // 64):
+            rows = rng.standard_normal((64, SNAPSHOT_DIMENSION)).astype('f4')
+            send(client, pb.UpsertRequest(collection='big', points=[
+                pb.Point(id=f'{page}-{i}', vector=rows[i], payload={'text': payload[i % 16]}) for i in range(64)]))
+        shard = cluster.admin('shards')['shards'][0]
+        here = int(shard['replicas'][0]['worker'])
+        there = next(int(w['worker']) for w in cluster.admin('workers')['workers'] if int(w['worker']) != here)
+        cp = copied(cluster.folder, size)
+        started = time.monotonic()
+        subprocess.run([vectron.BINARY, 'admin', 'move', str(shard['shard']), str(here), str(there), '--pd-addrs', cluster.pd_links],
+                       check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+
+        def voter():
+            replicas = cluster.admin('shards')['shards'][0]['replicas']
+            return [int(r['worker']) for r in replicas] == [there]
+
+        vectron.wait_for(voter, 140, 0.1)
+        seconds = time.monotonic() - started
+    row('cluster', f'snapshot of {size >> 20} MB', 'seconds', 's', round(seconds, 2), round(cp, 2), 'cp + sync', round(cp / seconds, 3), 0.5)
+
+
+# --- a restart
+
+RESTART_DIMENSION, SAVED_AFTER = 128, 15
+
+
+def restart_folder(n):
+    """A data folder with so many points, linked, killed; kept in build/bench for the next run. What was interrupted goes on."""
+    folder = os.path.join(service.ROOT, 'build', 'bench', f'restart-{n}')
+    path, done = os.path.join(folder, 'rows.npy'), os.path.join(folder, 'filled')
+    if os.path.exists(done):
+        return folder
+    os.makedirs(folder, exist_ok=True)
+    say(f'filling {folder}, once')
+    if not os.path.exists(path):
+        numpy.save(path + '.tmp.npy', sets.synthetic(n, RESTART_DIMENSION, 1).base)
+        os.rename(path + '.tmp.npy', path)
+    with vectron.Up(folder=folder) as server:
+        subprocess.run([vectron.BINARY, 'import', path, '--collection', 'bench', '--create', '--distance', 'euclidean', '--address', server.target,
+                        '--resume', os.path.join(folder, 'journal'), '--quiet'],
+                       check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+        service.wait_linked(server, n)
+        time.sleep(SAVED_AFTER)  # a change rests for ten seconds before the index is saved
+        service.wait_linked(server, n)
+        server.kill()
+    os.remove(path)
+    open(done, 'w').close()
+    return folder
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(('127.0.0.1', port)) == 0
+
+
+def bench_restart(quick):
+    n = 100_000 if quick else 1_000_000
+    folder = restart_folder(n)
+    times = []
+    query = [0.5] * RESTART_DIMENSION
+    for _ in range(4):  # the first one warms the page cache
+        server = vectron.Up(folder=folder)
+        started = time.monotonic()
+        server.process = vectron.Process('up', server.env, folder)
+        try:
+            vectron.wait_for(lambda: listens(server.port), 140, 0.01)  # a channel that began too early would wait a second
+            client = server.client()
+
+            def found():
+                with contextlib.suppress(vectron.grpc.RpcError):
+                    return client.Search(collection='bench', vector=query, top_k=10, timeout=5).results
+
+            vectron.wait_for(found, 140, 0.01)
+            times.append(time.monotonic() - started)
+            # A few writes, so that there is a log to replay behind what was flushed.
+            client.upsert('bench', [(f'new-{i}', query) for i in range(100)])
+        finally:
+            server.kill()
+    middle = sorted(times[1:])[1]
+    say('seconds of each start: ' + ' '.join(f'{t:.2f}' for t in times))
+    row('cluster', f'restart, {n // 1000}k x {RESTART_DIMENSION}', 'seconds', 's', round(middle, 2), 2.0, 'limit', round(2.0 / middle, 2), 1.0)
