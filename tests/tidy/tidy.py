@@ -2,8 +2,8 @@
 """tidy: what the house style asks of the text of the repository. Prints each offence, exits 1 on any.
 
 Checks: include arrows between layers, foreign headers where they belong, poison.h, header guards and headers
-that compile alone, columns, function length (a ratchet: today's longest may stay, none may grow), TODO without an
-issue, paths of a machine, a changelog entry for the version.
+that compile alone, columns, function length (a ratchet: today's longest may stay, none may grow), functions of one name
+in two files, TODO without an issue, paths of a machine, a changelog entry for the version.
 """
 import json
 import os
@@ -100,6 +100,18 @@ def check_functions(path, lines, ratchet):
                 offend(path, start, f'function of {length} lines (at most {max(FUNCTION_LINES, allowed)})')
 
 
+def check_names(path, lines, seen):
+    """Libraries are static: of two functions of one name one is silently not linked, and the other called for both."""
+    if path.split('/')[0] not in LAYERS or not path.endswith('.c') or path.startswith('index/library/'):
+        return
+    for number, line in enumerate(lines, 1):
+        defined = re.match(r'(?!.*\bstatic\b|typedef\b|extern\b|return\b|else\b)[A-Za-z_][\w *]*?[ *](\w+)\((?!.*;$)', line)
+        if defined and defined.group(1) != 'main':
+            first = seen.setdefault(defined.group(1), path)
+            if first != path:
+                offend(path, number, f'{defined.group(1)} is also in {first}')
+
+
 def check_poison(path, lines):
     folder = path.split('/')[0]
     if folder not in POISONED_FOLDERS or not path.endswith('.c'):
@@ -150,12 +162,14 @@ def main():
     with open(os.path.join(ROOT, 'tests/tidy/ratchet.json')) as file:
         ratchet = json.load(file)
     sources = tracked('.c', '.h')
+    names = {}
     for path in sources + tracked('.py', '.proto', '.sh', 'CMakeLists.txt'):
         with open(os.path.join(ROOT, path), encoding='utf-8') as file:
             lines = file.read().split('\n')
         if path.endswith(('.c', '.h')):
             check_includes(path, lines)
             check_functions(path, lines, ratchet)
+            check_names(path, lines, names)
             check_poison(path, lines)
             check_guard(path, lines)
         if path != 'tests/tidy/tidy.py':

@@ -75,7 +75,7 @@ class Process:
     def __init__(self, role, env, folder, arguments=(), prefix=()):
         self.role, self.folder = role, folder
         self.log_path = os.path.join(folder, f'{role}-{time.monotonic_ns()}.log')
-        self.environment = {**os.environ, **{k: str(v) for k, v in env.items()}}
+        self.environment = {**clean_environment(), **{k: str(v) for k, v in env.items()}}
         self.command = [*prefix, BINARY, role, *arguments]
         self.process = None
         self.start()
