@@ -39,7 +39,9 @@ Test(json_write, puts_64_bits_in_quotes_and_enums_by_name) {
     shard.ready = true;
     cr_expect_str_eq(written(&shard.base),
                      "{\"shardId\":3,\"replicas\":[\"1\",\"18446744073709551615\"],"
-                     "\"leaderId\":\"1\",\"ready\":true}");
+                     "\"leaderId\":\"1\",\"ready\":true,\"state\":\"\",\"points\":\"0\","
+                     "\"waiting\":\"0\",\"memoryBytes\":\"0\",\"storage\":\"\",\"recall\":0,"
+                     "\"recallLive\":false,\"ef\":0}");
     Vectron__V1__UpdateUserProfileRequest plan = VECTRON__V1__UPDATE_USER_PROFILE_REQUEST__INIT;
     plan.plan = VECTRON__AUTH__V1__PLAN__PAID;
     cr_expect_str_eq(written(&plan.base), "{\"plan\":\"PAID\"}");
