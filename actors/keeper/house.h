@@ -55,6 +55,7 @@ struct house {
     bool beating;    /* a beat or what it brought is under way */
     bool beat_again; /* something changed meanwhile */
     uint64_t beat_timer;
+    uint64_t beats; /* begun */
     uint64_t epoch; /* of the assignments that are in force */
     bool swept;
 };

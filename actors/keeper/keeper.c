@@ -334,6 +334,7 @@ static void beat(struct house *self, struct turn *turn) {
     PdBeat message = PD_BEAT__INIT;
     message.worker = self->ledger->worker;
     message.epoch = self->epoch;
+    message.number = ++self->beats;
     self->beating = true;
     self->beat_again = false;
     tenants_remind(self, turn);

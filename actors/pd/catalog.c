@@ -65,7 +65,7 @@ void catalog_forget(struct catalog *catalog) {
         struct catalog_worker *worker = catalog->workers[i];
         worker->n_planned = 0;
         worker->keeper = 0;
-        worker->heard_us = worker->beat_ms = worker->beats = 0;
+        worker->heard_us = worker->beat_ms = worker->beats = worker->number = 0;
         worker->changing = false;
     }
     for (uint32_t c = 0; c < catalog->n_collections; c++) {

@@ -51,6 +51,7 @@ struct catalog_worker {
     uint64_t heard_us;   /* last register or beat, on the turn's clock; 0 = never */
     uint64_t beat_ms;    /* last beat, unix; 0 = never */
     uint64_t beats;      /* heard */
+    uint64_t number;     /* of the keeper's last beat; 0 = none, or it does not count */
     bool changing;       /* a row about it is on its way to the log */
 };
 

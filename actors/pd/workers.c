@@ -100,7 +100,9 @@ static void registered(const struct driver *self, uint64_t worker, PdRegistered 
 }
 
 static void hear(struct catalog_worker *worker, bool foreign, struct turn *turn) {
-    worker->keeper = foreign ? 0 : turn_sender(turn);
+    actor_handle keeper = foreign ? 0 : turn_sender(turn);
+    if (keeper != worker->keeper) worker->number = 0;
+    worker->keeper = keeper;
     worker->heard_us = turn_now_us(turn);
 }
 
@@ -268,12 +270,29 @@ static enum status assignments(const struct driver *self,
     return STATUS_OK;
 }
 
-enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *turn) {
-    struct catalog_worker *worker = catalog_worker(&self->catalog, msg->worker);
+/* A beat that was long on its way would take back what was said since: a voter whose leader did not
+ * know it yet would be dropped. What an earlier life of the keeper sent is not heard, either. */
+static enum status
+judge_beat(const struct catalog_worker *worker, const PdBeat *msg, struct turn *turn) {
     if (!worker)
         return turn_fail(turn, STATUS_NOT_FOUND, "worker %" PRIu64 " is not registered",
                          msg->worker);
+    if (msg->number == 0 || worker->keeper == 0) return STATUS_OK;
+    if (worker->keeper != turn_sender(turn))
+        return turn_fail(turn, STATUS_NOT_FOUND,
+                         "worker %" PRIu64 " is registered by another keeper", msg->worker);
+    if (msg->number <= worker->number)
+        return turn_fail(turn, STATUS_EXPIRED, "beat %" PRIu64 " came behind beat %" PRIu64,
+                         msg->number, worker->number);
+    return STATUS_OK;
+}
+
+enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *turn) {
+    struct catalog_worker *worker = catalog_worker(&self->catalog, msg->worker);
+    enum status s = judge_beat(worker, msg, turn);
+    if (s != STATUS_OK) return s;
     hear(worker, msg->foreign, turn);
+    worker->number = msg->number;
     worker->beat_ms = turn_wall_ms(turn);
     hear_shards(self, worker, msg, turn);
     steward_soon(self, turn);
@@ -281,7 +300,7 @@ enum status driver_beat(struct driver *self, const PdBeat *msg, struct turn *tur
     answer.epoch = self->catalog.epoch;
     answer.same = msg->epoch == self->catalog.epoch;
     if (!answer.same) {
-        enum status s = assignments(self, worker, msg->foreign, &answer, turn);
+        s = assignments(self, worker, msg->foreign, &answer, turn);
         if (s != STATUS_OK) return s;
     }
     turn_reply(turn, &answer.base);

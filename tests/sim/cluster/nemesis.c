@@ -152,9 +152,30 @@ static void choose_actor(uint32_t node, char name[32]) {
                      (n == 4));
 }
 
+static void resume_now(void *self, void *context, struct turn *turn);
+
+/* Mailboxes are full at random, that of this request, too. */
+static void
+on_resumed(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    if (outcome->status == STATUS_BUSY) resume_now(self, context, turn);
+}
+
+static void resume_now(void *self, void *context, struct turn *turn) {
+    struct paused *row = context;
+    SysDo ask = SYS_DO__INIT;
+    (void)self;
+    ask.actor = row->name;
+    ask.action = (char *)(uintptr_t) "resume";
+    turn_call(turn, &(struct call){.to = turn_find(turn, "sys"),
+                                   .message = &ask.base,
+                                   .done = on_resumed,
+                                   .context = row,
+                                   .deadline_us = turn_now_us(turn) + SECOND});
+}
+
 static void resume(struct paused *row) {
     row->until_us = 0;
-    act(row->node, row->name, "resume");
+    sim_order_on(trial.world.sim, row->node, resume_now, row);
 }
 
 static void pause_actor(uint32_t node, const char *name) {
