@@ -169,8 +169,8 @@ static void print_indexes(const Vectron__V1__GetCollectionStatusResponse *reply)
 }
 
 static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) {
-    printf("%s: %d dimensions, %s, %zu shards\n\n", reply->name, reply->dimension, reply->distance,
-           reply->n_shards);
+    printf("%s: %d dimensions, %s, %zu shard%s\n\n", reply->name, reply->dimension, reply->distance,
+           reply->n_shards, reply->n_shards == 1 ? "" : "s");
     print_shards(reply);
     if (reply->n_payload_indexes > 0) print_indexes(reply);
 }

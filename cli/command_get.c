@@ -1,4 +1,5 @@
 /* vectron get: one point by its id. */
+#include "adapters/edge/json_number.h"
 #include "cli/command.h"
 #include "schemas/apigateway.pb-c.h"
 
@@ -9,10 +10,16 @@ static const struct args_flag flags[] = {
 
 enum { SHOWN = 16 }; /* numbers of a vector; --json has all */
 
+static void print_number(const char *before, float number) {
+    char text[JSON_NUMBER_MAX];
+    int size = (int)json_number_print_float(text, number);
+    printf("%s%.*s", before, size, text);
+}
+
 static void print_point(const Vectron__V1__Point *point) {
     printf("id       %s\nvector   [", point->id);
     for (size_t i = 0; i < point->n_vector && i < SHOWN; i++)
-        printf("%s%.9g", i ? ", " : "", (double)point->vector[i]);
+        print_number(i ? ", " : "", point->vector[i]);
     if (point->n_vector > SHOWN)
         printf(", …] %zu numbers, all with --json\n", point->n_vector);
     else

@@ -131,10 +131,14 @@ def test_collections_and_searches():
     run('collections', 'create', 'made', '--dimension', '2', '--distance', 'dot')
     assert 'already exists' in run('collections', 'create', 'made', '--dimension', '2', code=1).stderr
     assert 'made' in run('collections').stdout.split()
-    assert '2 dimensions, dot, 1 shards' in run('collections', 'status', 'made').stdout
+    assert '2 dimensions, dot, 1 shard\n' in run('collections', 'status', 'made').stdout
     assert json.loads(run('collections', 'status', 'made', '--json').stdout)['dimension'] == 2
     answer = run('search', 'bad', '--vector', '[3, 1]', '-k', '2', '--with-vectors', '--exact').stdout
     assert 'b10' not in answer and '[' in answer, answer
+    with open(path('made.jsonl'), 'w') as f:
+        f.write('{"id": "tenths", "vector": [0.1, -2.5]}\n')
+    run('import', path('made.jsonl'), '--collection', 'made', '--quiet')
+    assert '[0.1, -2.5]' in run('get', 'made', 'tenths').stdout
     run('collections', 'delete', 'made')
     assert 'not found' in run('collections', 'status', 'made', code=1).stderr
     assert 'not found' in run('get', 'bad', 'nobody', code=1).stderr
