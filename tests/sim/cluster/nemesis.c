@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/raft/state.h"
 #include "schemas/sys.pb-c.h"
 #include "tests/sim/cluster/trial.h"
 
@@ -13,6 +14,7 @@ enum {
     CLOG_US = 2 * SECOND,
     STALL_US = 3 * SECOND,
     DEPOSED_US = 2 * SECOND,
+    FROZEN_US = 4 * SECOND, /* longer than an election, and than a gateway takes to find its end */
     SKEW_MS = 60 * 60 * 1000, /* either way */
 };
 
@@ -29,6 +31,7 @@ static struct {
     uint64_t join; /* the next worker that is not there yet comes */
 } until;
 static bool at_work;
+static uint32_t throne[1 + SHARDS_MAX]; /* node that led the shard's group last; 0: none did */
 static bool drained[WORLD_WORKERS_MAX]; /* ever: who says that it is over may not be heard */
 
 /* Actors that stand still. */
@@ -97,18 +100,40 @@ static void cut_off(uint32_t node, uint32_t other, uint64_t end_us) {
     until.cut[node][other] = end_us;
 }
 
-void nemesis_crowned(uint32_t node) {
+/* From the others of its kind; clients are still heard. */
+static void isolate(uint32_t node, uint64_t end_us) {
     const struct world *world = &trial.world;
-    if (!at_work || !rolls(trial.profile->depose)) return;
-    uint64_t end = sim_now_us(world->sim) + 1 + rng_below(&trial.rng, DEPOSED_US);
     bool driver = false;
     for (uint32_t i = 0; i < world->n_pds; i++)
         driver |= world->pds[i].node == node;
     for (uint32_t i = 0; driver && i < world->n_pds; i++)
-        cut_off(node, world->pds[i].node, end);
+        cut_off(node, world->pds[i].node, end_us);
     for (uint32_t i = 0; !driver && i < world->n_workers; i++)
-        cut_off(node, world->workers[i].node, end);
+        cut_off(node, world->workers[i].node, end_us);
     trial.n_faults++;
+}
+
+void nemesis_crowned(uint32_t node, uint64_t group) {
+    if (group > 0 && group <= SHARDS_MAX) throne[group] = node;
+    if (!at_work || !rolls(trial.profile->depose)) return;
+    isolate(node, sim_now_us(trial.world.sim) + 1 + rng_below(&trial.rng, DEPOSED_US));
+}
+
+/* The first entries of a leader's own term get lost, so that what it found in its log arrives
+ * alone: figure 8 of the Raft paper needs a follower that has the one without the other. */
+__typeof__(seat_hold) __real_seat_hold, __wrap_seat_hold;
+void __wrap_seat_hold(struct seat *seat,
+                      const RaftMessage *message,
+                      uint64_t after,
+                      struct turn *turn) {
+    const RaftAppend *append =
+        message->body_case == RAFT_MESSAGE__BODY_APPEND ? message->append : NULL;
+    bool first = append && append->n_entries > 0 && append->prev_term < message->term &&
+                 append->entries[0]->term == message->term;
+    if (first && at_work && rolls(trial.profile->alone))
+        trial.n_faults++;
+    else
+        __real_seat_hold(seat, message, after, turn);
 }
 
 static void
@@ -178,14 +203,27 @@ static void resume(struct paused *row) {
     sim_order_on(trial.world.sim, row->node, resume_now, row);
 }
 
-static void pause_actor(uint32_t node, const char *name) {
+static void pause_actor(uint32_t node, const char *name, uint64_t until_us) {
     for (int i = 0; i < PAUSED_MAX; i++) {
         if (paused[i].until_us) continue;
-        paused[i] = (struct paused){.node = node, .until_us = soon()};
+        paused[i] = (struct paused){.node = node, .until_us = until_us};
         snprintf(paused[i].name, sizeof paused[i].name, "%s", name);
         act(node, name, "pause");
         return;
     }
+}
+
+/* It wakes up as a leader who has heard of nothing since, while the others have another one and
+ * clients of both: until it looks at the clock it serves what it knows. */
+static void freeze_leader(const struct profile *profile) {
+    char name[32];
+    if (!rolls(profile->freeze)) return;
+    uint32_t shard = 1 + (uint32_t)rng_below(&trial.rng, trial.shards);
+    if (throne[shard] == 0) return;
+    uint64_t end = sim_now_us(trial.world.sim) + 1 + rng_below(&trial.rng, FROZEN_US);
+    snprintf(name, sizeof name, "shard/%u", (unsigned)shard);
+    pause_actor(throne[shard], name, end);
+    isolate(throne[shard], end + 1 + rng_below(&trial.rng, DEPOSED_US));
 }
 
 static void break_actors(const struct profile *profile) {
@@ -203,7 +241,7 @@ static void break_actors(const struct profile *profile) {
         act(node, name, "migrate");
         break;
     default:
-        pause_actor(node, name);
+        pause_actor(node, name, soon());
     }
     trial.n_faults++;
 }
@@ -436,6 +474,7 @@ void nemesis_step(void) {
     break_disks(profile);
     break_actors(profile);
     break_replica(profile);
+    freeze_leader(profile);
     if (rolls(profile->skew)) skew();
     if (rolls(profile->drift)) drift();
     join();

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "actors/router/tally.h"
 #include "actors/shard/replica.h"
 #include "index/index.h"
 #include "replication/consensus.h"
@@ -21,6 +22,7 @@ enum bug {
     CUT_UNFLUSHED,
     LOSE_LOG,
     READ_UNASKED,
+    READ_UNCOUNTED,
     EARLY_ACK,
     OLD_TERM,
     FORGET_VOTE,
@@ -40,8 +42,10 @@ static const struct plant plants[] = {
     [CUT_UNFLUSHED] = {"cut-unflushed", "the log is cut before points are flushed", "rare", 240},
     [LOSE_LOG] = {"lose-log", "one of 100 batches is not in the log", "power", 60},
     [READ_UNASKED] = {"read-unasked", "a leader serves reads without asking", "copies-leaders", 60},
+    [READ_UNCOUNTED] = {"read-uncounted", "a leader's word is believed whatever its voters say",
+                        "copies-frozen", 60},
     [EARLY_ACK] = {"early-ack", "a leader applies before a majority has it", "copies-cuts", 60},
-    [OLD_TERM] = {"old-term", "a new leader commits older terms by counting votes",
+    [OLD_TERM] = {"old-term", "a leader commits an older term's entry by counting its replicas",
                   "copies-leaders", 60},
     [FORGET_VOTE] = {"forget-vote", "a vote is not in the log", "copies-leaders", 60},
     [REUSE_ID] = {"reuse-id", "a lost disk's replica comes back under its old id", "copies-power",
@@ -178,18 +182,30 @@ __wrap_log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term,
     return __real_log_batch_vote(batch, store_id, term, chosen == FORGET_VOTE ? 0 : vote);
 }
 
-static bool leads(struct consensus *consensus) {
-    struct consensus_state state;
-    consensus_state(consensus, &state);
-    return state.role == CONSENSUS_LEADER;
+/* The last index that a majority of the voters is known to have, of whatever term. */
+static uint64_t counted(const struct consensus *consensus) {
+    struct consensus_member member;
+    uint64_t best = 0;
+    for (size_t i = 0; consensus_member(consensus, i, &member); i++) {
+        uint64_t index = member.match;
+        size_t voters = 0, have = 0;
+        for (size_t j = 0; consensus_member(consensus, j, &member); j++) {
+            voters += member.voter;
+            have += member.voter && member.match >= index;
+        }
+        if (have > voters / 2 && index > best) best = index;
+    }
+    return best;
 }
 
-/* Who voted for us is taken to have what we have, whatever its term. */
-static void commit_older(struct consensus *consensus, bool led, struct consensus_effects *effects) {
+/* Figure 8 of the paper: replicas of an older term's entry are no commitment. */
+static void commit_older(struct consensus *consensus, struct consensus_effects *effects) {
     struct consensus_state state;
     consensus_state(consensus, &state);
-    if (chosen == OLD_TERM && !led && state.role == CONSENSUS_LEADER)
-        effects->apply = state.durable;
+    if (chosen != OLD_TERM || state.role != CONSENSUS_LEADER) return;
+    uint64_t index = counted(consensus);
+    if (index > state.durable) index = state.durable;
+    if (index > effects->apply) effects->apply = index;
 }
 
 __typeof__(consensus_receive) __real_consensus_receive, __wrap_consensus_receive;
@@ -197,9 +213,8 @@ enum status __wrap_consensus_receive(struct consensus *consensus,
                                      uint64_t now_ms,
                                      const RaftMessage *message,
                                      struct consensus_effects *effects) {
-    bool led = leads(consensus);
     enum status s = __real_consensus_receive(consensus, now_ms, message, effects);
-    if (s == STATUS_OK) commit_older(consensus, led, effects);
+    if (s == STATUS_OK) commit_older(consensus, effects);
     return s;
 }
 
@@ -219,15 +234,19 @@ enum status __wrap_consensus_read(struct consensus *consensus,
     return STATUS_OK;
 }
 
+__typeof__(tally_judge) __real_tally_judge, __wrap_tally_judge;
+enum tally_verdict __wrap_tally_judge(const struct tally *tally, const ShardPoint *point) {
+    return chosen == READ_UNCOUNTED ? TALLY_STANDS : __real_tally_judge(tally, point);
+}
+
 __typeof__(consensus_persisted) __real_consensus_persisted, __wrap_consensus_persisted;
 enum status __wrap_consensus_persisted(struct consensus *consensus,
                                        uint64_t now_ms,
                                        uint64_t persist,
                                        struct consensus_effects *effects) {
     struct consensus_state state;
-    bool led = leads(consensus);
     enum status s = __real_consensus_persisted(consensus, now_ms, persist, effects);
-    if (s == STATUS_OK) commit_older(consensus, led, effects);
+    if (s == STATUS_OK) commit_older(consensus, effects);
     consensus_state(consensus, &state);
     if (chosen == EARLY_ACK && s == STATUS_OK && state.role == CONSENSUS_LEADER)
         effects->apply = state.durable;

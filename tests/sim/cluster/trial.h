@@ -56,6 +56,8 @@ struct profile {
     uint32_t actor;    /* one actor restarts, moves to another lane, or stands still for a while */
     uint32_t replica;  /* a shard's actor restarts */
     uint32_t depose;   /* of leaders, of a million: cut off from the others at once */
+    uint32_t alone;    /* of messages with a leader's first own entries, of a million: lost */
+    uint32_t freeze;   /* a shard's leader stands still, and is cut off for longer than that */
     uint32_t storm;    /* a collection is made, or removed */
     uint32_t drain;    /* a worker is emptied for a while */
     uint32_t even;     /* replicas and leaders are evened out */
@@ -96,7 +98,7 @@ void nemesis_begin(void);
 void nemesis_step(void);
 void nemesis_heal(void);
 /* This node leads a group since now, or applies its first entry as leader. */
-void nemesis_crowned(uint32_t node);
+void nemesis_crowned(uint32_t node, uint64_t group);
 
 /* --- watch.c: Raft's own promises, with every event: one leader a term; what is applied at an
  * index is the same everywhere. --- */

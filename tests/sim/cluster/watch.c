@@ -59,7 +59,8 @@ static struct group *group_of(const struct seat *seat) {
 
 static void tell_nemesis(const struct seat *seat) {
     unsigned node = 0;
-    if (sscanf(seat->options.address, "sim://%u", &node) == 1) nemesis_crowned(node);
+    if (sscanf(seat->options.address, "sim://%u", &node) == 1)
+        nemesis_crowned(node, seat->options.group);
 }
 
 static void look_at_leader(const struct seat *seat, uint64_t term) {
