@@ -429,27 +429,96 @@ def test_a_command_that_is_not_there():
         assert '/no/such: No such file or directory' in running.log(), running.log()
 
 
+class Manager:
+    """systemd's end of the protocol: a datagram socket, and what was said to it in order."""
+
+    def __init__(self, watchdog_us=400000):
+        self.path = os.path.join(tempfile.mkdtemp(dir=vectron.TEMPORARY), 'notify')
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.env = {'NOTIFY_SOCKET': self.path, 'WATCHDOG_USEC': str(watchdog_us)}
+        self.said = []
+
+    def hear(self, seconds=60):
+        """The next datagram as lines; [] when nothing is said in that time."""
+        self.socket.settimeout(seconds)
+        try:
+            lines = self.socket.recv(4096).decode().split('\n')
+        except TimeoutError:
+            return []
+        self.said += lines
+        return lines
+
+    def hear_until(self, line):
+        while line not in self.said:
+            assert self.hear(), f'{line} was never said, but {self.said}'
+
+    def drain(self):
+        while self.hear(0.001):
+            pass
+
+    def beats(self, n):
+        """Waits for n signs of life from now on."""
+        self.drain()
+        wanted = self.said.count('WATCHDOG=1') + n
+        while self.said.count('WATCHDOG=1') < wanted:
+            assert self.hear(), self.said
+
+    def silent(self, seconds):
+        self.drain()
+        return not self.hear(seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.close()
+
+
+def all_stopped(pid):
+    for path in glob.glob(f'/proc/{pid}/task/*/stat'):
+        with open(path) as file:
+            if file.read().rpartition(')')[2].split()[0] != 'T':
+                return False
+    return True
+
+
+def stands_to_its_manager(manager, pid):
+    """Ready once, alive while it runs, silent while it is stopped, alive again, and told of the end."""
+    manager.hear_until('READY=1')
+    manager.beats(3)
+    os.kill(pid, signal.SIGHUP)  # systemctl reload
+    manager.beats(1)
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all_stopped(pid), 60)
+    assert manager.silent(2), 'who hangs must not say that it lives'
+    os.kill(pid, signal.SIGCONT)
+    manager.beats(2)
+    assert manager.said.count('READY=1') == 1 and 'STOPPING=1' not in manager.said, manager.said
+    os.kill(pid, signal.SIGTERM)
+    manager.hear_until('STOPPING=1')
+
+
 def test_it_notifies_systemd():
-    folder = tempfile.mkdtemp(dir=vectron.TEMPORARY)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(f'{folder}/notify')
-        s.settimeout(30)
-        text = '[supervisor]\nlink = "ipc://s/l"\n[process.a]\ncommand = ["sleep", "100"]\nready = "spawned"\n'
-        with Supervisor(text, env={'NOTIFY_SOCKET': f'{folder}/notify', 'WATCHDOG_USEC': '400000'}) as running:
-            said = [s.recv(1024).decode() for _ in range(3)]
-            assert any(line.startswith('READY=1') for line in said) and 'WATCHDOG=1' in said, said
-            running.process.send_signal(signal.SIGTERM)
-            while 'STOPPING=1' not in s.recv(1024).decode():
-                pass
-            assert running.process.wait(20) == 0
-        with vectron.Up(env={'NOTIFY_SOCKET': f'{folder}/notify', 'WATCHDOG_USEC': '400000'}) as up:
-            said = set()
-            while not {'READY=1\nSTATUS=ready', 'WATCHDOG=1'} <= said:
-                said.add(s.recv(1024).decode())
-            os.kill(up.process.pid, signal.SIGTERM)
-            while not s.recv(1024).decode().startswith('STOPPING=1'):
-                pass
-            up.process.process.wait(20)
+    text = '[supervisor]\nlink = "ipc://s/l"\n[process.a]\ncommand = ["sleep", "100"]\nready = "spawned"\n'
+    with Manager() as manager, Supervisor(text, env=manager.env) as running:
+        stands_to_its_manager(manager, running.process.pid)
+        assert running.process.wait(60) == 0
+        assert 'STATUS=all processes are ready' in manager.said, manager.said
+    with Manager() as manager, vectron.Up(env=manager.env) as up:
+        stands_to_its_manager(manager, up.process.pid)
+        up.process.process.wait(60)
+        assert 'STATUS=ready' in manager.said, manager.said
+
+
+def test_only_who_is_watched_says_that_it_lives():
+    """WATCHDOG_PID is another's: as for a child of a unit's main process. And without a manager nothing is told to anybody."""
+    with Manager() as manager:
+        with vectron.Up(env={**manager.env, 'WATCHDOG_PID': str(os.getpid())}):
+            manager.hear_until('READY=1')
+            assert manager.silent(1) and 'WATCHDOG=1' not in manager.said, manager.said
+    with vectron.Up(env={'NOTIFY_SOCKET': '/no/such/socket', 'WATCHDOG_USEC': '400000'}) as up:
+        assert up.process.process.poll() is None
 
 
 def test_units_are_sound():
@@ -468,6 +537,8 @@ def test_units_are_sound():
             name = copy.replace('@.', '@x.')
             if name != copy:
                 os.rename(copy, name)
+            if 'Delegate=' in text:  # else the unit would be stopped when one process in a group below it outgrows its memory
+                assert 'OOMPolicy=continue' in text, unit
             run = subprocess.run(['systemd-analyze', 'verify', '--man=no', name], capture_output=True, text=True)
             words = [line for line in run.stderr.split('\n') if os.path.basename(name) in line]
             assert run.returncode == 0 and not words, (run.returncode, run.stderr)

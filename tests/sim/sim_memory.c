@@ -1,8 +1,9 @@
 /* sim_memory [--at N] [--long] [--part K/N]: one town (tests/sim/town.h), in which the Nth
  * allocation of the runtime fails, for 60 of them spread over all; for 4,000 with VECTRON_LONG=1 or
- * --long; for every single one when all parts of --part ran: some 50 minutes of a core. What may
- * happen (docs/runtime.md): somebody is told NO_MEMORY and all rules hold, or the process ends by
- * an assertion on that very memory, because an outcome that was promised cannot be kept. Never a
+ * --long; for every single one when all parts of --part ran. The town runs once: at each of these
+ * allocations it forks, in the child it fails, in the parent it does not. What may happen
+ * (docs/runtime.md): somebody is told NO_MEMORY and all rules hold, or the process ends by an
+ * assertion on that very memory, because an outcome that was promised cannot be kept. Never a
  * crash, a broken rule, or something lost in silence. */
 #include <ctype.h>
 #include <stdio.h>
@@ -17,28 +18,24 @@
 
 enum { SEED = 3, SAMPLES = 60, SAMPLES_LONG = 4000, BROKEN = 3, WORDS_MAX = 4096 };
 
-/* In a child: 0, BROKEN, or an end by a signal. words: the end of what it said on stderr. */
-static int try_at(uint64_t nth, char words[WORDS_MAX]) {
-    int out[2];
-    if (pipe(out) != 0) return -1;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(out[1], STDERR_FILENO);
-        mem_fail_at(nth);
-        _exit(town_try(SEED, false) ? BROKEN : 0);
-    }
-    close(out[1]);
+static struct trial {
+    struct part part;
+    uint64_t made; /* allocations so far */
+    uint32_t tried, ended, failed;
+    bool child; /* this is one, and its allocation failed */
+} trial;
+
+/* What a child came to: 0, BROKEN, or an end by a signal. words: the end of what it said. */
+static int hear(pid_t child, int out, char words[WORDS_MAX]) {
     size_t size = 0;
     ssize_t got;
-    while ((got = read(out[0], words + size, WORDS_MAX - 1 - size)) > 0) {
+    while ((got = read(out, words + size, WORDS_MAX - 1 - size)) > 0) {
         size += (size_t)got;
         if (size < WORDS_MAX - 1) continue;
         memmove(words, words + size / 2, size - size / 2);
         size -= size / 2;
     }
     words[size] = '\0';
-    close(out[0]);
     int status = 0;
     waitpid(child, &status, 0);
     return status;
@@ -54,17 +51,43 @@ static bool says_memory(const char *words) {
     return true;
 }
 
-/* True: as documented. */
-static bool judge(uint64_t nth, uint32_t *ended) {
-    char words[WORDS_MAX] = "";
-    int status = try_at(nth, words);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+static void judge(uint64_t nth, int status, const char *words) {
+    trial.tried++;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     bool asserted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && says_memory(words);
-    *ended += asserted;
-    if (!asserted)
-        printf("allocation %llu: status %x; to see it again: sim_memory --at %llu\n%s\n",
-               (unsigned long long)nth, status, (unsigned long long)nth, words);
-    return asserted;
+    trial.ended += asserted;
+    if (asserted) return;
+    trial.failed++;
+    printf("allocation %llu: status %x; to see it again: sim_memory --at %llu\n%s\n",
+           (unsigned long long)nth, status, (unsigned long long)nth, words);
+}
+
+/* Before each allocation of the town. */
+static void on_allocation(size_t bytes) {
+    (void)bytes;
+    uint64_t nth = ++trial.made;
+    if (nth < trial.part.first || (nth - trial.part.first) % trial.part.step != 0) return;
+    int out[2];
+    fflush(NULL);
+    pid_t child = pipe(out) == 0 ? fork() : -1;
+    if (child < 0) {
+        perror("sim_memory");
+        exit(BROKEN);
+    }
+    if (child == 0) {
+        dup2(out[1], STDERR_FILENO);
+        close(out[0]);
+        close(out[1]);
+        trial.child = true;
+        mem_watch(NULL);
+        mem_fail_at(1);
+        return;
+    }
+    close(out[1]);
+    char words[WORDS_MAX] = "";
+    int status = hear(child, out[0], words);
+    close(out[0]);
+    judge(nth, status, words);
 }
 
 int main(int count, char **arguments) {
@@ -80,14 +103,20 @@ int main(int count, char **arguments) {
         return 2;
     uint64_t before = mem_counted().made;
     if (town_try(SEED, false)) return BROKEN;
-    uint64_t made = mem_counted().made - before, step = made / (all ? SAMPLES_LONG : SAMPLES) + 1;
-    uint32_t tried = 0, ended = 0, failed = 0;
-    if (part.step) step = part.step;
-    for (uint64_t nth = part.first; nth <= made; nth += step) {
-        failed += !judge(nth, &ended);
-        tried++;
+    uint64_t made = mem_counted().made - before;
+    if (!part.step) part.step = made / (all ? SAMPLES_LONG : SAMPLES) + 1;
+    trial.part = part;
+    mem_watch(on_allocation);
+    unsigned broken = town_try(SEED, false);
+    if (trial.child) _exit(broken ? BROKEN : 0);
+    mem_watch(NULL);
+    if (trial.made != made) {
+        printf("%llu allocations, then %llu: the town is not the same each time\n",
+               (unsigned long long)made, (unsigned long long)trial.made);
+        return BROKEN;
     }
     printf("%llu allocations, %u failed in turn: %u went on, %u ended with words, %u otherwise\n",
-           (unsigned long long)made, tried, tried - ended - failed, ended, failed);
-    return failed ? 1 : 0;
+           (unsigned long long)made, trial.tried, trial.tried - trial.ended - trial.failed,
+           trial.ended, trial.failed);
+    return trial.failed || broken ? 1 : 0;
 }
