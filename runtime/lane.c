@@ -90,7 +90,7 @@ struct actor_stats *lane_light_stats(struct lane *lane, uint32_t kind) {
 
 uint64_t lane_held_us(const struct lane *lane, uint64_t us) {
     uint64_t before = atomic_load_explicit(&lane->waited_us, memory_order_relaxed);
-    uint64_t now = runqueue_waited_us(&lane->queue);
+    uint64_t now = runqueue_read(&lane->queue).waited_us;
     uint64_t waited = now > before ? now - before : 0;
     return us > waited ? us - waited : 0;
 }

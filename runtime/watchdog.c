@@ -1,9 +1,7 @@
 /* watchdog: reads what lanes publish (struct lane_now): numbers and static words, so an actor that
  * dies meanwhile does no harm. It counts time by its own looks, none of them for more than it is
  * long: a process that was stopped (SIGSTOP) or starved did not stall, nor did a lane whose thread
- * only waits for a core. The thread also gives memory
- * back, which takes too long for a lane.
- */
+ * only waits for a core. The thread also gives memory back, which takes too long for a lane. */
 #include "runtime/watchdog.h"
 
 #include <inttypes.h>
@@ -32,6 +30,7 @@ struct watched {
     uint64_t seen_us;
     uint64_t last;       /* number of the turn, or of the pause behind it, at the last look */
     uint64_t stalled_us; /* how long that one was seen running */
+    uint64_t ran_us;     /* of its thread, when that turn was first seen */
     bool alarmed;
 };
 
@@ -43,6 +42,15 @@ static void measure(struct watched *watched, uint64_t turn, uint64_t now) {
     watched->stalled_us = same ? watched->stalled_us + passed : 0;
     watched->seen = turn % 2 == 1 ? turn : 0;
     watched->seen_us = now;
+}
+
+/* How long a turn that is `us` old by now has held its lane. A thread that is ready may be waiting
+ * for a core at this moment, which the kernel counts when it has one: what it ran is what counts.
+ * Of one that sleeps in its turn all counts but its waits. */
+static uint64_t held_us(const struct lane *lane, const struct watched *watched, uint64_t us) {
+    if (!runqueue_is_ready(&lane->queue)) return lane_held_us(lane, us);
+    uint64_t ran = runqueue_read(&lane->queue).ran_us - watched->ran_us;
+    return ran < us ? ran : us;
 }
 
 /* The actor cannot be taken out of its handler, so its process ends; a core file, or a debugger,
@@ -92,13 +100,16 @@ static void end_alarm(struct node *node, const struct lane *lane, struct watched
 static void look(struct node *node, struct lane *lane, struct watched *watched) {
     struct lane_now *doing = &lane->doing;
     uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
-    if (turn != watched->last)
-        atomic_store_explicit(&lane->waited_us, runqueue_waited_us(&lane->queue),
-                              memory_order_relaxed);
+    if (turn != watched->last) {
+        struct runqueue_times times = runqueue_read(&lane->queue);
+        atomic_store_explicit(&lane->waited_us, times.waited_us, memory_order_relaxed);
+        watched->ran_us = times.ran_us;
+    }
     watched->last = turn;
     measure(watched, turn, node->core.driver->now_us(&node->core));
     if (watched->stalled_us > 0) profile_stalled(node->workers[lane->index].thread);
-    if (watched->stalled_us >= (uint64_t)node->stall_limit_ms * 1000)
+    uint64_t limit_us = (uint64_t)node->stall_limit_ms * 1000;
+    if (watched->stalled_us >= limit_us && held_us(lane, watched, watched->stalled_us) >= limit_us)
         end_process(node, lane->index);
     if (watched->alarmed && turn != watched->told &&
         watched->seen_us - watched->told_us > ALARM_CALM_US)
@@ -110,7 +121,7 @@ static void look(struct node *node, struct lane *lane, struct watched *watched) 
     uint32_t op = atomic_load_explicit(&doing->op, memory_order_acquire);
     uint64_t now = node->core.driver->now_us(&node->core);
     if (now < since + LANE_STALL_US) return;
-    if (lane_held_us(lane, now - since) < LANE_STALL_US) return; /* it has no core */
+    if (held_us(lane, watched, now - since) < LANE_STALL_US) return; /* it had no core */
     if (atomic_load_explicit(&doing->turn, memory_order_relaxed) != turn) return;
     if (now - watched->told_us < LANE_STALL_EVERY_US) return;
     watched->told = turn;

@@ -1,6 +1,7 @@
 /* Real lanes: threads, trunks, mailbox sockets, links between two nodes of this process. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -134,6 +135,92 @@ static enum status break_soon(void *self, const void *options, struct turn *turn
     (void)self, (void)options;
     turn_timer(turn, 1000, break_now, NULL);
     return STATUS_OK;
+}
+
+/* --- turns that take long ----------------------------------------------------------------------
+ */
+
+enum { RIVAL_US = 500 * 1000, SLEEP_NS = 500 * 1000 * 1000 };
+
+struct slow {
+    char unused;
+};
+
+static atomic_bool rival_over;
+
+/* Has the core for half a second. */
+static void *rival(void *context) {
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000 < RIVAL_US);
+    atomic_store(&rival_over, true);
+    return context;
+}
+
+/* 1: sleeps, which is its own fault; 2: is ready, but another thread has its core, and it is of the
+ * class that gets one when nobody else wants it. */
+static enum status on_slow(struct slow *self, const LogDrop *message, struct turn *turn) {
+    (void)self;
+    if (message->store == 1) {
+        struct timespec left = {.tv_nsec = SLEEP_NS};
+        while (nanosleep(&left, &left) != 0) /* the watchdog asks the thread where it is */
+            continue;
+    } else {
+        pthread_t thread;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(sched_getcpu(), &one);
+        cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+        cr_assert_eq(pthread_create(&thread, NULL, rival, NULL), 0);
+        cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}), 0);
+        while (!atomic_load(&rival_over))
+            continue;
+        pthread_join(thread, NULL);
+    }
+    turn_reply(turn, &message->base);
+    return STATUS_OK;
+}
+
+#define SLOW_ACCEPTS(X) X(struct slow, LogDrop, log_drop, on_slow)
+ACTOR_HANDLERS(slow_handlers, SLOW_ACCEPTS);
+static const struct actor_type slow_type = {
+    .kind = "slow", .size = sizeof(struct slow), .handlers = slow_handlers, .lane = LANE_COMPUTE};
+
+/* Whether a lane stalled while the slow actor did this. */
+static bool stalls(uint64_t what) {
+    struct node *node = open_node("n", NULL);
+    actor_handle handle = 0;
+    cr_assert_eq(node_spawn(node, &(struct spawn){.type = &slow_type, .name = "slow"}, &handle),
+                 STATUS_OK);
+    LogDrop message = LOG_DROP__INIT;
+    message.store = what;
+    ProtobufCMessage *reply = NULL;
+    cr_assert_eq(node_call(node,
+                           &(struct node_call){
+                               .name = "slow", .message = &message.base, .timeout_ms = 60000},
+                           &reply),
+                 STATUS_OK);
+    node_reply_free(reply);
+    SysAsk ask = SYS_ASK__INIT;
+    cr_assert_eq(node_call(node, &(struct node_call){.name = "sys", .message = &ask.base}, &reply),
+                 STATUS_OK);
+    const SysReport *report = (const SysReport *)reply;
+    bool stalled = false;
+    for (size_t i = 0; i < report->n_alarms; i++)
+        stalled |= strcmp(report->alarms[i]->name, "stalled_lane") == 0;
+    node_reply_free(reply);
+    node_close(node);
+    return stalled;
+}
+
+Test(lanes, stall_by_what_their_turns_do) {
+    cr_expect(stalls(1));
+}
+
+Test(lanes, that_have_no_core_do_not_stall) {
+    cr_expect_not(stalls(2));
 }
 
 Test(lanes, say_why_they_cannot) {
