@@ -16,9 +16,11 @@
 
 #include "index/half.h"
 #include "index/kernel.h"
+#include "index/prefetch.h"
 #include "runtime/rng.h"
 
 enum { BATCH = 64, WINDOWS = 5, DIMENSION_MAX = 1536, CACHED_PASSES = 400 };
+enum { AHEAD = 1536 /* bytes asked for before they are needed */ };
 
 static const double enough_share = 0.7;
 static size_t memory_bytes = (size_t)512 << 20;
@@ -76,11 +78,10 @@ static void bits(const struct kernel *kernel, const void *const *rows, size_t n)
 
 /* Whole codes of twelve bits, each row's last bits behind its first. */
 static void fine(const struct kernel *kernel, const void *const *rows, size_t n) {
+    size_t bytes = n * 3 / 2, later = bytes < AHEAD ? AHEAD / bytes : 1;
     for (size_t i = 0; i < BATCH; i++) {
         const uint8_t *row = rows[i];
-        if (i + 2 < BATCH)
-            for (size_t at = 0; at < n * 3 / 2; at += 64)
-                __builtin_prefetch((const uint8_t *)rows[i + 2] + at);
+        if (i + later < BATCH) prefetch_bytes(rows[i + later], bytes);
         sink[i] = kernel->fine(query.floats, row, row + n, n);
     }
 }
@@ -127,45 +128,52 @@ static void fill_query(void) {
 /* --- how it is measured
  * ------------------------------------------------------------------------------------- */
 
-/* Seconds of a pass through `bytes` of rows, batch by batch; the row's place is what a scan has to
- * find out, too. */
-static double pass(const struct code *code, const struct kernel *kernel, size_t n, size_t bytes) {
-    size_t stride = n * code->bits / 8, n_rows = bytes / stride / BATCH * BATCH;
+/* A pass through n_rows rows, batch by batch, each asking for the beginning of the next; the row's
+ * place is what a scan has to find out, too. */
+static void pass(const struct code *code, const struct kernel *kernel, size_t n, size_t n_rows) {
+    size_t stride = n * code->bits / 8;
     const void *rows[BATCH];
-    double start = cpu_seconds();
     for (size_t at = 0; at < n_rows; at += BATCH) {
         for (size_t i = 0; i < BATCH; i++)
             rows[i] = memory + (at + i) * stride;
+        if (at + BATCH < n_rows) prefetch_bytes(memory + (at + BATCH) * stride, AHEAD);
         code->measure(kernel, rows, n);
     }
-    return (cpu_seconds() - start) / (double)n_rows;
 }
 
 /* Seconds a row that is in the cache. */
 static double cached(const struct code *code, const struct kernel *kernel, size_t n) {
     double best = 1e9;
     for (int w = 0; w < WINDOWS; w++) {
-        double seconds = 0;
-        size_t bytes = n * code->bits / 8 * BATCH;
+        double start = cpu_seconds();
         for (int i = 0; i < CACHED_PASSES; i++)
-            seconds += pass(code, kernel, n, bytes);
-        if (seconds / CACHED_PASSES < best) best = seconds / CACHED_PASSES;
+            pass(code, kernel, n, BATCH);
+        double seconds = (cpu_seconds() - start) / (CACHED_PASSES * BATCH);
+        if (seconds < best) best = seconds;
     }
     return best;
+}
+
+/* Bytes a second of rows in memory. */
+static double scanned(const struct code *code, size_t n) {
+    size_t stride = n * code->bits / 8, n_rows = memory_bytes / stride / BATCH * BATCH;
+    double start = cpu_seconds();
+    pass(code, kernel_best(), n, n_rows);
+    return (double)(n_rows * stride) / (cpu_seconds() - start);
 }
 
 typedef uint64_t wide __attribute__((vector_size(64)));
 
 /* Bytes a second of a plain read of the memory. */
 static double plain_read(void) {
-    enum { SUMS = 4, AHEAD = 32 };
+    enum { SUMS = 4, WORDS = 32 };
     const wide *words = (const wide *)(const void *)memory;
-    size_t n = memory_bytes / sizeof *words - AHEAD - SUMS;
+    size_t n = memory_bytes / sizeof *words - WORDS - SUMS;
     wide some[SUMS] = {{0}};
     double start = cpu_seconds();
     for (size_t i = 0; i < n; i += SUMS)
         for (size_t j = 0; j < SUMS; j++) {
-            __builtin_prefetch(&words[i + j + AHEAD]);
+            __builtin_prefetch(&words[i + j + WORDS]);
             some[j] += words[i + j];
         }
     double rate = (double)n * sizeof *words / (cpu_seconds() - start);
@@ -192,7 +200,7 @@ static void run(const struct code *code, size_t n) {
     double best = 0, most = 0;
     for (int w = 0; w < WINDOWS; w++) {
         double plain = plain_read();
-        double rate = (double)(n * code->bits) / 8 / pass(code, kernel_best(), n, memory_bytes);
+        double rate = scanned(code, n);
         if (plain > most) most = plain;
         if (rate > best) best = rate;
     }

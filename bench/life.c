@@ -1,8 +1,13 @@
 /* bench_life: an index through its life, without a server: built on one and two threads, saved,
- * opened, written to while it is saved and searched, churned. Wall times: run it on a quiet
- * machine.
+ * opened, written to while it is searched and saved. Building is told in wall time, on a quiet
+ * machine; reader, writer and opening in CPU time of their thread, so that other load costs little:
+ * the reader takes no lock, and how often it gave its core away is told.
  *
- *     bench_life [--quick] [--points N] */
+ *     bench_life [--quick] [--points N] [--only bulk|open|reader|save] [--file PATH]
+ *
+ * What another core costs by itself is measured in turn with what the index costs: two builds that
+ * have nothing to do with one another, a reader beside a writer of another index. --file: the index
+ * is taken from there, or made and left there. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -10,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +27,7 @@
 enum { DIMENSION = 128, LATENT = 16, CLUSTERS = 1000, K = 10, EF = 64, STEP = 20000 };
 
 static float centres[CLUSTERS][LATENT], axes[LATENT][DIMENSION];
-static const char path[] = "/tmp/vectron-bench-life.index";
+static const char *path = "/tmp/vectron-bench-life.index";
 
 static void need(bool fine, const char *what) {
     if (fine) return;
@@ -35,12 +41,55 @@ static double seconds_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void row(const char *name, const char *metric, const char *unit, double ours) {
-    printf(
-        "{\"suite\":\"life\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%g,\"peer\":null,"
-        "\"peer_name\":null,\"ratio\":null}\n",
-        name, metric, unit, ours);
+struct row {
+    const char *name, *metric, *unit;
+    double ours, peer;
+    const char *peer_name; /* NULL: none; "limit": the most, or the least, that ours may be */
+    bool less;             /* is better */
+};
+
+static void print_row(const struct row *row) {
+    bool limit = row->peer_name && strcmp(row->peer_name, "limit") == 0;
+    double ratio = row->less ? row->peer / row->ours : row->ours / row->peer;
+    printf("{\"suite\":\"life\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.4g,",
+           row->name, row->metric, row->unit, row->ours);
+    if (row->peer_name)
+        printf("\"peer\":%.4g,\"peer_name\":\"%s\",\"ratio\":%.3f", row->peer, row->peer_name,
+               ratio);
+    else
+        printf("\"peer\":null,\"peer_name\":null,\"ratio\":null");
+    if (limit) printf(",\"target\":1,\"met\":%s", ratio >= 1 ? "true" : "false");
+    printf("}\n");
     fflush(stdout);
+}
+
+static void row(const char *name, const char *metric, const char *unit, double ours) {
+    print_row(&(struct row){name, metric, unit, ours, 0, NULL, false});
+}
+
+static void
+at_least(const char *name, const char *metric, const char *unit, double ours, double limit) {
+    print_row(&(struct row){name, metric, unit, ours, limit, "limit", false});
+}
+
+static void
+at_most(const char *name, const char *metric, const char *unit, double ours, double limit) {
+    print_row(&(struct row){name, metric, unit, ours, limit, "limit", true});
+}
+
+/* Of the thread. */
+static double busy_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Of the process. */
+static double cpu_now(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 static void set_up(void) {
@@ -95,20 +144,56 @@ static void link_all(struct index *index, unsigned n_threads) {
     crew_close(crew);
 }
 
-static struct index_options options = {
+static const struct index_options options = {
     .dimension = DIMENSION, .metric = INDEX_EUCLIDEAN, .seed = 1};
 
-static struct index *build(uint64_t n, unsigned n_threads, double *seconds) {
+static struct index *fill(uint64_t n) {
+    struct index_options bulk = options;
     struct index *index;
     uint64_t applied;
-    options.tail_extra = (uint32_t)n;
-    need(index_open(&options, NULL, &index, &applied) == STATUS_OK, "open");
+    bulk.tail_extra = (uint32_t)n;
+    need(index_open(&bulk, NULL, &index, &applied) == STATUS_OK, "open");
     for (uint64_t number = 1; number <= n; number++)
         append(index, number);
-    double start = seconds_now();
-    link_all(index, n_threads);
-    *seconds = seconds_now() - start;
     return index;
+}
+
+struct build {
+    struct index *index; /* filled; closed in the end, unless `keep` */
+    unsigned n_threads;
+    bool keep;
+    double seconds, cores; /* it took; it kept busy */
+};
+
+static void build(struct build *build) {
+    double start = seconds_now(), cpu = cpu_now();
+    link_all(build->index, build->n_threads);
+    build->seconds = seconds_now() - start;
+    build->cores = (cpu_now() - cpu) / build->seconds;
+    if (!build->keep) index_close(build->index);
+}
+
+static void *build_apart(void *context) {
+    build(context);
+    return NULL;
+}
+
+/* Of two threads on one index beside what two on an index each get done. */
+static void measure_bulk(uint64_t n) {
+    struct build one = {fill(n), 1, false, 0, 0}, two = {fill(n), 2, false, 0, 0};
+    build(&one);
+    build(&two);
+    struct build left = {fill(n), 1, false, 0, 0}, right = {fill(n), 1, false, 0, 0};
+    pthread_t thread;
+    pthread_create(&thread, NULL, build_apart, &left);
+    build(&right);
+    pthread_join(thread, NULL);
+    double apart = 2 * one.seconds / (left.seconds > right.seconds ? left.seconds : right.seconds);
+    row("bulk", "points_per_second", "points/s", (double)n / one.seconds);
+    at_least("bulk", "speed_up_on_2_threads", "ratio", one.seconds / two.seconds, 1.8);
+    print_row(&(struct row){"bulk", "speed_up_on_2_threads", "ratio", one.seconds / two.seconds,
+                            apart, "two builds apart", false});
+    row("bulk", "cores_busy", "cores", two.cores);
 }
 
 static struct index_save_stats save(struct index *index, double *seconds) {
@@ -125,12 +210,10 @@ static struct index_save_stats save(struct index *index, double *seconds) {
 }
 
 static uint64_t
-search(struct index_reader *reader, const struct index_view *view, uint64_t number) {
-    float vector[DIMENSION];
+search(struct index_reader *reader, const struct index_view *view, const float *vector) {
     struct index_query query = {.vector = vector, .k = K, .ef = EF};
     bool done = false;
     size_t n;
-    vector_of(number, vector);
     need(index_search_start(reader, view, &query) == STATUS_OK, "search");
     while (!done)
         need(index_search_step(reader, 100000, &done) == STATUS_OK, "search");
@@ -145,28 +228,41 @@ static double file_bytes(void) {
     return stat(path, &about) == 0 ? (double)about.st_size : 0;
 }
 
-static struct index *measure_open(void) {
+static struct index *open_file(void) {
     struct index *index;
-    struct index_reader *reader;
     uint64_t applied;
-    double start = seconds_now();
     need(index_open(&options, path, &index, &applied) == STATUS_OK, "open");
+    return index;
+}
+
+static void load(struct index *index) {
+    const struct index_view *view = index_view_hold(index);
+    for (bool idle = false; !idle && index_stats(view).unverified > 0;)
+        need(index_link_step(index, STEP, &idle) == STATUS_OK, "verify");
+    index_view_drop(view);
+}
+
+/* Mapped and answering; then all of it in memory of its own, compared with its sums. */
+static void measure_open(void) {
+    struct index_reader *reader;
+    float vector[DIMENSION];
+    vector_of(5, vector);
+    double start = seconds_now();
+    struct index *index = open_file();
     need(index_reader_open(&reader) == STATUS_OK, "reader");
     const struct index_view *view = index_view_hold(index);
-    need(search(reader, view, 5) == 5, "the first answer is wrong");
-    row("open", "first_answer", "ms", 1e3 * (seconds_now() - start));
-    start = seconds_now();
-    need(index_wake(index) == STATUS_OK, "wake");
-    row("open", "first_writer", "ms", 1e3 * (seconds_now() - start));
-    bool idle = false;
-    while (!idle && index_stats(view).unverified > 0)
-        need(index_link_step(index, STEP, &idle) == STATUS_OK, "verify");
-    row("open", "loaded_and_compared", "GB/s", file_bytes() / (seconds_now() - start) / 1e9);
-    need(index_verify(index) == STATUS_OK, "verify");
-    row("open", "judged", "ms", 1e3 * (seconds_now() - start));
+    need(search(reader, view, vector) == 5, "the first answer is wrong");
+    at_most("open", "first_answer", "ms", 1e3 * (seconds_now() - start), 50);
     index_view_drop(view);
     index_reader_close(reader);
-    return index;
+    start = busy_now();
+    need(index_wake(index) == STATUS_OK, "wake");
+    row("open", "first_writer", "ms", 1e3 * (busy_now() - start));
+    load(index);
+    at_least("open", "loaded_and_compared", "GB/s", file_bytes() / (busy_now() - start) / 1e9, 1);
+    need(index_verify(index) == STATUS_OK, "verify");
+    row("open", "edges_judged_too", "ms", 1e3 * (busy_now() - start));
+    index_close(index);
 }
 
 /* --- one writer: appends and links as fast as it can
@@ -176,27 +272,23 @@ struct writer {
     struct index *index;
     uint64_t next;
     atomic_bool stop;
-    _Atomic uint64_t n;
+    uint64_t n;     /* points it wrote … */
+    double seconds; /* … busy for so long */
 };
 
 static void *write_points(void *context) {
     struct writer *writer = context;
+    double start = busy_now();
     while (!atomic_load(&writer->stop)) {
         bool idle = false;
         for (int i = 0; i < 20; i++)
             append(writer->index, writer->next++);
         while (!idle && stats_of(writer->index).tail > 0)
             need(index_link_step(writer->index, 100, &idle) == STATUS_OK, "link");
-        atomic_fetch_add(&writer->n, 20);
+        writer->n += 20;
     }
+    writer->seconds += busy_now() - start;
     return NULL;
-}
-
-static double rate_during(struct writer *writer, double seconds) {
-    uint64_t before = atomic_load(&writer->n);
-    double start = seconds_now();
-    usleep((useconds_t)(1e6 * seconds));
-    return (double)(atomic_load(&writer->n) - before) / (seconds_now() - start);
 }
 
 static int rising(const void *left, const void *right) {
@@ -206,26 +298,38 @@ static int rising(const void *left, const void *right) {
 
 struct pace {
     double per_second, p50, p99;
+    long waits; /* times it gave its core away */
 };
 
-static struct pace read_for(struct index *index, uint64_t n_points, double seconds) {
+enum { QUERIES = 4096, ROUNDS = 7 };
+static float queries[QUERIES][DIMENSION];
+
+static long waits_now(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+}
+
+static struct pace read_for(struct index *index, double seconds) {
     enum { MOST = 1 << 20 };
     static double times[MOST];
     const struct index_view *view = index_view_hold(index);
     struct index_reader *reader;
     size_t n = 0;
     need(index_reader_open(&reader) == STATUS_OK, "reader");
-    double start = seconds_now(), last = start;
+    long waits = waits_now();
+    double start = busy_now(), last = start;
     while (last - start < seconds && n < MOST) {
-        (void)search(reader, view, 1 + n * 7919 % n_points);
-        double now = seconds_now();
+        (void)search(reader, view, queries[n % QUERIES]);
+        double now = busy_now();
         times[n++] = now - last;
         last = now;
     }
     index_reader_close(reader);
     index_view_drop(view);
     qsort(times, n, sizeof *times, rising);
-    return (struct pace){(double)n / (last - start), times[n / 2], times[n - 1 - n / 100]};
+    return (struct pace){(double)n / (last - start), times[n / 2], times[n - 1 - n / 100],
+                         waits_now() - waits};
 }
 
 static void pin(pthread_t thread, int core) {
@@ -235,19 +339,58 @@ static void pin(pthread_t thread, int core) {
     (void)pthread_setaffinity_np(thread, sizeof set, &set);
 }
 
-static void measure_beside(struct index *index, uint64_t n, double seconds) {
-    struct writer writer = {.index = index, .next = n + 1};
+static struct pace read_beside(struct index *index, struct writer *writer, double seconds) {
     pthread_t thread;
-    pin(pthread_self(), 0);
-    struct pace idle = read_for(index, n, seconds);
-    pthread_create(&thread, NULL, write_points, &writer);
+    atomic_store(&writer->stop, false);
+    pthread_create(&thread, NULL, write_points, writer);
     pin(thread, 1);
-    struct pace busy = read_for(index, n, seconds);
-    row("reader", "beside_a_writer", "ratio", busy.per_second / idle.per_second);
-    row("reader", "p99_of_p50_beside_a_writer", "ratio", busy.p99 / busy.p50);
-    row("writer", "beside_a_reader", "points/s", rate_during(&writer, seconds));
-    atomic_store(&writer.stop, true);
+    struct pace pace = read_for(index, seconds);
+    atomic_store(&writer->stop, true);
     pthread_join(thread, NULL);
+    return pace;
+}
+
+static double median(double *of, size_t n) {
+    qsort(of, n, sizeof *of, rising);
+    return of[n / 2];
+}
+
+/* Alone, beside a writer of another index and beside one of its own, in turn. */
+static void measure_beside(uint64_t n, double seconds) {
+    struct index *index = open_file(), *other = open_file();
+    struct writer own = {.index = index, .next = n + 1}, apart = {.index = other, .next = n + 1};
+    double beside[ROUNDS], elsewhere[ROUNDS], tails[ROUNDS], tails_alone[ROUNDS];
+    long waits = 0;
+    load(index);
+    load(other);
+    for (uint64_t i = 0; i < QUERIES; i++)
+        vector_of(20 * n + i, queries[i]);
+    pin(pthread_self(), 0);
+    (void)read_for(index, seconds / 4);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        struct pace alone = read_for(index, seconds);
+        struct pace at_other = read_beside(index, &apart, seconds);
+        struct pace at_own = read_beside(index, &own, seconds);
+        elsewhere[i] = at_other.per_second / alone.per_second;
+        beside[i] = at_own.per_second / alone.per_second;
+        tails[i] = at_own.p99 / at_own.p50;
+        tails_alone[i] = alone.p99 / alone.p50;
+        waits += at_own.waits;
+        fprintf(stderr,
+                "reader %.0f/s alone, %.0f/s beside another's writer, %.0f/s beside its own\n",
+                alone.per_second, at_other.per_second, at_own.per_second);
+    }
+    double kept = median(beside, ROUNDS), tail = median(tails, ROUNDS);
+    at_least("reader", "kept_beside_a_writer", "of alone", kept, 0.85);
+    print_row(&(struct row){"reader", "kept_beside_a_writer", "of alone", kept,
+                            median(elsewhere, ROUNDS), "another's writer", false});
+    at_most("reader", "p99_of_p50", "ratio", tail, 3);
+    print_row(&(struct row){"reader", "p99_of_p50", "ratio", tail, median(tails_alone, ROUNDS),
+                            "alone", true});
+    row("reader", "waits", "times", (double)waits);
+    row("writer", "beside_a_reader", "points/s", (double)own.n / own.seconds);
+    index_close(index);
+    index_close(other);
 }
 
 /* --- saving while a writer goes on
@@ -270,62 +413,82 @@ static void write_some(struct index *index, uint64_t *next, uint64_t n) {
 }
 
 /* The writer's rate while the file is written on the other core; its start counts too. */
-static void measure_save(struct index *index, uint64_t *next, const char *name) {
+static void measure_save(struct index *index, uint64_t *next, const char *to, const char *name) {
     struct index_save *job;
     pthread_t thread;
-    double start = seconds_now();
-    write_some(index, next, 3000);
-    double alone = 3000 / (seconds_now() - start);
-    start = seconds_now();
-    need(index_save_start(index, path, 1, &job) == STATUS_OK, "save");
-    double stood = seconds_now() - start;
+    double start = busy_now();
+    write_some(index, next, 6000);
+    double alone = 6000 / (busy_now() - start), begun = seconds_now();
+    start = busy_now();
+    need(index_save_start(index, to, 1, &job) == STATUS_OK, "save");
+    double stood = busy_now() - start;
     pthread_create(&thread, NULL, save_steps, job);
+    pin(thread, 0);
     uint64_t first = *next;
     do
         write_some(index, next, 50);
     while (pthread_tryjoin_np(thread, NULL) != 0);
-    double took = seconds_now() - start;
+    double took = seconds_now() - begun, busy = busy_now() - start;
     struct index_save_stats stats = index_save_stats(job);
     index_save_end(job);
     row(name, "seconds", "s", took);
     row(name, "stood_still", "ms", 1e3 * stood);
     row(name, "written", "MB", (double)stats.bytes / 1e6);
-    row(name, "writer_beside_it", "ratio", (double)(*next - first) / took / alone);
+    at_least(name, "writer_beside_it", "of alone", (double)(*next - first) / busy / alone, 0.8);
+}
+
+/* What changed goes behind the file that was opened, everything into a new one. */
+static void measure_saves(uint64_t n) {
+    struct index *index = open_file();
+    char copy[512];
+    uint64_t next = 10 * n;
+    snprintf(copy, sizeof copy, "%s.whole", path);
+    load(index);
+    pin(pthread_self(), 1);
+    measure_save(index, &next, copy, "save_whole");
+    measure_save(index, &next, copy, "save_of_what_changed");
+    index_close(index);
+    (void)unlink(copy);
+}
+
+static void make_file(uint64_t n) {
+    if (access(path, R_OK) == 0) return;
+    struct build all = {fill(n), 2, true, 0, 0};
+    double took;
+    build(&all);
+    row("bulk", "points_per_second_on_2_threads", "points/s", (double)n / all.seconds);
+    struct index_save_stats stats = save(all.index, &took);
+    row("save", "alone", "MB/s", (double)stats.bytes / took / 1e6);
+    index_close(all.index);
 }
 
 int main(int argc, char **argv) {
     static const struct option longs[] = {{"quick", no_argument, NULL, 'q'},
                                           {"points", required_argument, NULL, 'n'},
                                           {"only", required_argument, NULL, 'o'},
+                                          {"file", required_argument, NULL, 'f'},
                                           {0}};
+    enum { BULK_MOST = 100 * 1000 };
     uint64_t n = 1000 * 1000;
+    const char *only = NULL, *file = NULL;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c == 'q') n = 100 * 1000;
         if (c == 'n') n = strtoull(optarg, NULL, 10);
+        if (c == 'o') only = optarg;
+        if (c == 'f') file = optarg;
         if (c == '?') return 2;
     }
-    uint64_t n_speed = n < 100 * 1000 ? n : 100 * 1000;
-    double one, two, took;
+    if (file)
+        path = file;
+    else
+        (void)unlink(path);
     set_up();
-    index_close(build(n_speed, 1, &one));
-    struct index *index = build(n_speed, 2, &two);
-    row("bulk", "speed_up_on_2_threads", "ratio", one / two);
-    if (n > n_speed) {
-        index_close(index);
-        index = build(n, 2, &two);
-        row("bulk", "points_per_second_on_2_threads", "points/s", (double)n / two);
-    }
-    struct index_save_stats stats = save(index, &took);
-    row("save", "whole", "MB/s", (double)stats.bytes / took / 1e6);
-    index_close(index);
-    options.tail_extra = 0;
-    index = measure_open();
-    measure_beside(index, n, 3);
-    uint64_t next = 10 * n;
-    measure_save(index, &next, "save_of_what_changed");
-    (void)unlink(path);
-    measure_save(index, &next, "save_whole");
-    index_close(index);
-    (void)unlink(path);
+    if (!only || strcmp(only, "bulk") == 0) measure_bulk(n < BULK_MOST ? n : BULK_MOST);
+    if (only && strcmp(only, "bulk") == 0) return 0;
+    make_file(n);
+    if (!only || strcmp(only, "open") == 0) measure_open();
+    if (!only || strcmp(only, "reader") == 0) measure_beside(n, 1);
+    if (!only || strcmp(only, "save") == 0) measure_saves(n);
+    if (!file) (void)unlink(path);
     return 0;
 }

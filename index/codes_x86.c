@@ -5,15 +5,15 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "runtime/poison.h"
 
-enum { LINE = 64, AHEAD_LINES = 4 };
+enum { LINE = 64, LANE = 16, AHEAD_LINES = 4, LATER = 16 /* rows */, LATER_LINES = 4 };
 
-#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#define VPOPCNT \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")))
+#define VNNI   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define BITALG __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bitalg")))
 #define POPCNT __attribute__((target("popcnt")))
 #define AVX2   __attribute__((target("avx2,fma")))
 
@@ -37,6 +37,27 @@ static inline void ask_rest(const uint8_t *const *rows, size_t n_rows, size_t n)
     for (size_t r = 0; r < 4 && r < n_rows; r++)
         for (size_t at = AHEAD_LINES * LINE; at < n; at += LINE)
             _mm_prefetch((const char *)rows[r] + at, _MM_HINT_T0);
+}
+
+/* In a scan rows follow one another, and the processor fetches ahead by itself, but never into the
+ * next page: so they are asked for here, too. */
+static inline void ask_later(const uint8_t *const *rows, size_t n_rows, size_t r, size_t bytes) {
+    if (r + LATER + 4 > n_rows) return;
+    const uint8_t *const *later = rows + r + LATER;
+    for (size_t at = 0; at < bytes && at < LATER_LINES * LINE; at += LINE) {
+        _mm_prefetch((const char *)later[0] + at, _MM_HINT_T0);
+        _mm_prefetch((const char *)later[1] + at, _MM_HINT_T0);
+        _mm_prefetch((const char *)later[2] + at, _MM_HINT_T0);
+        _mm_prefetch((const char *)later[3] + at, _MM_HINT_T0);
+    }
+}
+
+VNNI static inline __m128i load_128(const uint8_t *from) {
+    return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+VNNI static inline __m128i load_64(const uint8_t *from) {
+    return _mm_loadl_epi64((const __m128i *)(const void *)from);
 }
 
 VNNI static inline void put_totals(__m128i totals, size_t n_rows, float *out) {
@@ -99,30 +120,40 @@ coarse_vnni(const uint8_t *query, const uint8_t *const *rows, size_t n_rows, siz
     }
 }
 
-/* 64 codes t of four bits as bytes. */
-VNNI static inline __m512i widened_512(const uint8_t *row) {
-    __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)row);
-    const __m256i lower = _mm256_set1_epi8(15);
-    __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), lower);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_and_si256(both, lower)), high, 1);
+/* 128 dimensions of a query in the order of 64 bytes of four-bit codes: those that lie below in
+ * their bytes, and above. */
+struct split {
+    __m512i below, above;
+};
+
+VNNI static inline struct split split_query(__m512i first, __m512i second) {
+    return (struct split){_mm512_shuffle_i64x2(first, second, 0x44),
+                          _mm512_shuffle_i64x2(first, second, 0xee)};
 }
 
-/* |q - (16 t + 8)|² = (q - 8)² + 256 t (t + 1) - 32 q t. */
-VNNI static inline struct dots add_nibbles(struct dots dots, __m512i query, __m512i codes) {
-    __m512i more = _mm512_add_epi8(codes, _mm512_set1_epi8(1));
-    dots.own = _mm512_dpbusd_epi32(dots.own, codes, more);
-    dots.query = _mm512_dpbusd_epi32(dots.query, query, codes);
+/* |q - (16 t + 8)|² = (q - 8)² + 256 t (t + 1) - 32 q t, for codes t of four bits. */
+VNNI static inline struct dots add_nibbles(struct dots dots, struct split query, __m512i both) {
+    const __m512i lower = _mm512_set1_epi8(15), one = _mm512_set1_epi8(1);
+    __m512i below = _mm512_and_si512(both, lower);
+    __m512i above = _mm512_and_si512(_mm512_srli_epi16(both, 4), lower);
+    dots.own = _mm512_dpbusd_epi32(dots.own, below, _mm512_add_epi8(below, one));
+    dots.query = _mm512_dpbusd_epi32(dots.query, query.below, below);
+    dots.own = _mm512_dpbusd_epi32(dots.own, above, _mm512_add_epi8(above, one));
+    dots.query = _mm512_dpbusd_epi32(dots.query, query.above, above);
     return dots;
 }
 
-VNNI static inline __m512i gap_of_nibbles(struct dots dots, __m512i square) {
-    __m512i gap =
-        _mm512_sub_epi32(_mm512_slli_epi32(dots.own, 8), _mm512_slli_epi32(dots.query, 5));
-    return _mm512_add_epi32(square, gap);
+/* The last 64 dimensions, where they are alone. */
+VNNI static inline __m512i last_nibbles(const uint8_t *row) {
+    return _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)row));
+}
+
+VNNI static inline __m512i gap_of_nibbles(struct dots dots) {
+    return _mm512_sub_epi32(_mm512_slli_epi32(dots.own, 3), dots.query); /* of 32 */
 }
 
 /* (q - 8)² */
-VNNI static inline __m512i moved_square_of(const uint8_t *query, size_t n) {
+VNNI static inline __m128i moved_square_of(const uint8_t *query, size_t n) {
     __m512i sum = _mm512_setzero_si512(), zero = sum, eight = _mm512_set1_epi16(8);
     for (size_t at = 0; at < n; at += LINE) {
         __m512i part = _mm512_load_si512(query + at);
@@ -130,76 +161,141 @@ VNNI static inline __m512i moved_square_of(const uint8_t *query, size_t n) {
         __m512i high = _mm512_sub_epi16(_mm512_unpackhi_epi8(part, zero), eight);
         sum = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high);
     }
-    return sum;
+    return _mm_set1_epi32(_mm512_reduce_add_epi32(sum));
 }
 
 VNNI void nibbles_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out) {
-    const __m512i square = moved_square_of(query, n);
+    const __m128i square = moved_square_of(query, n);
     for (size_t r = 0; r < n_rows; r += 4) {
         const uint8_t *a = rows[r], *b = row_at(rows, n_rows, r + 1);
         const uint8_t *c = row_at(rows, n_rows, r + 2), *d = row_at(rows, n_rows, r + 3);
         struct dots of_a = {_mm512_setzero_si512(), _mm512_setzero_si512()};
         struct dots of_b = of_a, of_c = of_a, of_d = of_a;
-        for (size_t at = 0; at < n; at += LINE) {
-            __m512i part = _mm512_load_si512(query + at);
-            of_a = add_nibbles(of_a, part, widened_512(a + at / 2));
-            of_b = add_nibbles(of_b, part, widened_512(b + at / 2));
-            of_c = add_nibbles(of_c, part, widened_512(c + at / 2));
-            of_d = add_nibbles(of_d, part, widened_512(d + at / 2));
+        size_t at = 0;
+        ask_later(rows, n_rows, r, n / 2);
+        for (; at + 2 * LINE <= n; at += 2 * LINE) {
+            struct split part =
+                split_query(_mm512_load_si512(query + at), _mm512_load_si512(query + at + LINE));
+            of_a = add_nibbles(of_a, part, _mm512_loadu_si512(a + at / 2));
+            of_b = add_nibbles(of_b, part, _mm512_loadu_si512(b + at / 2));
+            of_c = add_nibbles(of_c, part, _mm512_loadu_si512(c + at / 2));
+            of_d = add_nibbles(of_d, part, _mm512_loadu_si512(d + at / 2));
         }
-        put_totals(totals_512(gap_of_nibbles(of_a, square), gap_of_nibbles(of_b, square),
-                              gap_of_nibbles(of_c, square), gap_of_nibbles(of_d, square)),
-                   n_rows - r, out + r);
+        if (at < n) {
+            struct split part = split_query(_mm512_load_si512(query + at), _mm512_setzero_si512());
+            of_a = add_nibbles(of_a, part, last_nibbles(a + at / 2));
+            of_b = add_nibbles(of_b, part, last_nibbles(b + at / 2));
+            of_c = add_nibbles(of_c, part, last_nibbles(c + at / 2));
+            of_d = add_nibbles(of_d, part, last_nibbles(d + at / 2));
+        }
+        __m128i totals = totals_512(gap_of_nibbles(of_a), gap_of_nibbles(of_b),
+                                    gap_of_nibbles(of_c), gap_of_nibbles(of_d));
+        put_totals(_mm_add_epi32(_mm_slli_epi32(totals, 5), square), n_rows - r, out + r);
     }
 }
 
-/* The sums of four vectors of 64-bit words. */
-VPOPCNT static inline __m256i totals_of_words(__m512i a, __m512i b, __m512i c, __m512i d) {
-    __m512i ab = _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    __m512i cd = _mm512_add_epi64(_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
-    __m512i four =
-        _mm512_add_epi64(_mm512_shuffle_i64x2(ab, cd, 0x44), _mm512_shuffle_i64x2(ab, cd, 0xee));
-    return _mm512_castsi512_si256(_mm512_add_epi64(_mm512_shuffle_i64x2(four, four, 0x88),
-                                                   _mm512_shuffle_i64x2(four, four, 0xdd)));
+/* Of bits, in 32-bit words: what the planes weigh where they are set, and how many are. The upper
+ * planes have a sum of their own: an addition waits for the one before. */
+struct counts {
+    __m512i lower, upper, ones;
+};
+
+/* A part of rows, `size` bytes of each: 64 of one, or 16 of each of four, which then share the
+ * part of a plane; 8 are half of that. */
+BITALG static inline __m512i plane_of(const uint8_t *plane, size_t size) {
+    if (size == LINE) return _mm512_loadu_si512(plane);
+    return _mm512_broadcast_i32x4(size == LANE ? load_128(plane) : load_64(plane));
 }
 
-/* A part of a row against the planes: the sum in the lower halves of the words, the ones above. */
-VPOPCNT static inline __m512i
-counts_512(__m512i sum, const uint8_t *row, const uint8_t *planes, size_t bytes, __mmask8 some) {
-    __m512i bits = _mm512_maskz_loadu_epi64(some, row);
-    sum = _mm512_add_epi64(sum, _mm512_slli_epi64(_mm512_popcnt_epi64(bits), 32));
+/* Bytes have at most eight bits set: they are summed up by fours, times what their plane weighs. */
+BITALG static inline struct counts
+add_bits(struct counts counts, __m512i bits, const uint8_t *planes, size_t bytes, size_t size) {
+    counts.ones = _mm512_dpbusd_epi32(counts.ones, _mm512_popcnt_epi8(bits), _mm512_set1_epi8(1));
+#pragma GCC unroll 6
     for (unsigned p = 0; p < KERNEL_PLANES; p++) {
-        __m512i plane = _mm512_maskz_loadu_epi64(some, planes + p * bytes);
-        __m512i both = _mm512_popcnt_epi64(_mm512_and_si512(bits, plane));
-        sum = _mm512_add_epi64(sum, _mm512_slli_epi64(both, p));
+        __m512i both = _mm512_and_si512(bits, plane_of(planes + p * bytes, size));
+        __m512i *sum = p < KERNEL_PLANES / 2 ? &counts.lower : &counts.upper;
+        *sum =
+            _mm512_dpbusd_epi32(*sum, _mm512_popcnt_epi8(both), _mm512_set1_epi8((char)(1 << p)));
     }
-    return sum;
+    return counts;
 }
 
-VPOPCNT void bits_vpopcnt(const uint8_t *planes,
-                          const uint8_t *const *rows,
-                          size_t n_rows,
-                          size_t n,
-                          uint32_t *sums,
-                          uint32_t *ones) {
+BITALG static inline struct counts no_counts(void) {
+    return (struct counts){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+
+BITALG static inline __m512i sums_of(struct counts counts) {
+    return _mm512_add_epi32(counts.lower, counts.upper);
+}
+
+/* The same part of four rows, side by side. */
+BITALG static inline __m512i
+side_by_side(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d, size_t size) {
+    bool whole = size == LANE;
+    __m512i all = _mm512_castsi128_si512(whole ? load_128(a) : load_64(a));
+    all = _mm512_inserti32x4(all, whole ? load_128(b) : load_64(b), 1);
+    all = _mm512_inserti32x4(all, whole ? load_128(c) : load_64(c), 2);
+    return _mm512_inserti32x4(all, whole ? load_128(d) : load_64(d), 3);
+}
+
+/* Four sums, then four counts of ones, from lanes that are a row each. */
+BITALG static inline __m256i totals_of_lanes(struct counts counts) {
+    const __m512i order = _mm512_castsi256_si512(_mm256_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13));
+    __m512i sums = sums_of(counts);
+    __m512i both = _mm512_add_epi32(_mm512_unpacklo_epi32(sums, counts.ones),
+                                    _mm512_unpackhi_epi32(sums, counts.ones));
+    both = _mm512_add_epi32(both, _mm512_shuffle_epi32(both, _MM_PERM_BADC));
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, both));
+}
+
+/* Whole lines of four rows: as totals_of_lanes. */
+BITALG static inline __m256i
+count_lines(const uint8_t *const *four, const uint8_t *planes, size_t bytes) {
+    struct counts of_a = no_counts(), of_b = of_a, of_c = of_a, of_d = of_a;
+    for (size_t at = 0; at + LINE <= bytes; at += LINE) {
+        of_a = add_bits(of_a, _mm512_loadu_si512(four[0] + at), planes + at, bytes, LINE);
+        of_b = add_bits(of_b, _mm512_loadu_si512(four[1] + at), planes + at, bytes, LINE);
+        of_c = add_bits(of_c, _mm512_loadu_si512(four[2] + at), planes + at, bytes, LINE);
+        of_d = add_bits(of_d, _mm512_loadu_si512(four[3] + at), planes + at, bytes, LINE);
+    }
+    return _mm256_setr_m128i(totals_512(sums_of(of_a), sums_of(of_b), sums_of(of_c), sums_of(of_d)),
+                             totals_512(of_a.ones, of_b.ones, of_c.ones, of_d.ones));
+}
+
+/* What is left of them behind whole lines. */
+BITALG static inline __m256i
+count_rest(const uint8_t *const *four, const uint8_t *planes, size_t bytes) {
+    const uint8_t *a = four[0], *b = four[1], *c = four[2], *d = four[3];
+    struct counts counts = no_counts();
+    size_t at = bytes / LINE * LINE;
+    for (; at + LANE <= bytes; at += LANE)
+        counts = add_bits(counts, side_by_side(a + at, b + at, c + at, d + at, LANE), planes + at,
+                          bytes, LANE);
+    if (at < bytes)
+        counts = add_bits(counts, side_by_side(a + at, b + at, c + at, d + at, LANE / 2),
+                          planes + at, bytes, LANE / 2);
+    return totals_of_lanes(counts);
+}
+
+BITALG void bits_bitalg(const uint8_t *planes,
+                        const uint8_t *const *rows,
+                        size_t n_rows,
+                        size_t n,
+                        uint32_t *sums,
+                        uint32_t *ones) {
     size_t bytes = n / 8;
     for (size_t r = 0; r < n_rows; r += 4) {
-        const uint8_t *a = rows[r], *b = row_at(rows, n_rows, r + 1);
-        const uint8_t *c = row_at(rows, n_rows, r + 2), *d = row_at(rows, n_rows, r + 3);
-        __m512i of_a = _mm512_setzero_si512(), of_b = of_a, of_c = of_a, of_d = of_a;
-        for (size_t at = 0; at < bytes; at += LINE) {
-            size_t words = (bytes - at) / sizeof(uint64_t);
-            __mmask8 some = (__mmask8)(words < 8 ? (1u << words) - 1 : 0xff);
-            of_a = counts_512(of_a, a + at, planes + at, bytes, some);
-            of_b = counts_512(of_b, b + at, planes + at, bytes, some);
-            of_c = counts_512(of_c, c + at, planes + at, bytes, some);
-            of_d = counts_512(of_d, d + at, planes + at, bytes, some);
-        }
-        __m256i totals = totals_of_words(of_a, of_b, of_c, of_d);
+        const uint8_t *four[4] = {rows[r], row_at(rows, n_rows, r + 1), row_at(rows, n_rows, r + 2),
+                                  row_at(rows, n_rows, r + 3)};
+        __m256i totals = _mm256_setzero_si256();
+        ask_later(rows, n_rows, r, bytes);
+        if (bytes >= LINE) totals = count_lines(four, planes, bytes);
+        if (bytes % LINE) totals = _mm256_add_epi32(totals, count_rest(four, planes, bytes));
         __mmask8 some = (__mmask8)((1u << (n_rows - r < 4 ? n_rows - r : 4)) - 1);
-        _mm256_mask_cvtepi64_storeu_epi32(sums + r, some, totals);
-        _mm256_mask_cvtepi64_storeu_epi32(ones + r, some, _mm256_srli_epi64(totals, 32));
+        _mm_mask_storeu_epi32(sums + r, some, _mm256_castsi256_si128(totals));
+        _mm_mask_storeu_epi32(ones + r, some, _mm256_extracti128_si256(totals, 1));
     }
 }
 
@@ -228,38 +324,38 @@ POPCNT void bits_popcnt(const uint8_t *planes,
     }
 }
 
-/* Sixteen codes from 32-bit words to the sum of their gaps. */
+/* Sixteen whole codes, times 16, in 32-bit words, to the sum of their gaps. */
 VNNI static inline __m512 gap_512(__m512 sum, const float *query, __m512i code) {
-    __m512 gap = _mm512_sub_ps(_mm512_loadu_ps(query), _mm512_cvtepi32_ps(code));
+    const __m512 level = _mm512_set1_ps(1.0f / 16);
+    __m512 gap = _mm512_fmsub_ps(_mm512_cvtepi32_ps(code), level, _mm512_loadu_ps(query));
     return _mm512_fmadd_ps(gap, gap, sum);
 }
 
-/* 32 codes of twelve bits in 16-bit words. */
-VNNI static inline __m512i whole_512(__m256i coarse, __m256i fine) {
-    __m512i upper = _mm512_slli_epi16(_mm512_cvtepu8_epi16(coarse), 4);
-    return _mm512_or_si512(upper, _mm512_cvtepu8_epi16(fine));
+/* Lane i of a vector has the 16 dimensions from 16 i on; now every fourth of them, by fours, so
+ * that what is unpacked from the lanes comes in order. */
+VNNI static inline __m512i crossed(__m512i lanes) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, lanes);
 }
 
+/* A byte of the upper eight bits above one that has the last four in its upper half is the code
+ * times 16. */
 VNNI float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n) {
-    const __m256i nibble = _mm256_set1_epi8(15);
-    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
-                     _mm512_setzero_ps()};
-    for (size_t at = 0; at < n; at += 64) {
-        __m512i codes = _mm512_loadu_si512(coarse + at);
-        __m256i last = _mm256_loadu_si256((const __m256i *)(const void *)(fine + at / 2));
-        __m512i low = whole_512(_mm512_castsi512_si256(codes), _mm256_and_si256(last, nibble));
-        __m512i high = whole_512(_mm512_extracti64x4_epi64(codes, 1),
-                                 _mm256_and_si256(_mm256_srli_epi16(last, 4), nibble));
-        sum[0] = gap_512(sum[0], query + at, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(low)));
-        sum[1] = gap_512(sum[1], query + at + 16,
-                         _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(low, 1)));
-        sum[2] =
-            gap_512(sum[2], query + at + 32, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(high)));
-        sum[3] = gap_512(sum[3], query + at + 48,
-                         _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(high, 1)));
+    const __m512i upper = _mm512_set1_epi8((char)0xf0), zero = _mm512_setzero_si512();
+    __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
+    for (size_t at = 0; at < n; at += 64, query += 64) {
+        __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)(fine + at / 2));
+        __m512i last = _mm512_castsi256_si512(_mm256_slli_epi16(both, 4));
+        last = _mm512_and_si512(_mm512_inserti64x4(last, both, 1), upper);
+        __m512i tops = crossed(_mm512_loadu_si512(coarse + at));
+        last = crossed(last);
+        __m512i low = _mm512_unpacklo_epi8(last, tops), high = _mm512_unpackhi_epi8(last, tops);
+        a = gap_512(a, query, _mm512_unpacklo_epi16(low, zero));
+        b = gap_512(b, query + 16, _mm512_unpackhi_epi16(low, zero));
+        c = gap_512(c, query + 32, _mm512_unpacklo_epi16(high, zero));
+        d = gap_512(d, query + 48, _mm512_unpackhi_epi16(high, zero));
     }
-    return _mm512_reduce_add_ps(
-        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
 }
 
 AVX2 static inline __m256i load_256(const uint8_t *from) {

@@ -205,13 +205,13 @@ static const struct kernel vnni = {
     .half_pairs = half_pairs_avx512,
     .hadamard = hadamard_avx512,
 };
-static const struct kernel vpopcnt = {
-    .name = "avx512-vpopcnt",
+static const struct kernel bitalg = {
+    .name = "avx512-bitalg",
     .euclidean = euclidean_avx512,
     .dot = dot_avx512,
     .coarse = coarse_vnni,
     .nibbles = nibbles_vnni,
-    .bits = bits_vpopcnt,
+    .bits = bits_bitalg,
     .fine = fine_vnni,
     .halves = halves_avx512,
     .half_pairs = half_pairs_avx512,
@@ -276,7 +276,7 @@ const struct kernel *kernel_nth(size_t n) {
     if (has_avx2() && __builtin_cpu_supports("avx512f")) {
         able[n_able++] = &avx512;
         if (has_vnni()) able[n_able++] = &vnni;
-        if (has_vnni() && __builtin_cpu_supports("avx512vpopcntdq")) able[n_able++] = &vpopcnt;
+        if (has_vnni() && __builtin_cpu_supports("avx512bitalg")) able[n_able++] = &bitalg;
     }
 #elif defined(__aarch64__)
     able[n_able++] = &neon;

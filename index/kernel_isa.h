@@ -61,12 +61,12 @@ void coarse_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
 void nibbles_vnni(
     const uint8_t *query, const uint8_t *const *rows, size_t n_rows, size_t n, float *out);
-void bits_vpopcnt(const uint8_t *planes,
-                  const uint8_t *const *rows,
-                  size_t n_rows,
-                  size_t n,
-                  uint32_t *sums,
-                  uint32_t *ones);
+void bits_bitalg(const uint8_t *planes,
+                 const uint8_t *const *rows,
+                 size_t n_rows,
+                 size_t n,
+                 uint32_t *sums,
+                 uint32_t *ones);
 float fine_vnni(const float *query, const uint8_t *coarse, const uint8_t *fine, size_t n);
 void hadamard_avx512(float *vector, size_t n);
 #elif defined(__aarch64__)

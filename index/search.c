@@ -506,6 +506,7 @@ static void step_scan(struct index_reader *reader) {
     uint64_t bits = points_found_word(&reader->view->points, word);
     if (walk->bitmap && word > walk->bitmap_slots / 64) bits = 0;
     size_t n = 0;
+    if (reader->scan_word < reader->scan_words) store_ask(reader->store, (word + 1) * 64);
     for (; bits; bits &= bits - 1) {
         uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
         if (walk->bitmap && !walk_is_live(walk, slot)) continue;
