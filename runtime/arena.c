@@ -60,6 +60,12 @@ void *arena_zero(struct arena *arena, size_t size) {
     return memory;
 }
 
+char *arena_string(struct arena *arena, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = arena_alloc(arena, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
 /* Keeps the first chunk only: it was enough for most turns. */
 void arena_reset(struct arena *arena) {
     if (!arena->first) return;

@@ -32,6 +32,8 @@ static inline void *arena_alloc(struct arena *arena, size_t size) {
     return memory;
 }
 void *arena_zero(struct arena *arena, size_t size);
+/* A copy of a text; NULL as above. */
+char *arena_string(struct arena *arena, const char *text);
 /* Forgets everything; keeps one chunk. */
 void arena_reset(struct arena *arena);
 /* The same, at the end of each turn: most took little, all of it from the first chunk. */

@@ -26,12 +26,6 @@ struct errand {
     char *name; /* of the collection; in the arena */
 };
 
-static char *arena_string(struct arena *arena, const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = arena_alloc(arena, size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
-
 /* NULL: the promise was rejected. */
 static struct errand *
 errand_new(struct hub *self, const char *name, const struct promise *promise, struct turn *turn) {

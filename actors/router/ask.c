@@ -264,12 +264,19 @@ static bool stays(const struct ask *ask, enum status status) {
     return status == STATUS_STALE_EPOCH || (full && ask->way == WAY_LEADER && !ask->read);
 }
 
+/* Not a shard that is slow, or full. */
+static bool found_nobody(const struct target *target, enum status status) {
+    return status == STATUS_LOST_PEER || status == STATUS_NOT_LEADER ||
+           status == STATUS_NOT_READY || (status == STATUS_EXPIRED && has_others(target));
+}
+
 static void
 leg_failed(struct hub *self, struct leg *leg, const struct outcome *outcome, struct turn *turn) {
     struct ask *ask = leg->ask;
     if (leg->call && (outcome->status == STATUS_LOST_PEER || outcome->status == STATUS_EXPIRED))
         ask->unsure = true;
-    if (outcome->status == STATUS_LOST_PEER && !ask->read) ask->target->lost = true;
+    if (!ask->read && found_nobody(ask->target, outcome->status))
+        ask->target->refusal = outcome->status;
     seat_failed(leg->seat, outcome->status, outcome->text, turn_now_us(turn));
     ask->failed = stays(ask, outcome->status) ? NULL : leg->seat;
     leg_free(self, leg);
@@ -286,7 +293,7 @@ leg_answered(struct hub *self, struct leg *leg, const struct outcome *outcome, s
     if (outcome->status == STATUS_OK && !ask->read && !seat->gone) {
         seat->shunned_us = 0;
         seat->target->lead = seat;
-        seat->target->lost = false;
+        seat->target->refusal = STATUS_OK;
     }
     leg_free(self, leg);
     finish(self, ask, outcome, turn);

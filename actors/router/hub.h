@@ -7,7 +7,8 @@
  *     ask.c       questions: tried again, hedged
  *     level.c     how fresh a read must be
  *     tally.c     who stands by a leader
- *     writes.c    upsert, delete        queries.c   search        gets.c    one point
+ *     writes.c    upsert, delete; chunks.c: their way
+ *     queries.c   search                gets.c      one point
  *     admin.c     collections           batches.c   many searches at once
  *     census.c    what collections are */
 #ifndef ACTORS_ROUTER_HUB_H
@@ -88,9 +89,11 @@ struct target {
     struct lot *first;
     struct lot *last;
     size_t lot_bytes;
-    uint64_t sequence; /* of the newest chunk */
-    uint64_t acked;    /* highest log index acknowledged to us: a session read sees it */
-    bool lost;         /* a process of it was, for a write, and no write was answered since */
+    uint64_t sequence;        /* of the newest chunk */
+    uint64_t acked;           /* highest log index acknowledged to us: a session read sees it */
+    enum status refusal;      /* why a write found nobody to take it; OK: one was answered since */
+    uint64_t late_timer;      /* for the writes whose time is up next; 0: none */
+    uint64_t late_us;         /* when that fires */
     struct tally *next_tally; /* yet to begin; NULL: none */
     uint32_t n_tallies;       /* under way */
 };

@@ -1,77 +1,23 @@
-/* writes: upserts and deletes.
- *
- *     request ─▶ one lot (or more) a shard ─▶ the target's queue ─▶ chunk: what fits of the queue
- * ─▶ ShardWrite ▲ │ └───────────────────── each lot says what became of it
- * ◀───────────────────────────────────────┘
- *
- * One chunk a shard is under way, so writes of one shard stay in order across requests, and the
- * sequence tells the shard which one is a repeat. While a chunk is under way the next one gathers:
- * single points of many clients share an entry of the log. A chunk that may pass is repeated under
- * its sequence until nobody waits for it. */
+/* writes: upserts and deletes, as requests: cut into lots of one shard each, whose way is
+ * chunks.c's, and answered when it is known of every lot what became of it. */
+#include "actors/router/writes.h"
+
 #include <inttypes.h>
 #include <string.h>
 
-#include "actors/router/hub.h"
 #include "actors/router/session.h"
 #include "runtime/assert.h"
-#include "runtime/memory.h"
 
 #include "runtime/poison.h"
 
 enum {
-    QUEUE_BYTES_MAX = 32 * 1024 * 1024, /* waiting for one shard; beyond: BUSY */
-    ANSWER_MARGIN_US = 100 * 1000,      /* of the caller's deadline, kept for the words */
-    TRY_US = 5 * 1000 * 1000,           /* then a chunk counts as lost and is repeated */
     POINT_BYTES = 32,       /* of an encoded operation, besides id, vector and payload */
     MEMORY_RETRY_MS = 1000, /* told to clients when a shard's memory is used up */
     WORDS_SHARDS_MAX = 16,  /* shards named in the words of a failure */
 };
 
-struct write {
-    struct request base; /* first */
-    char *collection;
-    struct lot *lots;
-    uint32_t n_lots;
-    uint32_t n_open;
-    uint32_t n_operations;
-    bool deletes; /* answered RouterDeleted */
-};
-
-/* The operations of one request on one shard, or as many as fit one chunk. In the request's arena.
- */
-struct lot {
-    struct lot *next; /* of the target's queue, or of the chunk */
-    struct write *write;
-    struct target *target; /* held until the lot is done */
-    uint64_t shard;
-    ShardOperation **operations;
-    uint32_t n_operations;
-    size_t bytes;
-    bool alone; /* it shared a chunk that was refused: the blame must find its owner */
-    enum status status;
-    const char *words; /* of a failure; in the arena */
-};
-
-struct chunk {
-    struct ask ask;
-    struct target *target; /* held */
-    ShardWrite message;
-    ShardOperation *operations[ROUTER_CHUNK_POINTS];
-    struct lot *lots;
-};
-
-void chunk_free(struct chunk *chunk) {
-    mem_free(chunk);
-}
-
 /* --- the answer
  * ----------------------------------------------------------------------------------------- */
-
-static char *arena_string(struct arena *arena, const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = arena_alloc(arena, size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
 
 /* All shards of the collection that we have written to: the last page's token covers every page. */
 static const char *token(struct hub *self, const struct write *write, struct turn *turn) {
@@ -122,7 +68,7 @@ static void reject(struct write *write, const struct lot *first, struct turn *tu
     buffer_free(&text);
 }
 
-static void answer(struct hub *self, struct write *write, struct turn *turn) {
+void write_answer(struct hub *self, struct write *write, struct turn *turn) {
     const struct lot *failed = NULL;
     for (uint32_t i = 0; i < write->n_lots && !failed; i++)
         if (write->lots[i].status != STATUS_OK) failed = &write->lots[i];
@@ -138,168 +84,6 @@ static void answer(struct hub *self, struct write *write, struct turn *turn) {
         upserted.session = (char *)(uintptr_t)token(self, write, turn);
         turn_resolve(turn, &write->base.promise, &upserted.base);
     }
-}
-
-static void lot_done(
-    struct hub *self, struct lot *lot, enum status status, const char *words, struct turn *turn) {
-    struct write *write = lot->write;
-    lot->status = status;
-    lot->words = status == STATUS_OK ? "" : arena_string(&write->base.arena, words);
-    if (!lot->words) lot->words = status_text(status);
-    target_drop(self, lot->target);
-    if (--write->n_open > 0) return;
-    answer(self, write, turn);
-    request_end(self, &write->base);
-}
-
-/* --- chunks
- * --------------------------------------------------------------------------------------------- */
-
-static void queue_push(struct target *target, struct lot *lot) {
-    lot->next = NULL;
-    if (target->last)
-        target->last->next = lot;
-    else
-        target->first = lot;
-    target->last = lot;
-    target->lot_bytes += lot->bytes;
-}
-
-static struct lot *queue_pop(struct target *target) {
-    struct lot *lot = target->first;
-    target->first = lot->next;
-    if (!target->first) target->last = NULL;
-    target->lot_bytes -= lot->bytes;
-    lot->next = NULL;
-    return lot;
-}
-
-static bool fits(const struct chunk *chunk, const struct lot *lot, size_t bytes) {
-    if (!chunk->lots) return true;
-    return !lot->alone && !chunk->lots->alone &&
-           chunk->message.n_operations + lot->n_operations <= ROUTER_CHUNK_POINTS &&
-           bytes + lot->bytes <= ROUTER_CHUNK_BYTES;
-}
-
-/* When to give up, in time to say why. */
-static uint64_t deadline_of(const struct request *request, struct turn *turn) {
-    uint64_t now = turn_now_us(turn);
-    uint64_t deadline = request->promise.deadline_us;
-    if (deadline == NO_DEADLINE) return now + CALL_DEFAULT_US;
-    return deadline > now + 2 * ANSWER_MARGIN_US ? deadline - ANSWER_MARGIN_US : deadline;
-}
-
-/* Time is up: because a process is gone, or because the shard is slow, of which clients are told in
- * another way. */
-static enum status why_late(const struct target *target) {
-    return target->lost ? STATUS_LOST_PEER : STATUS_EXPIRED;
-}
-
-/* Moves what fits from the queue to the chunk; lots nobody waits for any more end here. */
-static void fill(struct hub *self, struct target *target, struct chunk *chunk, struct turn *turn) {
-    struct lot **end = &chunk->lots;
-    size_t bytes = 0;
-    while (target->first && fits(chunk, target->first, bytes)) {
-        struct lot *lot = queue_pop(target);
-        uint64_t deadline = deadline_of(&lot->write->base, turn);
-        if (!turn_wanted(turn, &lot->write->base.promise)) {
-            lot_done(self, lot, why_late(target), "waited too long for the shard", turn);
-            continue;
-        }
-        memcpy(chunk->operations + chunk->message.n_operations, lot->operations,
-               lot->n_operations * sizeof *chunk->operations);
-        chunk->message.n_operations += lot->n_operations;
-        if (deadline > chunk->ask.deadline_us) chunk->ask.deadline_us = deadline;
-        bytes += lot->bytes;
-        *end = lot;
-        end = &lot->next;
-    }
-}
-
-static void
-chunk_done(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn);
-
-static void send_next(struct hub *self, struct target *target, struct turn *turn) {
-    if (target->chunk || !target->first) return;
-    struct chunk *chunk = mem_zero(1, sizeof *chunk);
-    if (!chunk) {
-        lot_done(self, queue_pop(target), STATUS_NO_MEMORY, "write", turn);
-        return;
-    }
-    shard_write__init(&chunk->message);
-    target_hold(target); /* the lots may be the last to hold it */
-    fill(self, target, chunk, turn);
-    if (!chunk->lots) {
-        chunk_free(chunk);
-        target_drop(self, target);
-        return;
-    }
-    chunk->target = target;
-    chunk->message.operations = chunk->operations;
-    chunk->message.router = self->incarnation;
-    chunk->message.sequence = ++target->sequence;
-    chunk->ask.target = target;
-    chunk->ask.message = &chunk->message.base;
-    chunk->ask.epoch = &chunk->message.epoch;
-    chunk->ask.patience_us = chunk->ask.deadline_us;
-    chunk->ask.try_us = TRY_US;
-    chunk->ask.done = chunk_done;
-    chunk->ask.context = chunk;
-    target->chunk = chunk;
-    ask_start(self, &chunk->ask, turn);
-}
-
-static bool both_kinds(const struct chunk *chunk) {
-    bool deletes = false, puts = false;
-    for (const struct lot *lot = chunk->lots; lot; lot = lot->next)
-        *(lot->write->deletes ? &deletes : &puts) = true;
-    return deletes && puts;
-}
-
-/* A refusal of a chunk of several requests is one request's fault: each is asked for itself. So are
- * deletes that points without memory came with: they make room. */
-static bool split(struct target *target, struct chunk *chunk, enum status status) {
-    bool judged = status == STATUS_INVALID || status == STATUS_TOO_LARGE ||
-                  (status == STATUS_NO_MEMORY && both_kinds(chunk));
-    if (!judged || !chunk->lots->next) return false;
-    struct lot *last = chunk->lots;
-    for (struct lot *lot = chunk->lots; lot; lot = lot->next) {
-        lot->alone = true;
-        target->lot_bytes += lot->bytes;
-        last = lot;
-    }
-    last->next = target->first;
-    if (!target->last) target->last = last;
-    target->first = chunk->lots;
-    chunk->lots = NULL;
-    return true;
-}
-
-static void
-chunk_done(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
-    struct chunk *chunk = ask->context;
-    struct target *target = chunk->target;
-    enum status status = outcome->status;
-    const ShardWritten *done = outcome_as(outcome, ShardWritten, shard_written);
-    if (done && done->index > target->acked) target->acked = done->index;
-    if (status == STATUS_OK && !done) status = STATUS_INTERNAL;
-    if (status == STATUS_EXPIRED) status = why_late(target);
-    const char *words =
-        turn_printf(turn, "shard %" PRIu64 " of collection '%s': %s", target->shard,
-                    target->collection, outcome->text[0] ? outcome->text : status_text(status));
-    if (status == STATUS_NOT_FOUND) words = outcome->text; /* the collection is gone */
-    target->chunk = NULL;
-    if (!split(target, chunk, status)) {
-        struct lot *lot = chunk->lots;
-        while (lot) {
-            struct lot *next = lot->next; /* lot_done may free it */
-            lot_done(self, lot, status, words ? words : "", turn);
-            lot = next;
-        }
-    }
-    chunk_free(chunk);
-    send_next(self, target, turn);
-    target_drop(self, target);
 }
 
 /* --- requests
@@ -378,26 +162,6 @@ group(struct write *write, const struct route *route, ShardOperation *operations
     return STATUS_OK;
 }
 
-static void enqueue(struct hub *self, struct write *write, struct turn *turn) {
-    uint32_t n = write->n_lots;
-    write->n_open = n + 1; /* one for this loop: lots may end before it does */
-    for (uint32_t i = 0; i < n; i++) {
-        struct lot *lot = &write->lots[i];
-        target_hold(lot->target);
-        if (lot->target->lot_bytes > QUEUE_BYTES_MAX)
-            lot_done(self, lot, STATUS_BUSY, "too many writes wait for the shard", turn);
-        else
-            queue_push(lot->target, lot);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        /* An ended lot's target may be gone; a queued one's cannot. */
-        if (write->lots[i].status == STATUS_OK) send_next(self, write->lots[i].target, turn);
-    }
-    if (--write->n_open > 0) return;
-    answer(self, write, turn);
-    request_end(self, &write->base);
-}
-
 /* The request and its operations; NULL: the promise was rejected. */
 static struct write *write_new(struct hub *self,
                                const char *collection,
@@ -434,7 +198,7 @@ static void start_write(struct hub *self,
         return;
     }
     write->n_operations = (uint32_t)n;
-    enqueue(self, write, turn);
+    lots_enqueue(self, write, turn);
 }
 
 bool start_upsert(struct hub *self,

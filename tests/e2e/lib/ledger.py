@@ -19,8 +19,7 @@ LEVELS = {LINEARIZABLE: 'LINEARIZABLE', SESSION: 'SESSION', BOUNDED: 'BOUNDED', 
 STALENESS_MS = 2000
 PAUSE = 0.05  # seconds after a refusal
 GONE = None  # the value of what was deleted
-# Who waited behind other writes of a shard that takes none until his time was up is told RESOURCE_EXHAUSTED.
-EXPECTED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+EXPECTED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class Key:
