@@ -103,6 +103,8 @@ enum status log_batch_append(struct log_batch *batch,
     for (size_t i = 0; i < n_entries; i++)
         if (entries[i].index == 0 || entries[i].index != entries[0].index + i)
             return kv_fail(STATUS_INVALID, "log entries to append have a hole");
+    if (entries[n_entries - 1].index == UINT64_MAX)
+        return kv_fail(STATUS_INVALID, "a log ends below its largest number");
 
     struct log_operation *operation = add(batch, LOG_APPEND, store_id);
     if (!operation) return no_memory();
@@ -136,6 +138,7 @@ enum status log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint6
 }
 
 enum status log_batch_reset(struct log_batch *batch, uint64_t store_id, uint64_t first) {
+    if (first == 0) return kv_fail(STATUS_INVALID, "a log begins at 1 or later");
     struct log_operation *operation = add(batch, LOG_RESET, store_id);
     if (!operation) return no_memory();
     operation->first = first;

@@ -391,6 +391,7 @@ static enum status
 visit_entries(struct kv_cursor *cursor, uint64_t *next, log_visit visit, void *context) {
     struct bytes key, value;
     while (kv_cursor_next(cursor, &key, &value)) {
+        if (key.size != LOG_KEY_MAX) return kv_fail(STATUS_CORRUPT, "log store: malformed key");
         if (key_load_u64((const unsigned char *)key.data + 9) != *next) return STATUS_OK;
         enum status s = visit_entry(key, value, visit, context);
         if (s != STATUS_OK) return s;

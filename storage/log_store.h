@@ -37,7 +37,8 @@ struct log_batch *log_batch_new(void); /* NULL: no memory */
 void log_batch_free(struct log_batch *batch);
 void log_batch_clear(struct log_batch *batch);
 /* Entries i..i+n-1 replace everything stored at or after i (Raft: a conflict truncates). Copies the
- * entries. At once: NO_MEMORY, INVALID (no entries, or indexes with a hole), nothing is added then.
+ * entries. At once: NO_MEMORY, INVALID (no entries, indexes with a hole, or the largest number),
+ * nothing is added then.
  * When written: INVALID below the first index kept or beyond the last + 1. */
 MUST_USE enum status log_batch_append(struct log_batch *batch,
                                       uint64_t store_id,
@@ -49,7 +50,7 @@ log_batch_vote(struct log_batch *batch, uint64_t store_id, uint64_t term, uint64
 /* Forgets entries below `first` (they are covered by flushed data or a snapshot). Beyond the last
  * entry: the log becomes empty and goes on at `first`. */
 MUST_USE enum status log_batch_truncate(struct log_batch *batch, uint64_t store_id, uint64_t first);
-/* Forgets every entry: the log goes on at `first`. */
+/* Forgets every entry: the log goes on at `first`. INVALID at once: 0. */
 MUST_USE enum status log_batch_reset(struct log_batch *batch, uint64_t store_id, uint64_t first);
 /* What the replica keeps beside its entries, small; replaces what was recorded before. */
 MUST_USE enum status

@@ -366,3 +366,77 @@ Test(log_store, survives_power_loss) {
     for (uint64_t seed = 1; seed <= 100; seed++)
         survive(seed);
 }
+
+/* What lies on the disk, with one thing about it that is wrong; and its verdict: of opening, or of
+ * reading. */
+static void put_raw(struct kv *kv, const char *kind, size_t tail, const void *value, size_t size) {
+    unsigned char key[8 + 1 + 9] = {0, 0, 0, 0, 0, 0, 0, 5, (unsigned char)*kind};
+    if (tail >= 8) key[16] = 1; /* entry 1 */
+    struct kv_batch *batch = kv_batch_new();
+    kv_batch_put(batch, (struct bytes){key, 9 + tail}, (struct bytes){value, size});
+    cr_ok(kv_write(kv, batch, true));
+    kv_batch_free(batch);
+}
+
+static enum status verdict(struct place *place) {
+    struct kv *kv = place_open(place);
+    struct log_store *store = NULL;
+    struct log_state state;
+    char entries[1024] = "";
+    enum status s = log_store_open(&kv, &store);
+    if (s != STATUS_OK) return s;
+    s = log_store_state(store, 5, &state);
+    if (s == STATUS_OK) s = log_store_read(store, 5, 1, 9, add_text, entries);
+    log_store_close(store);
+    return s;
+}
+
+Test(log_store, says_what_is_malformed) {
+    static const unsigned char one[32] = {[23] = 1, [31] = 1}; /* first 1, last 1 */
+    static const unsigned char nowhere[32] = {[31] = 1};
+    static const unsigned char backwards[32] = {[23] = 5, [31] = 1};
+    static const unsigned char endless[32] = {
+        [23] = 1,   [24] = 255, [25] = 255, [26] = 255, [27] = 255,
+        [28] = 255, [29] = 255, [30] = 255, [31] = 255};
+    static const char entry[] = "\0\0\0\0\0\0\0\2\0"
+                                "1.2";
+    static const struct {
+        const char *what;
+        const void *state;
+        size_t state_size, entry_tail, entry_size; /* tail: of its key; 0: there is none */
+        enum status status;
+    } rows[] = {
+        {"nothing", one, 32, 8, 12, STATUS_OK},
+        {"no state", NULL, 0, 8, 12, STATUS_CORRUPT},
+        {"a short state", one, 31, 8, 12, STATUS_CORRUPT},
+        {"a long state", one, 33, 8, 12, STATUS_CORRUPT},
+        {"a log from 0", nowhere, 32, 8, 12, STATUS_CORRUPT},
+        {"an end before the beginning", backwards, 32, 8, 12, STATUS_CORRUPT},
+        {"an end at the largest number", endless, 32, 8, 12, STATUS_CORRUPT},
+        {"an entry that is not there", one, 32, 0, 0, STATUS_CORRUPT},
+        {"an entry without its term", one, 32, 8, 8, STATUS_CORRUPT},
+        {"an entry's key that is too long", one, 32, 9, 12, STATUS_CORRUPT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct place place;
+        place_make(&place, MEMORY, true);
+        unsigned char state[33] = {0};
+        struct kv *kv = place_open(&place);
+        if (rows[i].state) memcpy(state, rows[i].state, 32);
+        if (rows[i].state) put_raw(kv, "h", 0, state, rows[i].state_size);
+        if (rows[i].entry_tail) put_raw(kv, "e", rows[i].entry_tail, entry, rows[i].entry_size);
+        kv_close(kv);
+        enum status s = verdict(&place);
+        cr_expect_eq(s, rows[i].status, "%s: %s", rows[i].what, status_name(s));
+        place_remove(&place);
+    }
+}
+
+Test(log_store, refuses_numbers_that_no_log_can_have) {
+    struct log_batch *batch = log_batch_new();
+    struct log_entry last = {.index = UINT64_MAX};
+    cr_status(log_batch_reset(batch, 1, 0), STATUS_INVALID);
+    cr_status(log_batch_append(batch, 1, &last, 1), STATUS_INVALID);
+    cr_expect_eq(log_batch_count(batch), 0);
+    log_batch_free(batch);
+}
