@@ -281,6 +281,11 @@ static bool is_old(const struct replica *self, uint32_t max_ms, const struct tur
     return self->fresh_us == 0 || turn_now_us(turn) - self->fresh_us > most;
 }
 
+/* A new copy that got nothing yet: others have it. */
+static bool is_empty(const struct replica *self) {
+    return self->applied == 0 && !self->options.founder;
+}
+
 enum status reads_admit(struct replica *self,
                         const struct read_request *request,
                         bool *now,
@@ -300,6 +305,9 @@ enum status reads_admit(struct replica *self,
                              self->options.shard, self->applied, request->session);
         return keep(self, request, request->session, turn);
     }
+    if (is_empty(self) && !alone)
+        return turn_fail(turn, STATUS_NOT_READY, "shard %" PRIu64 " has no data here yet",
+                         self->options.shard);
     *now = true;
     return STATUS_OK;
 }

@@ -340,16 +340,19 @@ void replica_applied(struct replica *self, struct turn *turn) {
 /* --- reading
  * ------------------------------------------------------------------------------------------ */
 
+/* Every read says in the same fields how fresh it must be. */
+#define READ_OF(msg, searches) \
+    &(const struct read_request) { \
+        .message = &(msg)->base, .search = (searches), .level = (msg)->consistency, \
+        .session = (msg)->session_index, .max_staleness_ms = (msg)->max_staleness_ms \
+    }
+
 static enum status on_get(struct replica *self, const ShardGet *msg, struct turn *turn) {
-    const struct read_request request = {.message = &msg->base,
-                                         .level = msg->consistency,
-                                         .session = msg->session_index,
-                                         .max_staleness_ms = msg->max_staleness_ms};
     bool now = false;
     struct read_count count;
     enum status s = judge_read(self, msg->epoch, turn);
     bool counted = s == STATUS_OK && msg->counting && reads_unasked(self, &count);
-    if (s == STATUS_OK && !counted) s = reads_admit(self, &request, &now, turn);
+    if (s == STATUS_OK && !counted) s = reads_admit(self, READ_OF(msg, false), &now, turn);
     if (s != STATUS_OK || (!now && !counted)) return s;
     const struct promise promise = turn_defer(turn);
     replica_get(self, msg->id, counted ? &count : NULL, &promise, turn);
@@ -417,37 +420,30 @@ judge_searches(struct replica *self, const ShardSearches *msg, struct turn *turn
     return s;
 }
 
-static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
-    const struct read_request request = {.message = &msg->base,
-                                         .search = true,
-                                         .level = msg->consistency,
-                                         .session = msg->session_index,
-                                         .max_staleness_ms = msg->max_staleness_ms};
+/* Of a request that was judged. single: NULL for many at once. */
+static enum status search(struct replica *self,
+                          const struct read_request *request,
+                          const ShardSearch *single,
+                          struct turn *turn) {
     bool now = false;
-    enum status s = judge_search(self, msg, turn);
-    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
+    enum status s = reads_admit(self, request, &now, turn);
     if (s != STATUS_OK || !now) return s;
-    actor_handle to = find_searcher(self, msg, turn);
+    struct shelf *shelf = self->options.shelf;
+    actor_handle to = single ? find_searcher(self, single, turn)
+                             : turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
     if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
     turn_forward(turn, to);
     return STATUS_OK;
 }
 
+static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
+    enum status s = judge_search(self, msg, turn);
+    return s == STATUS_OK ? search(self, READ_OF(msg, true), msg, turn) : s;
+}
+
 static enum status on_searches(struct replica *self, const ShardSearches *msg, struct turn *turn) {
-    const struct read_request request = {.message = &msg->base,
-                                         .search = true,
-                                         .level = msg->consistency,
-                                         .session = msg->session_index,
-                                         .max_staleness_ms = msg->max_staleness_ms};
-    bool now = false;
     enum status s = judge_searches(self, msg, turn);
-    if (s == STATUS_OK) s = reads_admit(self, &request, &now, turn);
-    if (s != STATUS_OK || !now) return s;
-    struct shelf *shelf = self->options.shelf;
-    actor_handle to = turn_find(turn, shelf_searcher_name(shelf, shelf_pick(shelf)));
-    if (to == 0) return turn_fail(turn, STATUS_NOT_READY, "the searcher is not there");
-    turn_forward(turn, to);
-    return STATUS_OK;
+    return s == STATUS_OK ? search(self, READ_OF(msg, true), NULL, turn) : s;
 }
 
 /* How it keeps vectors, and what searches get. */
