@@ -63,6 +63,23 @@ void kv_cursor_close(struct kv_cursor *cursor) {
     if (cursor) cursor->engine->cursor_close(cursor);
 }
 
+enum status kv_bulk_open(struct kv *kv, struct kv_bulk **out) {
+    assert(!kv->wal);
+    return kv->engine->bulk_open(kv, out);
+}
+
+enum status kv_bulk_put(struct kv_bulk *bulk, struct bytes key, struct bytes value) {
+    return bulk->engine->bulk_put(bulk, key, value);
+}
+
+enum status kv_bulk_end(struct kv_bulk *bulk) {
+    return bulk->engine->bulk_end(bulk);
+}
+
+void kv_bulk_close(struct kv_bulk *bulk) {
+    if (bulk) bulk->engine->bulk_close(bulk);
+}
+
 enum status kv_flush(struct kv *kv) {
     return kv->engine->flush(kv);
 }

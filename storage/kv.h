@@ -122,6 +122,16 @@ bool kv_cursor_next(struct kv_cursor *cursor, struct bytes *key, struct bytes *v
 MUST_USE enum status kv_cursor_status(const struct kv_cursor *cursor);
 void kv_cursor_close(struct kv_cursor *cursor); /* NULL is fine */
 
+/* Many new pairs past the memtables, for a range in which there is nothing and nobody writes
+ * meanwhile. All are there when kv_bulk_end returns OK, durable; none before, nor when it fails or
+ * is not called. Only without .wal. Blocks; of one thread at a time. */
+struct kv_bulk;
+MUST_USE enum status kv_bulk_open(struct kv *kv, struct kv_bulk **out);
+/* Keys ascend, INVALID otherwise. After a failure there is only kv_bulk_close. */
+MUST_USE enum status kv_bulk_put(struct kv_bulk *bulk, struct bytes key, struct bytes value);
+MUST_USE enum status kv_bulk_end(struct kv_bulk *bulk);
+void kv_bulk_close(struct kv_bulk *bulk); /* before the store; NULL is fine */
+
 /* Everything written before is durable when this returns OK. Blocks. */
 MUST_USE enum status kv_flush(struct kv *kv);
 /* Gives the disk of [begin, end) back: delete files in range, range delete, compaction. Blocks. */

@@ -15,6 +15,10 @@ struct kv_engine {
     bool (*cursor_next)(struct kv_cursor *cursor, struct bytes *key, struct bytes *value);
     enum status (*cursor_status)(const struct kv_cursor *cursor);
     void (*cursor_close)(struct kv_cursor *cursor);
+    enum status (*bulk_open)(struct kv *kv, struct kv_bulk **out); /* NULL with .wal, and so on */
+    enum status (*bulk_put)(struct kv_bulk *bulk, struct bytes key, struct bytes value);
+    enum status (*bulk_end)(struct kv_bulk *bulk);
+    void (*bulk_close)(struct kv_bulk *bulk);
     enum status (*flush)(struct kv *kv);
     enum status (*drop_range)(struct kv *kv, struct bytes begin, struct bytes end);
     struct kv_stats (*stats)(struct kv *kv);
@@ -26,6 +30,9 @@ struct kv {
     bool wal;
 };
 struct kv_cursor {
+    const struct kv_engine *engine;
+};
+struct kv_bulk {
     const struct kv_engine *engine;
 };
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "runtime/assert.h"
+#include "runtime/buffer.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include "storage/key.h"
@@ -304,6 +305,78 @@ static void memory_cursor_close(struct kv_cursor *base) {
     mem_free(cursor);
 }
 
+/* --- bulks ----------------------------------------------------------------------------------- */
+
+struct memory_bulk {
+    struct kv_bulk bulk;    /* first: what callers hold */
+    struct kv *kv;          /* borrowed */
+    struct kv_batch *batch; /* owned */
+    struct buffer last;     /* key */
+};
+
+static void memory_bulk_close(struct kv_bulk *base) {
+    struct memory_bulk *bulk = (struct memory_bulk *)base;
+    kv_batch_free(bulk->batch);
+    buffer_free(&bulk->last);
+    mem_free(bulk);
+}
+
+static enum status memory_bulk_open(struct kv *kv, struct kv_bulk **out) {
+    struct memory_bulk *bulk = mem_zero(1, sizeof *bulk);
+    if (!bulk) return kv_fail(STATUS_NO_MEMORY, "no memory for a bulk of pairs");
+    bulk->bulk.engine = &memory_engine;
+    bulk->kv = kv;
+    buffer_init(&bulk->last);
+    bulk->batch = kv_batch_new();
+    if (!bulk->batch) {
+        memory_bulk_close(&bulk->bulk);
+        return kv_fail(STATUS_NO_MEMORY, "no memory for a bulk of pairs");
+    }
+    *out = &bulk->bulk;
+    return STATUS_OK;
+}
+
+static enum status memory_bulk_put(struct kv_bulk *base, struct bytes key, struct bytes value) {
+    struct memory_bulk *bulk = (struct memory_bulk *)base;
+    struct bytes last = {.data = bulk->last.data, .size = bulk->last.size};
+    if (kv_batch_mark(bulk->batch).operations > 0 && key_compare(last, key) >= 0)
+        return kv_fail(STATUS_INVALID, "bulk: keys must ascend");
+    buffer_clear(&bulk->last);
+    buffer_append(&bulk->last, key.data, key.size);
+    kv_batch_put(bulk->batch, key, value);
+    if (bulk->last.failed || kv_batch_failed(bulk->batch))
+        return kv_fail(STATUS_NO_MEMORY, "no memory for a bulk of pairs");
+    return STATUS_OK;
+}
+
+/* Durable at once, whatever was written before and is not. */
+static enum status end_locked(struct disk *disk, const struct kv_batch *batch) {
+    enum status s = check_faults(disk, batch);
+    if (s != STATUS_OK) return s;
+    struct unsynced change = {0};
+    s = unsynced_init(&change, batch);
+    if (s != STATUS_OK) return s;
+    if (memory_table_reserve(&disk->now, change.n_changes) &&
+        memory_table_reserve(&disk->durable, change.n_changes)) {
+        apply(&disk->now, &change);
+        apply(&disk->durable, &change);
+    } else {
+        s = kv_fail(STATUS_NO_MEMORY, "no memory for a bulk of pairs");
+    }
+    unsynced_reset(&change);
+    return s;
+}
+
+static enum status memory_bulk_end(struct kv_bulk *base) {
+    struct memory_bulk *bulk = (struct memory_bulk *)base;
+    if (kv_batch_mark(bulk->batch).operations == 0) return STATUS_OK;
+    struct disk *disk = lock_disk(bulk->kv);
+    enum status s = check_power(bulk->kv, disk);
+    if (s == STATUS_OK) s = end_locked(disk, bulk->batch);
+    pthread_mutex_unlock(&disk->lock);
+    return s;
+}
+
 static enum status memory_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
     struct kv_batch *batch = kv_batch_new();
     if (!batch) return kv_fail(STATUS_NO_MEMORY, "no memory for a batch");
@@ -360,6 +433,10 @@ static const struct kv_engine memory_engine = {
     .cursor_next = memory_cursor_next,
     .cursor_status = memory_cursor_status,
     .cursor_close = memory_cursor_close,
+    .bulk_open = memory_bulk_open,
+    .bulk_put = memory_bulk_put,
+    .bulk_end = memory_bulk_end,
+    .bulk_close = memory_bulk_close,
     .flush = memory_flush,
     .drop_range = memory_drop_range,
     .stats = memory_stats,

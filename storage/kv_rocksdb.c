@@ -1,6 +1,6 @@
 /* kv_rocksdb: the product's engine, on RocksDB's C API; how it is set up is in rocksdb_setup.c. A
- * store with a WAL is wrapped by kv_steady.c. RocksDB reports errors as words only: status_of()
- * sorts them. */
+ * store with a WAL is wrapped by kv_steady.c. RocksDB reports errors as words only:
+ * rocksdb_status_of() sorts them. */
 #include <rocksdb/c.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +10,7 @@
 #include "storage/kv_batch.h"
 #include "storage/kv_engine.h"
 #include "storage/kv_steady.h"
+#include "storage/rocksdb_bulk.h"
 #include "storage/rocksdb_setup.h"
 
 #include "runtime/poison.h"
@@ -32,6 +33,7 @@ struct rocksdb_kv {
     rocksdb_writeoptions_t *write_unsynced;
     rocksdb_readoptions_t *read[TIER_COUNT];
     rocksdb_flushoptions_t *flush;
+    char *path;
     bool blobs; /* large values are in blob files */
 };
 
@@ -51,39 +53,14 @@ static struct rocksdb_kv *self_of(struct kv *kv) {
 
 /* --- errors ---------------------------------------------------------------------------------- */
 
-static bool has(const char *error, const char *words) {
-    return strstr(error, words) != NULL;
-}
-
-static enum status status_of(const char *error) {
-    if (has(error, "No space left on device") || has(error, "Disk quota exceeded") ||
-        has(error, "Space limit"))
-        return STATUS_DISK_FULL;
-    if (strncmp(error, "Corruption", strlen("Corruption")) == 0) return STATUS_CORRUPT;
-    if (strncmp(error, "Invalid argument", strlen("Invalid argument")) == 0) return STATUS_INVALID;
-    if (has(error, "Memory limit")) return STATUS_NO_MEMORY;
-    return STATUS_IO;
-}
-
-/* Takes RocksDB's words. */
-static enum status failed(const char *doing, char *error) {
-    enum status status = status_of(error);
-    const char *remedy = "";
-    if (status == STATUS_DISK_FULL) remedy = "; writes go on soon after space is freed";
-    if (status == STATUS_IO) remedy = "; check the disk, then restart the process";
-    status = kv_fail(status, "%s: %s%s", doing, error, remedy);
-    rocksdb_free(error);
-    return status;
-}
-
 static enum status open_failed(const char *path, char *error) {
     enum status status = STATUS_IO;
-    if (has(error, "lock hold by current process") || has(error, "While lock file")) {
-        bool ours = has(error, "lock hold by current process");
+    if (strstr(error, "lock hold by current process") || strstr(error, "While lock file")) {
+        bool ours = strstr(error, "lock hold by current process") != NULL;
         status = kv_fail(STATUS_IO, "data folder %s is in use by %s process", path,
                          ours ? "this" : "another");
     } else {
-        status = kv_fail(status_of(error), "cannot open data folder %s: %s", path, error);
+        status = kv_fail(rocksdb_status_of(error), "cannot open data folder %s: %s", path, error);
     }
     rocksdb_free(error);
     return status;
@@ -98,7 +75,7 @@ static enum status rocksdb_kv_write(struct kv *kv, const struct kv_batch *batch,
     char *error = NULL;
     rocksdb_write(self->db, sync ? self->write_synced : self->write_unsynced, write, &error);
     rocksdb_writebatch_destroy(write);
-    return error ? failed("write", error) : STATUS_OK;
+    return error ? rocksdb_failed("write", error) : STATUS_OK;
 }
 
 static uint64_t property(struct rocksdb_kv *self, const char *name) {
@@ -110,7 +87,7 @@ static uint64_t property(struct rocksdb_kv *self, const char *name) {
 static enum status flush_once(struct rocksdb_kv *self) {
     char *error = NULL;
     rocksdb_flush(self->db, self->flush, &error);
-    return error ? failed("flush", error) : STATUS_OK;
+    return error ? rocksdb_failed("flush", error) : STATUS_OK;
 }
 
 /* RocksDB 7.8 never takes back that it stopped for an error: once it recovered from one, its flush
@@ -144,7 +121,7 @@ static enum status delete_files(struct rocksdb_kv *self, struct bytes begin, str
     if (self->blobs) return STATUS_OK;
     char *error = NULL;
     rocksdb_delete_file_in_range(self->db, begin.data, begin.size, end.data, end.size, &error);
-    return error ? failed("delete files", error) : STATUS_OK;
+    return error ? rocksdb_failed("delete files", error) : STATUS_OK;
 }
 
 /* Compactions rewrite what lives in the oldest blob files, this share of all, from now on. */
@@ -154,7 +131,7 @@ static enum status collect_garbage_of(struct rocksdb_kv *self, const char *share
     const char *values[] = {share};
     char *error = NULL;
     rocksdb_set_options(self->db, 1, names, values, &error);
-    return error ? failed("set options", error) : STATUS_OK;
+    return error ? rocksdb_failed("set options", error) : STATUS_OK;
 }
 
 static enum status delete_range(struct kv *kv, struct bytes begin, struct bytes end) {
@@ -166,6 +143,15 @@ static enum status delete_range(struct kv *kv, struct bytes begin, struct bytes 
     return s == STATUS_OK ? rocksdb_kv_flush(kv) : s;
 }
 
+static enum status rocksdb_kv_bulk(struct kv *kv, struct kv_bulk **out) {
+    struct rocksdb_kv *self = self_of(kv);
+    return rocksdb_bulk_open(&(struct rocksdb_bulk_options){.db = self->db,
+                                                            .options = self->setup.options,
+                                                            .path = self->path,
+                                                            .engine = &rocksdb_engine},
+                             out);
+}
+
 static void compact(struct rocksdb_kv *self, struct bytes begin, struct bytes end) {
     rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
     rocksdb_compactoptions_set_bottommost_level_compaction(options, COMPACT_BOTTOMMOST);
@@ -174,10 +160,32 @@ static void compact(struct rocksdb_kv *self, struct bytes begin, struct bytes en
     rocksdb_compactoptions_destroy(options);
 }
 
+/* Nothing to be seen, and no whole block of what was deleted. Counts as something when it cannot be
+ * told. */
+static bool is_empty(struct rocksdb_kv *self, struct bytes begin, struct bytes end) {
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    if (kv_cursor_open(&self->kv, begin, end, &cursor) != STATUS_OK) return false;
+    bool empty = !kv_cursor_next(cursor, &key, &value) && kv_cursor_status(cursor) == STATUS_OK;
+    kv_cursor_close(cursor);
+    const char *begins[] = {begin.data}, *ends[] = {end.data};
+    const size_t begin_sizes[] = {begin.size}, end_sizes[] = {end.size};
+    uint64_t bytes = 0;
+    char *error = NULL;
+    if (empty)
+        rocksdb_approximate_sizes(self->db, 1, begins, begin_sizes, ends, end_sizes, &bytes,
+                                  &error);
+    empty = empty && !error && bytes == 0;
+    rocksdb_free(error);
+    return empty;
+}
+
 /* Blob files are shared with other ranges, so all of them are looked at, and that before any
  * compaction can see the deletion: the one in the background may be first. */
 static enum status rocksdb_kv_drop_range(struct kv *kv, struct bytes begin, struct bytes end) {
     struct rocksdb_kv *self = self_of(kv);
+    if (is_empty(self, begin, end))
+        return rocksdb_kv_flush(kv); /* its deletions may not be durable */
     enum status s = delete_files(self, begin, end);
     if (s == STATUS_OK) s = collect_garbage_of(self, rocksdb_blob_share_all);
     if (s != STATUS_OK) return s;
@@ -202,7 +210,7 @@ rocksdb_kv_get(struct kv *kv, struct bytes key, enum kv_tier tier, struct kv_val
     rocksdb_pinnableslice_t *pinned =
         rocksdb_get_pinned(self->db, self->read[tiers[tier]], key.data, key.size, &error);
     if (error) {
-        if (tier != KV_CACHED || !has(error, "incomplete")) return failed("read", error);
+        if (tier != KV_CACHED || !strstr(error, "incomplete")) return rocksdb_failed("read", error);
         rocksdb_free(error);
         return kv_fail(STATUS_NOT_READY, "the answer is not in memory");
     }
@@ -262,7 +270,7 @@ static enum status rocksdb_cursor_status(const struct kv_cursor *base) {
     const struct rocksdb_cursor *cursor = (const struct rocksdb_cursor *)base;
     char *error = NULL;
     rocksdb_iter_get_error(cursor->iterator, &error);
-    return error ? failed("scan", error) : STATUS_OK;
+    return error ? rocksdb_failed("scan", error) : STATUS_OK;
 }
 
 static struct kv_stats rocksdb_kv_stats(struct kv *kv) {
@@ -292,6 +300,7 @@ static void rocksdb_kv_close(struct kv *kv) {
     if (self->write_unsynced) rocksdb_writeoptions_destroy(self->write_unsynced);
     if (self->flush) rocksdb_flushoptions_destroy(self->flush);
     rocksdb_setup_reset(&self->setup);
+    mem_free(self->path);
     mem_free(self);
 }
 
@@ -319,15 +328,21 @@ enum status kv_rocksdb_open_raw(const struct kv_options *options, struct kv **ou
     if (!self) return kv_fail(STATUS_NO_MEMORY, "no memory to open %s", options->path);
     self->kv = (struct kv){.engine = &rocksdb_engine, .wal = options->wal};
     self->blobs = options->blob_min_bytes > 0;
+    self->path = mem_string(options->path);
     rocksdb_setup_init(&self->setup, options);
     set_calls(self);
     char *error = NULL;
+    if (!self->path) {
+        rocksdb_kv_close(&self->kv);
+        return kv_fail(STATUS_NO_MEMORY, "no memory to open %s", options->path);
+    }
     self->db = rocksdb_open(self->setup.options, options->path, &error);
     if (error) {
         s = open_failed(options->path, error);
         rocksdb_kv_close(&self->kv);
         return s;
     }
+    rocksdb_bulk_clear(options->path);
     *out = &self->kv;
     return STATUS_OK;
 }
@@ -340,6 +355,10 @@ static const struct kv_engine rocksdb_engine = {
     .cursor_next = rocksdb_cursor_next,
     .cursor_status = rocksdb_cursor_status,
     .cursor_close = rocksdb_cursor_close,
+    .bulk_open = rocksdb_kv_bulk,
+    .bulk_put = rocksdb_bulk_put,
+    .bulk_end = rocksdb_bulk_end,
+    .bulk_close = rocksdb_bulk_close,
     .flush = rocksdb_kv_flush,
     .drop_range = rocksdb_kv_drop_range,
     .stats = rocksdb_kv_stats,

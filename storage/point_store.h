@@ -120,6 +120,15 @@ uint64_t point_export_points(const struct point_export *export);
 void point_export_close(struct point_export *export); /* NULL is fine */
 /* A piece of another replica into this store id. Not durable before point_store_flush. CORRUPT. */
 MUST_USE enum status point_import(struct point_store *store, uint64_t store_id, struct bytes piece);
+/* All pieces in their order into a store id that has nothing: there, and durable, when end returns
+ * OK; nothing before, nor without it. CORRUPT: malformed, out of order, or without an applied
+ * index. Blocks. */
+struct point_intake;
+MUST_USE enum status
+point_intake_open(struct point_store *store, uint64_t store_id, struct point_intake **out);
+MUST_USE enum status point_intake_piece(struct point_intake *intake, struct bytes piece);
+MUST_USE enum status point_intake_end(struct point_intake *intake);
+void point_intake_close(struct point_intake *intake); /* NULL is fine */
 
 MUST_USE enum status point_store_flush(struct point_store *store);
 /* Forgets a replica and gives its disk back. Blocks. */

@@ -21,6 +21,11 @@ struct point_export {
     uint64_t n_points; /* given so far */
 };
 
+static bool is_applied(struct bytes key, struct bytes value) {
+    return key.size == POINT_PREFIX && ((const unsigned char *)key.data)[STORE_ID] == 'a' &&
+           value.size == POINT_APPLIED;
+}
+
 enum status point_export_open(struct point_store *store,
                               uint64_t store_id,
                               struct point_applied *applied,
@@ -34,9 +39,7 @@ enum status point_export_open(struct point_store *store,
         export->has = kv_cursor_next(export->cursor, &export->key, &export->value);
         if (!export->has) s = kv_cursor_status(export->cursor);
     }
-    bool fits = export->has && export->key.size == POINT_PREFIX &&
-                ((const unsigned char *)export->key.data)[STORE_ID] == 'a' &&
-                export->value.size == POINT_APPLIED;
+    bool fits = export->has && is_applied(export->key, export->value);
     if (s == STATUS_OK && !fits) s = kv_fail(STATUS_NOT_FOUND, "the store has applied nothing");
     if (s != STATUS_OK) {
         point_export_close(export);
@@ -83,36 +86,94 @@ void point_export_close(struct point_export *export) {
     mem_free(export);
 }
 
-static enum status put_pairs(struct kv_batch *batch, uint64_t store_id, struct bytes piece) {
-    const unsigned char *at = piece.data;
-    size_t left = piece.size;
+/* --- and back */
+
+/* The pair at the front of *piece, which moves on: the key behind its store id, the value. */
+static enum status take_pair(struct bytes *piece, struct bytes *key, struct bytes *value) {
+    const unsigned char *at = piece->data;
+    if (piece->size < HEADER) return STATUS_CORRUPT;
+    size_t left = piece->size - HEADER;
+    key->size = (size_t)at[0] | (size_t)at[1] << 8;
+    value->size = (size_t)at[2] | (size_t)at[3] << 8 | (size_t)at[4] << 16 | (size_t)at[5] << 24;
+    if (key->size == 0 || key->size > POINT_KEY_MAX - STORE_ID || key->size > left ||
+        value->size > left - key->size)
+        return STATUS_CORRUPT;
+    key->data = at + HEADER;
+    value->data = at + HEADER + key->size;
+    piece->data = at + HEADER + key->size + value->size;
+    piece->size = left - key->size - value->size;
+    return STATUS_OK;
+}
+
+typedef enum status (*put_fn)(void *to, struct bytes key, struct bytes value);
+
+static enum status each_pair(uint64_t store_id, struct bytes piece, put_fn put, void *to) {
     unsigned char key[POINT_KEY_MAX];
+    struct bytes rest, value;
     key_store_u64(key, store_id);
-    while (left > 0) {
-        if (left < HEADER) return STATUS_CORRUPT;
-        size_t key_size = (size_t)at[0] | (size_t)at[1] << 8;
-        size_t value_size =
-            (size_t)at[2] | (size_t)at[3] << 8 | (size_t)at[4] << 16 | (size_t)at[5] << 24;
-        at += HEADER;
-        left -= HEADER;
-        if (key_size == 0 || key_size > POINT_KEY_MAX - STORE_ID || key_size > left ||
-            value_size > left - key_size)
-            return STATUS_CORRUPT;
-        memcpy(key + STORE_ID, at, key_size);
-        kv_batch_put(batch, (struct bytes){key, STORE_ID + key_size},
-                     (struct bytes){at + key_size, value_size});
-        at += key_size + value_size;
-        left -= key_size + value_size;
+    while (piece.size > 0) {
+        if (take_pair(&piece, &rest, &value) != STATUS_OK)
+            return kv_fail(STATUS_CORRUPT, "a piece of a snapshot is malformed");
+        memcpy(key + STORE_ID, rest.data, rest.size);
+        enum status s = put(to, (struct bytes){key, STORE_ID + rest.size}, value);
+        if (s != STATUS_OK) return s;
     }
+    return STATUS_OK;
+}
+
+static enum status put_batch(void *to, struct bytes key, struct bytes value) {
+    kv_batch_put(to, key, value); /* a failure sticks until it is written */
     return STATUS_OK;
 }
 
 enum status point_import(struct point_store *store, uint64_t store_id, struct bytes piece) {
     struct kv_batch *batch = kv_batch_new();
     if (!batch) return kv_fail(STATUS_NO_MEMORY, "no memory for a piece of a snapshot");
-    enum status s = put_pairs(batch, store_id, piece);
-    if (s != STATUS_OK) s = kv_fail(s, "a piece of a snapshot is malformed");
+    enum status s = each_pair(store_id, piece, put_batch, batch);
     if (s == STATUS_OK) s = kv_write(point_store_kv(store), batch, false);
     kv_batch_free(batch);
     return s;
+}
+
+struct point_intake {
+    struct kv_bulk *bulk; /* owned */
+    uint64_t store_id;
+    bool began; /* the applied index came */
+};
+
+enum status
+point_intake_open(struct point_store *store, uint64_t store_id, struct point_intake **out) {
+    struct point_intake *intake = mem_zero(1, sizeof *intake);
+    if (!intake) return kv_fail(STATUS_NO_MEMORY, "no memory for a snapshot");
+    intake->store_id = store_id;
+    enum status s = kv_bulk_open(point_store_kv(store), &intake->bulk);
+    if (s == STATUS_OK)
+        *out = intake;
+    else
+        mem_free(intake);
+    return s;
+}
+
+static enum status put_bulk(void *to, struct bytes key, struct bytes value) {
+    struct point_intake *intake = to;
+    if (!intake->began && !is_applied(key, value))
+        return kv_fail(STATUS_CORRUPT, "a snapshot begins without an applied index");
+    intake->began = true;
+    enum status s = kv_bulk_put(intake->bulk, key, value);
+    return s == STATUS_INVALID ? kv_fail(STATUS_CORRUPT, "a snapshot is out of order") : s;
+}
+
+enum status point_intake_piece(struct point_intake *intake, struct bytes piece) {
+    return each_pair(intake->store_id, piece, put_bulk, intake);
+}
+
+enum status point_intake_end(struct point_intake *intake) {
+    if (!intake->began) return kv_fail(STATUS_CORRUPT, "a snapshot has nothing in it");
+    return kv_bulk_end(intake->bulk);
+}
+
+void point_intake_close(struct point_intake *intake) {
+    if (!intake) return;
+    kv_bulk_close(intake->bulk);
+    mem_free(intake);
 }

@@ -3,6 +3,10 @@
  * background threads are RocksDB's default pool, shared by both stores. */
 #include "storage/rocksdb_setup.h"
 
+#include <string.h>
+
+#include "storage/kv_engine.h"
+
 #include "runtime/poison.h"
 
 enum {
@@ -92,6 +96,30 @@ void rocksdb_setup_init(struct rocksdb_setup *setup, const struct kv_options *op
     set_disk(setup->options, options);
     if (options->blob_min_bytes) rocksdb_options_set_blob_cache(setup->options, setup->cache);
     set_background(setup->options);
+}
+
+static bool has(const char *error, const char *words) {
+    return strstr(error, words) != NULL;
+}
+
+enum status rocksdb_status_of(const char *error) {
+    if (has(error, "No space left on device") || has(error, "Disk quota exceeded") ||
+        has(error, "Space limit"))
+        return STATUS_DISK_FULL;
+    if (strncmp(error, "Corruption", strlen("Corruption")) == 0) return STATUS_CORRUPT;
+    if (strncmp(error, "Invalid argument", strlen("Invalid argument")) == 0) return STATUS_INVALID;
+    if (has(error, "Memory limit")) return STATUS_NO_MEMORY;
+    return STATUS_IO;
+}
+
+enum status rocksdb_failed(const char *doing, char *error) {
+    enum status status = rocksdb_status_of(error);
+    const char *remedy = "";
+    if (status == STATUS_DISK_FULL) remedy = "; writes go on soon after space is freed";
+    if (status == STATUS_IO) remedy = "; check the disk, then restart the process";
+    status = kv_fail(status, "%s: %s%s", doing, error, remedy);
+    rocksdb_free(error);
+    return status;
 }
 
 void rocksdb_setup_reset(struct rocksdb_setup *setup) {

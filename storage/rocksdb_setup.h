@@ -15,6 +15,11 @@ struct rocksdb_setup {
 void rocksdb_setup_init(struct rocksdb_setup *setup, const struct kv_options *options);
 void rocksdb_setup_reset(struct rocksdb_setup *setup);
 
+/* What RocksDB's words mean. */
+enum status rocksdb_status_of(const char *error);
+/* Takes its words, for kv_error. */
+MUST_USE enum status rocksdb_failed(const char *doing, char *error);
+
 /* Compactions rewrite what lives in the oldest blob files, this share of all (text of a number). */
 extern const char rocksdb_blob_share[];     /* usually */
 extern const char rocksdb_blob_share_all[]; /* when a range is dropped */

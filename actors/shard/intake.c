@@ -1,10 +1,10 @@
 /* intake: a snapshot from the leader, at the replica that is too far behind for its log. The
  * leader's side is offer.c.
  *
- *     install ─▶ fetch ─▶ piece ─▶ import: points under a store of their own, or the index file
+ *     install ─▶ fetch ─▶ piece ─▶ import: points for a store of their own, or the index file
  *                  ▲        └─▶ the next one is fetched while this one is imported
  *                  └── at the rate of the process
- *     … last ─▶ flushed ─▶ recorded, synced ─▶ the actor begins anew, on that store
+ *     … last ─▶ all points are there, durable ─▶ recorded, synced ─▶ the actor begins anew, on them
  *
  * The store that serves is not touched: one synced record switches. Whatever fails before leaves
  * the replica as it was; its next life clears what was imported. The index file comes into a file
@@ -19,6 +19,7 @@
 #include <xxhash.h>
 
 #include "actors/shard/replica.h"
+#include "runtime/log.h"
 #include "runtime/memory.h"
 
 #include "runtime/poison.h"
@@ -29,6 +30,7 @@ enum {
     CALL_US = 5 * 1000 * 1000,
     NAME_SIZE = 64,
     PATH_SIZE = 4096,
+    MEBIBYTE = 1024 * 1024,
     TELL_PERCENT = 5, /* between two reports of how far it is */
 };
 
@@ -38,6 +40,10 @@ struct intake {
     uint64_t index;
     uint64_t piece; /* the one asked for */
     uint32_t tries;
+    actor_handle leader;          /* 0: to be looked up */
+    struct point_intake *points;  /* owned, while no job has it; NULL before the first piece */
+    uint64_t began_us, points_us; /* the first piece was asked for, the last of the points came */
+    uint64_t bytes;
     struct buffer coming; /* a piece that waits until the one before is stored */
     bool has_coming, coming_file, coming_last;
     bool importing;
@@ -50,6 +56,7 @@ struct intake {
 struct import {
     struct holding *holding; /* owned hold: the shelf keeps the process's stores */
     struct point_store *points;
+    struct point_intake *into; /* owned */
     uint64_t data_id;
     struct buffer bytes;
     bool file, first, last;
@@ -58,16 +65,20 @@ struct import {
 
 static void import_free(void *context) {
     struct import *import = context;
+    point_intake_close(import->into);
     holding_drop(import->holding);
     buffer_free(&import->bytes);
     mem_free(import);
 }
 
 void transfer_free(struct replica *self) {
+    struct intake *intake = self->intake;
     offer_close(self);
-    if (self->intake) buffer_free(&self->intake->coming);
-    mem_free(self->intake);
     self->intake = NULL;
+    if (!intake) return;
+    buffer_free(&intake->coming);
+    point_intake_close(intake->points);
+    mem_free(intake);
 }
 
 int transfer_percent(const struct replica *self) {
@@ -118,15 +129,30 @@ static void import_file(const struct import *import) {
 static enum status import_work(void *context) {
     struct import *import = context;
     enum status s = STATUS_OK;
-    if (import->file)
+    if (!import->into) s = point_intake_open(import->points, import->data_id, &import->into);
+    if (s == STATUS_OK && import->file)
         import_file(import);
-    else
-        s = point_import(import->points, import->data_id,
-                         (struct bytes){import->bytes.data, import->bytes.size});
-    return s == STATUS_OK && import->last ? point_store_flush(import->points) : s;
+    else if (s == STATUS_OK)
+        s = point_intake_piece(import->into,
+                               (struct bytes){import->bytes.data, import->bytes.size});
+    return s == STATUS_OK && import->last ? point_intake_end(import->into) : s;
 }
 
 static void pump(struct replica *self, struct turn *turn);
+
+static double seconds(uint64_t us) {
+    return (double)us / 1e6;
+}
+
+static void log_whole(const struct replica *self, const struct turn *turn) {
+    const struct intake *intake = self->intake;
+    uint64_t now = turn_now_us(turn);
+    log_info("shard/%" PRIu64 ": snapshot of entry %" PRIu64 ": %" PRIu64
+             " MB in %.2f s (its points in %.2f) from %s",
+             self->options.shard, intake->index, intake->bytes / MEBIBYTE,
+             seconds(now - intake->began_us), seconds(intake->points_us - intake->began_us),
+             intake->link);
+}
 
 static void
 on_imported(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
@@ -134,6 +160,10 @@ on_imported(void *actor, void *context, const struct outcome *outcome, struct tu
     struct import *import = context;
     struct intake *intake = self->intake;
     bool last = import->last;
+    if (intake) {
+        intake->points = import->into;
+        import->into = NULL;
+    }
     import_free(import);
     if (!intake) return;
     intake->importing = false;
@@ -142,6 +172,7 @@ on_imported(void *actor, void *context, const struct outcome *outcome, struct tu
     } else if (last) {
         turn_note(turn, "snapshot of %" PRIu64 " is here: %" PRIu64 " pieces", intake->index,
                   intake->piece + 1);
+        log_whole(self, turn);
         seat_install(self->seat, turn);
     } else {
         pump(self, turn);
@@ -155,6 +186,8 @@ static struct import *import_new(struct replica *self) {
     import->holding = holding_again(self->holding);
     import->points = self->options.points;
     import->data_id = intake->data_id;
+    import->into = intake->points;
+    intake->points = NULL;
     import->bytes = intake->coming;
     buffer_init(&intake->coming);
     import->file = intake->coming_file;
@@ -219,6 +252,7 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     const ShardPiece *piece = outcome_as(outcome, ShardPiece, shard_piece);
     (void)context;
     if (!piece) {
+        intake->leader = 0;
         if (outcome->status == STATUS_NOT_FOUND)
             give_up(outcome->text, turn);
         else
@@ -234,11 +268,23 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
         return;
     }
     intake->tries = 0;
+    intake->bytes += piece->data.len;
+    if (!piece->file) intake->points_us = turn_now_us(turn);
     intake->has_coming = true;
     intake->coming_file = piece->file;
     intake->coming_last = piece->last;
     if (!piece->file) note_percent(self, piece->percent, turn);
     pump(self, turn);
+}
+
+static void fetch_piece(struct replica *self, struct turn *turn) {
+    ShardFetch fetch = SHARD_FETCH__INIT;
+    fetch.number = self->intake->number;
+    fetch.piece = self->intake->piece;
+    turn_call(turn, &(struct call){.to = self->intake->leader,
+                                   .message = &fetch.base,
+                                   .done = on_piece,
+                                   .deadline_us = turn_now_us(turn) + CALL_US});
 }
 
 static void
@@ -249,19 +295,18 @@ on_leader_found(void *actor, void *context, const struct outcome *outcome, struc
         ask_again(self, outcome->text, turn);
         return;
     }
-    ShardFetch fetch = SHARD_FETCH__INIT;
-    fetch.number = self->intake->number;
-    fetch.piece = self->intake->piece;
-    turn_call(turn, &(struct call){.to = outcome->handle,
-                                   .message = &fetch.base,
-                                   .done = on_piece,
-                                   .deadline_us = turn_now_us(turn) + CALL_US});
+    self->intake->leader = outcome->handle;
+    fetch_piece(self, turn);
 }
 
 static void ask_piece(void *actor, void *context, struct turn *turn) {
     struct replica *self = actor;
     char name[NAME_SIZE];
     (void)context;
+    if (self->intake->leader) {
+        fetch_piece(self, turn);
+        return;
+    }
     shard_name(self->options.shard, name, sizeof name);
     turn_lookup(turn, &(struct lookup){.address = self->intake->link,
                                        .name = name,
@@ -280,10 +325,12 @@ static void
 on_cleared(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
     struct replica *self = actor;
     import_free(context);
-    if (outcome->status != STATUS_OK)
+    if (outcome->status != STATUS_OK) {
         give_up("it could not be stored", turn);
-    else
-        ask_piece(self, NULL, turn);
+        return;
+    }
+    self->intake->began_us = turn_now_us(turn);
+    ask_piece(self, NULL, turn);
 }
 
 void transfer_take(void *owner,

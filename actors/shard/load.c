@@ -36,6 +36,7 @@ enum {
     FETCH_SHARE = 4,            /* with more than one in so many to fetch, all are read in order */
     PRUNE_BATCH = 256,          /* numbers listed at a time */
     HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
+    LONG_US = 100 * 1000,       /* a load that people are told of */
 };
 
 enum load_stage {
@@ -47,13 +48,17 @@ enum load_stage {
     LOAD_LIST,
     LOAD_FETCH,
     LOAD_PRUNE,
-    LOAD_DONE
+    LOAD_DONE,
+    LOAD_STAGES
 };
 
 struct load {
     struct shard_options options; /* copied; borrows the process's stores */
     struct holding *holding;      /* owned hold */
     enum load_stage stage;
+    enum load_stage under_way;   /* with the job */
+    uint64_t since_us;           /* it is */
+    uint64_t spent[LOAD_STAGES]; /* us */
     bool ignore_file;
     struct seat_facts facts; /* of the log */
     uint64_t data_id;        /* store of the points */
@@ -445,6 +450,7 @@ static enum status load_work(void *context) {
         load->status = prune(load);
         break;
     case LOAD_DONE:
+    case LOAD_STAGES:
         break;
     }
     return STATUS_OK;
@@ -457,6 +463,8 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
 
 static void next_piece(struct replica *self, struct turn *turn) {
     struct load *load = self->load;
+    load->under_way = load->stage;
+    load->since_us = turn_now_us(turn);
     self->load = NULL; /* the job's from now on */
     turn_block(turn,
                &(struct block){
@@ -468,8 +476,28 @@ static void restart(void *actor, void *context, struct turn *turn) {
     load_start(actor, turn);
 }
 
+static double seconds_in(const struct load *load, enum load_stage from, enum load_stage to) {
+    uint64_t us = 0;
+    for (enum load_stage stage = from; stage <= to; stage++)
+        us += load->spent[stage];
+    return (double)us / 1e6;
+}
+
+static void log_long(const struct load *load) {
+    double all = seconds_in(load, LOAD_CHECK, LOAD_DONE);
+    if (all < LONG_US / 1e6) return;
+    log_info("shard/%" PRIu64 ": loaded in %.2f s: log %.2f, index file %.2f, comparing %zu points "
+             "%.2f, reading %zu of them %.2f",
+             load->options.shard, all, seconds_in(load, LOAD_CHECK, LOAD_REPLAY),
+             seconds_in(load, LOAD_OPEN, LOAD_OPEN), load->n_numbers,
+             seconds_in(load, LOAD_LIST, LOAD_LIST) + seconds_in(load, LOAD_PRUNE, LOAD_PRUNE),
+             load->in_order || load->n_saved == 0 ? load->n_numbers : load->n_lacking,
+             seconds_in(load, LOAD_COUNT, LOAD_FILL) + seconds_in(load, LOAD_FETCH, LOAD_FETCH));
+}
+
 static void load_done(struct replica *self, struct turn *turn) {
     struct load *load = self->load;
+    log_long(load);
     self->window = load->window;
     struct load_result result = {.facts = &load->facts,
                                  .applied = load->applied,
@@ -505,6 +533,7 @@ static void on_piece(void *actor, void *context, const struct outcome *outcome, 
     struct replica *self = actor;
     struct load *load = context;
     self->load = load;
+    load->spent[load->under_way] += turn_now_us(turn) - load->since_us;
     if (outcome->status != STATUS_OK) load->status = outcome->status;
     if (load->luggage.max) {
         bool refused = load->luggage.status != STATUS_OK;

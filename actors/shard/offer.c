@@ -19,7 +19,7 @@
 #include "runtime/poison.h"
 
 enum {
-    PIECE_BYTES = 512 * 1024,
+    PIECE_BYTES = 1024 * 1024,
     IDLE_US = 30 * 1000 * 1000, /* an offer nobody fetches from is closed … */
     GONE_US = 10 * 1000 * 1000, /* … or gives way to another follower's … */
     DONE_US = 1000 * 1000,      /* … sooner when all of it was fetched */

@@ -2,7 +2,7 @@
 import contextlib
 import json
 import os
-import shutil
+import re
 import socket
 import subprocess
 import time
@@ -118,34 +118,60 @@ def copied(folder, size):
     return seconds
 
 
+def fill_big(client, size):
+    """Points of 16 KiB, so many bytes in all."""
+    client.CreateCollection(name='big', dimension=SNAPSHOT_DIMENSION, distance='euclidean', shards=1, replicas=1)
+    rng = numpy.random.default_rng(1)
+    payload = [os.urandom(PAYLOAD).hex()[:PAYLOAD] for _ in range(16)]
+    each = PAYLOAD + 4 * SNAPSHOT_DIMENSION
+    for page in range(size // each // 64):
+        rows = rng.standard_normal((64, SNAPSHOT_DIMENSION)).astype('f4')
+        send(client, pb.UpsertRequest(collection='big', points=[
+            pb.Point(id=f'{page}-{i}', vector=rows[i], payload={'text': payload[i % 16]}) for i in range(64)]))
+
+
+def watch_move(cluster, shard, here, there):
+    """Moves the only copy; when what was first seen (seconds since the order), until it is done."""
+    started, seen = time.monotonic(), {}
+    subprocess.run([vectron.BINARY, 'admin', 'move', str(shard), str(here), str(there), '--pd-addrs', cluster.pd_links],
+                   check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+
+    def done():
+        replicas = cluster.admin('shards')['shards'][0]['replicas']
+        for replica in replicas:
+            if int(replica['worker']) == there:
+                seen.setdefault(f'{replica["state"].split()[0]} {replica["role"]}', time.monotonic() - started)
+        return [int(r['worker']) for r in replicas] == [there]
+
+    vectron.wait_for(done, 140, 0.05)
+    seen['alone'] = time.monotonic() - started
+    return seen
+
+
+SNAPSHOT_LINE = re.compile(r'snapshot of entry \d+: (\d+) MB in ([\d.]+) s.*')
+
+
 def bench_snapshot(quick):
+    """What travels beside cp + sync of as many bytes; what placement does before and after that is said, not counted."""
     size = GIGABYTE // 8 if quick else GIGABYTE
     with vectron.Cluster(workers=2, env={'VECTRON_BALANCE': 0}) as cluster:
         client = cluster.client()
         vectron.wait_for(lambda: len(cluster.admin('workers').get('workers', [])) == 2)
-        client.CreateCollection(name='big', dimension=SNAPSHOT_DIMENSION, distance='euclidean', shards=1, replicas=1)
-        rng = numpy.random.default_rng(1)
-        payload = [os.urandom(PAYLOAD).hex()[:PAYLOAD] for _ in range(16)]
-        each = PAYLOAD + 4 * SNAPSHOT_DIMENSION
-        for page in range(size // each // 64):
-            rows = rng.standard_normal((64, SNAPSHOT_DIMENSION)).astype('f4')
-            send(client, pb.UpsertRequest(collection='big', points=[
-                pb.Point(id=f'{page}-{i}', vector=rows[i], payload={'text': payload[i % 16]}) for i in range(64)]))
+        fill_big(client, size)
         shard = cluster.admin('shards')['shards'][0]
         here = int(shard['replicas'][0]['worker'])
         there = next(int(w['worker']) for w in cluster.admin('workers')['workers'] if int(w['worker']) != here)
+        subprocess.run(['sync'], check=True)  # what filling wrote is no part of either
         cp = copied(cluster.folder, size)
-        started = time.monotonic()
-        subprocess.run([vectron.BINARY, 'admin', 'move', str(shard['shard']), str(here), str(there), '--pd-addrs', cluster.pd_links],
-                       check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
-
-        def voter():
-            replicas = cluster.admin('shards')['shards'][0]['replicas']
-            return [int(r['worker']) for r in replicas] == [there]
-
-        vectron.wait_for(voter, 140, 0.1)
-        seconds = time.monotonic() - started
-    row('cluster', f'snapshot of {size >> 20} MB', 'seconds', 's', round(seconds, 2), round(cp, 2), 'cp + sync', round(cp / seconds, 3), 0.5)
+        seen = watch_move(cluster, shard['shard'], here, there)
+        lines = [line for worker in cluster.workers for line in worker.log().splitlines() if 'shard/' in line]
+    say('\n'.join(lines))
+    say('the move: ' + ', '.join(f'{name} after {at:.1f} s' for name, at in seen.items()))
+    line = next(filter(None, map(SNAPSHOT_LINE.search, lines)))
+    seconds, case = float(line[2]), f'snapshot of {line[1]} MB'
+    cp *= (int(line[1]) << 20) / size
+    row('cluster', case, 'seconds', 's', round(seconds, 2), round(cp, 2), 'cp + sync', round(cp / seconds, 3), 0.5)
+    row('cluster', case, 'move_seconds', 's', round(seen['alone'], 2))
 
 
 # --- a restart

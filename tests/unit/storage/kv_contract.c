@@ -283,6 +283,51 @@ Test(kv, batches_of_many_threads_stay_whole) {
     on_both(false, threads);
 }
 
+/* Files of many megabytes, in order, past what is there. */
+static void bulks(struct place *place, struct kv *kv) {
+    const char *name = engine_name(place->engine);
+    static char value[1024 * 1024];
+    struct kv_bulk *bulk;
+    put_text(kv, "a", "1", false);
+    put_text(kv, "z", "1", false);
+    cr_ok(kv_bulk_open(kv, &bulk));
+    for (int i = 0; i < 70; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "m%03d", i);
+        cr_ok(kv_bulk_put(bulk, text(key), (struct bytes){value, sizeof value}));
+    }
+    cr_ok(kv_bulk_put(bulk, text("n"), text("2")));
+    cr_expect_str_eq(scan_text(kv, "", ""), "a=1 z=1", "%s", name);
+    cr_ok(kv_bulk_end(bulk));
+    kv_bulk_close(bulk);
+    cr_expect_str_eq(scan_text(kv, "n", ""), "n=2 z=1", "%s", name);
+    cr_expect_str_eq(get_text(kv, "n", KV_PERSISTED), "2", "%s", name);
+    cr_expect_str_eq(get_text(kv, "z", KV_PERSISTED), "-", "%s: not flushed for it", name);
+    cr_expect_geq(kv_stats(kv).disk_bytes, 70 * sizeof value, "%s", name);
+    put_text(kv, "n", "3", false);
+    cr_expect_str_eq(get_text(kv, "n", KV_ANY), "3", "%s", name);
+
+    /* Order counts also where another file begins. */
+    static const char *const wrong[] = {"m069", "m000"};
+    for (size_t i = 0; i < 2; i++) {
+        cr_ok(kv_bulk_open(kv, &bulk));
+        for (int j = 0; j < 64; j++) {
+            char key[8];
+            snprintf(key, sizeof key, "o%03d", j);
+            cr_ok(kv_bulk_put(bulk, text(key), (struct bytes){value, sizeof value}));
+        }
+        cr_status(kv_bulk_put(bulk, text(wrong[i]), text("")), STATUS_INVALID);
+        kv_bulk_close(bulk);
+    }
+    cr_ok(kv_drop_range(kv, text("m"), text("p")));
+    cr_expect_lt(kv_stats(kv).disk_bytes, 1024 * 1024, "%s", name);
+    cr_expect_str_eq(scan_text(kv, "", ""), "a=1 z=1", "%s", name);
+    kv_close(kv);
+}
+Test(kv, takes_much_at_once) {
+    on_both(false, bulks);
+}
+
 static void counts(struct place *place, struct kv *kv) {
     struct kv_stats empty = kv_stats(kv);
     static char large[1024 * 1024];

@@ -405,7 +405,7 @@ Test(log_store, says_what_is_malformed) {
         const void *state;
         size_t state_size, entry_tail, entry_size; /* tail: of its key; 0: there is none */
         enum status status;
-    } rows[] = {
+    } odd[] = {
         {"nothing", one, 32, 8, 12, STATUS_OK},
         {"no state", NULL, 0, 8, 12, STATUS_CORRUPT},
         {"a short state", one, 31, 8, 12, STATUS_CORRUPT},
@@ -417,17 +417,17 @@ Test(log_store, says_what_is_malformed) {
         {"an entry without its term", one, 32, 8, 8, STATUS_CORRUPT},
         {"an entry's key that is too long", one, 32, 9, 12, STATUS_CORRUPT},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         struct place place;
         place_make(&place, MEMORY, true);
         unsigned char state[33] = {0};
         struct kv *kv = place_open(&place);
-        if (rows[i].state) memcpy(state, rows[i].state, 32);
-        if (rows[i].state) put_raw(kv, "h", 0, state, rows[i].state_size);
-        if (rows[i].entry_tail) put_raw(kv, "e", rows[i].entry_tail, entry, rows[i].entry_size);
+        if (odd[i].state) memcpy(state, odd[i].state, 32);
+        if (odd[i].state) put_raw(kv, "h", 0, state, odd[i].state_size);
+        if (odd[i].entry_tail) put_raw(kv, "e", odd[i].entry_tail, entry, odd[i].entry_size);
         kv_close(kv);
         enum status s = verdict(&place);
-        cr_expect_eq(s, rows[i].status, "%s: %s", rows[i].what, status_name(s));
+        cr_expect_eq(s, odd[i].status, "%s: %s", odd[i].what, status_name(s));
         place_remove(&place);
     }
 }
