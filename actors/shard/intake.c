@@ -147,6 +147,7 @@ static double seconds(uint64_t us) {
 static void log_whole(const struct replica *self, const struct turn *turn) {
     const struct intake *intake = self->intake;
     uint64_t now = turn_now_us(turn);
+    if (intake->bytes < MEBIBYTE) return;
     log_info("shard/%" PRIu64 ": snapshot of entry %" PRIu64 ": %" PRIu64
              " MB in %.2f s (its points in %.2f) from %s",
              self->options.shard, intake->index, intake->bytes / MEBIBYTE,
