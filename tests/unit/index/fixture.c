@@ -173,3 +173,16 @@ void fixture_validate(struct fixture *fixture) {
     cr_assert_eq(s, STATUS_OK, "%s", text);
     index_view_drop(view);
 }
+
+size_t
+fixture_find(struct fixture *fixture, const float *vector, uint32_t k, struct index_hit *hits) {
+    struct index_query query = {.vector = vector, .k = k};
+    return fixture_search(fixture, &query, hits);
+}
+
+struct index_stats fixture_stats(struct fixture *fixture) {
+    const struct index_view *view = index_view_hold(fixture->index);
+    struct index_stats stats = index_stats(view);
+    index_view_drop(view);
+    return stats;
+}

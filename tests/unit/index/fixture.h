@@ -37,6 +37,9 @@ void fixture_settle(struct fixture *fixture);
 /* Runs a search; copies up to k hits. */
 size_t
 fixture_search(struct fixture *fixture, const struct index_query *query, struct index_hit *hits);
+size_t
+fixture_find(struct fixture *fixture, const float *vector, uint32_t k, struct index_hit *hits);
+struct index_stats fixture_stats(struct fixture *fixture);
 /* The same by the oracle: numbers of the k nearest. */
 size_t fixture_nearest(const struct fixture *fixture, const float *query, size_t k, uint64_t *out);
 /* Share of hits that are as near as the oracle's k, for searches with ef (0: exact), over random

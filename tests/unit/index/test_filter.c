@@ -139,6 +139,69 @@ Test(filter, holds_when_matches_and_distance_go_together) {
     corpus_close(&corpus);
 }
 
+enum aim { AIM_RANDOM, AIM_NEAR, AIM_FAR, AIMS };
+
+/* Lets a share of the points through: any, those nearest to the origin, or those farthest. */
+static void share_filter(
+    struct corpus_filter *out, const double *sorted, size_t n, double share, enum aim aim) {
+    size_t at = (size_t)(share * (double)n), key = aim == AIM_RANDOM ? 2 : 3;
+    bool far = aim == AIM_FAR;
+    uint64_t low = far ? filter_number(sorted[n - 1 - at]) : FILTER_LOWEST;
+    uint64_t high = far ? FILTER_HIGHEST : filter_number(sorted[at]);
+    if (aim == AIM_RANDOM) high = filter_integer((int64_t)sorted[at]);
+    corpus_range(out, key, low, high);
+}
+
+/* Whatever ef is asked for, and however matches lie to the query. */
+Test(filter, holds_at_every_selectivity_and_ef) {
+    static const double shares[] = {0.0001, 0.001, 0.01, 0.1, 0.5, 0.9};
+    static const uint32_t efs[] = {0, 1, 10, 20, 40, 100};
+    enum { N = 12000, QUERIES = 12 };
+    static double sorted[AIMS][N];
+    struct corpus corpus;
+    corpus_open(&corpus, true, seed_of(9));
+    corpus.by_distance = true;
+    corpus_append(&corpus, N);
+    corpus_settle(&corpus);
+    for (size_t i = 0; i < N; i++) {
+        sorted[AIM_RANDOM][i] = strtod(corpus.points[i].texts[2], NULL);
+        sorted[AIM_NEAR][i] = sorted[AIM_FAR][i] = strtod(corpus.points[i].texts[3], NULL);
+    }
+    for (enum aim aim = AIM_RANDOM; aim < AIMS; aim++)
+        qsort(sorted[aim], N, sizeof **sorted, rising);
+    for (size_t cell = 0; cell < AIMS * 6 * 6; cell++) {
+        if (cell == AIMS * 6 * 3) corpus_settle(&corpus); /* the curve is measured */
+        enum aim aim = (enum aim)(cell % AIMS);
+        double share = shares[cell / AIMS % 6];
+        uint32_t ef = efs[cell / AIMS / 6];
+        struct tally tally = {0};
+        struct corpus_filter filter;
+        share_filter(&filter, sorted[aim], N, share, aim);
+        for (size_t q = 0; q < QUERIES; q++) {
+            struct corpus_result result;
+            float vector[CORPUS_DIMENSION];
+            random_vector(&corpus, vector);
+            for (size_t i = 0; aim != AIM_RANDOM && i < CORPUS_DIMENSION; i++)
+                vector[i] *= 0.2f; /* about the origin */
+            struct index_query query = {
+                .vector = vector, .k = 10, .ef = ef, .filter = &filter.filter};
+            corpus_search(&corpus, &query, &result);
+            cr_assert_eq(result.status, STATUS_OK);
+            cr_expect_eq(result.n_wrong, 0);
+            cr_expect_eq(result.n_hits, result.n_expected, "aim %d share %g ef %u: %zu of %zu",
+                         (int)aim, share, ef, result.n_hits, result.n_expected);
+            tally.n_right += result.n_right;
+            tally.n_expected += result.n_expected;
+            tally.n_plans[result.stats.plan]++;
+        }
+        cr_expect_geq(tally.n_right * 100, tally.n_expected * 95,
+                      "aim %d share %g ef %u: %zu of %zu, %zu walks", (int)aim, share, ef,
+                      tally.n_right, tally.n_expected,
+                      tally.n_plans[INDEX_PLAN_HOP] + tally.n_plans[INDEX_PLAN_SWEEP]);
+    }
+    corpus_close(&corpus);
+}
+
 Test(filter, a_missing_column_is_named_and_can_be_filled) {
     struct corpus corpus;
     struct corpus_filter filter;

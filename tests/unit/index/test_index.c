@@ -23,18 +23,6 @@ Test(index, an_exact_search_agrees_with_the_oracle) {
     }
 }
 
-static struct index_stats stats_of(struct fixture *f) {
-    const struct index_view *view = index_view_hold(f->index);
-    struct index_stats stats = index_stats(view);
-    index_view_drop(view);
-    return stats;
-}
-
-static size_t find(struct fixture *f, const float *vector, uint32_t k, struct index_hit *hits) {
-    struct index_query query = {.vector = vector, .k = k};
-    return fixture_search(f, &query, hits);
-}
-
 Test(index, refuses_options_out_of_range) {
     const struct index_options rows[] = {
         {.dimension = 0},
@@ -104,9 +92,9 @@ Test(index, an_empty_index_finds_nothing) {
     float vector[3] = {1, 2, 3};
     struct index_hit hits[5];
     fixture_open(&f, &(struct index_options){.dimension = 3}, 1);
-    cr_expect_eq(find(&f, vector, 5, hits), 0);
+    cr_expect_eq(fixture_find(&f, vector, 5, hits), 0);
     fixture_settle(&f);
-    cr_expect_eq(find(&f, vector, 5, hits), 0);
+    cr_expect_eq(fixture_find(&f, vector, 5, hits), 0);
     fixture_validate(&f);
     fixture_close(&f);
 }
@@ -118,13 +106,13 @@ Test(index, one_point_is_found_in_the_tail_and_in_the_graph) {
     fixture_open(&f, &(struct index_options){.dimension = 3, .metric = INDEX_EUCLIDEAN}, 1);
     fixture_append(&f, vector);
     for (int round = 0; round < 2; round++) {
-        cr_assert_eq(find(&f, vector, 5, hits), 1);
+        cr_assert_eq(fixture_find(&f, vector, 5, hits), 1);
         cr_expect_eq(hits[0].number, 1);
         cr_expect_eq(hits[0].distance, 0);
         cr_expect_eq(hits[0].id_size, 2);
         fixture_settle(&f);
     }
-    cr_expect_eq(stats_of(&f).tail, 0);
+    cr_expect_eq(fixture_stats(&f).tail, 0);
     fixture_close(&f);
 }
 
@@ -135,7 +123,7 @@ Test(index, gives_everything_when_k_is_larger) {
     fixture_settle(&f);
     struct index_hit *hits = malloc(2000 * sizeof *hits);
     float vector[5] = {1};
-    cr_expect_eq(find(&f, vector, 2000, hits), 1500);
+    cr_expect_eq(fixture_find(&f, vector, 2000, hits), 1500);
     for (size_t i = 1; i < 1500; i++)
         cr_expect_leq(hits[i - 1].distance, hits[i].distance);
     free(hits);
@@ -184,12 +172,12 @@ Test(index, takes_points_it_already_has_as_done) {
                                    {.number = 8, .vector = vector, .id = "b", .id_size = 1},
                                    {.number = 8, .vector = vector, .id = "b", .id_size = 1}};
     cr_expect_eq(index_append(f.index, points, 3), STATUS_OK);
-    cr_expect_eq(stats_of(&f).points, 2);
+    cr_expect_eq(fixture_stats(&f).points, 2);
     cr_expect_eq(index_append(f.index, points, 3), STATUS_OK);
     fixture_settle(&f);
     cr_expect_eq(index_append(f.index, points, 2), STATUS_OK);
-    cr_expect_eq(stats_of(&f).points, 2);
-    cr_expect_eq(stats_of(&f).tail, 0);
+    cr_expect_eq(fixture_stats(&f).points, 2);
+    cr_expect_eq(fixture_stats(&f).tail, 0);
     cr_expect_eq(index_remove(f.index, 7), STATUS_OK);
     cr_expect_eq(index_remove(f.index, 7), STATUS_NOT_FOUND);
     cr_expect_eq(index_remove(f.index, 9), STATUS_NOT_FOUND);
@@ -207,7 +195,7 @@ Test(index, refuses_ids_out_of_range) {
     cr_expect_eq(index_append(f.index, points, 2), STATUS_INVALID);
     points[1].id_size = INDEX_ID_MAX + 1;
     cr_expect_eq(index_append(f.index, points, 2), STATUS_INVALID);
-    cr_expect_eq(stats_of(&f).points, 0);
+    cr_expect_eq(fixture_stats(&f).points, 0);
     points[1].id_size = INDEX_ID_MAX;
     cr_expect_eq(index_append(f.index, points, 2), STATUS_OK);
     fixture_close(&f);
@@ -224,7 +212,7 @@ Test(index, a_full_tail_says_busy_and_changes_nothing) {
         points[i] =
             (struct index_point){.number = 100 + i, .vector = vector, .id = "x", .id_size = 1};
     cr_expect_eq(index_append(f.index, points, 3), STATUS_BUSY);
-    cr_expect_eq(stats_of(&f).points, 8);
+    cr_expect_eq(fixture_stats(&f).points, 8);
     cr_expect_eq(index_append(f.index, points, 2), STATUS_OK);
     cr_expect_eq(index_tail_room(f.index), 0);
     fixture_settle(&f);
@@ -257,7 +245,7 @@ Test(index, equal_distances_are_ordered_by_id) {
     }
     for (int round = 0; round < 2; round++) {
         struct index_hit hits[4];
-        cr_assert_eq(find(&f, vector, 4, hits), 4);
+        cr_assert_eq(fixture_find(&f, vector, 4, hits), 4);
         for (size_t i = 0; i < 4; i++) {
             cr_expect_eq(hits[i].id_size, strlen(expected[i]));
             cr_expect_arr_eq(hits[i].id, expected[i], hits[i].id_size);
@@ -312,7 +300,7 @@ Test(index, zero_huge_and_denormal_vectors_have_sane_distances) {
         fixture_validate(&f);
         for (size_t q = 0; q < N; q++) {
             struct index_hit hits[N];
-            size_t n = find(&f, values[q], N, hits);
+            size_t n = fixture_find(&f, values[q], N, hits);
             cr_expect_eq(n, N);
             for (size_t i = 0; i < n; i++) {
                 cr_expect(isfinite(hits[i].distance), "%zu %zu", m, q);
@@ -336,7 +324,7 @@ Test(index, a_vector_is_at_cosine_distance_zero_from_itself) {
         fixture_open(&f, &(struct index_options){.dimension = dimensions[d]}, d);
         fixture_append_random(&f, 20);
         for (size_t i = 0; i < f.n; i++) {
-            cr_assert_eq(find(&f, f.vectors + i * dimensions[d], 1, &hit), 1);
+            cr_assert_eq(fixture_find(&f, f.vectors + i * dimensions[d], 1, &hit), 1);
             cr_expect_geq(hit.distance, 0);
             cr_expect_leq(hit.distance, 1e-6f, "%u: %g", dimensions[d], (double)hit.distance);
         }
@@ -353,7 +341,7 @@ Test(index, vectors_may_lie_at_any_address) {
     fixture_open(&f, &(struct index_options){.dimension = 3, .metric = INDEX_EUCLIDEAN}, 1);
     struct index_point point = {.number = 1, .vector = bytes + 1, .id = "a", .id_size = 1};
     cr_assert_eq(index_append(f.index, &point, 1), STATUS_OK);
-    cr_assert_eq(find(&f, (const float *)(const void *)(bytes + 1), 1, &hit), 1);
+    cr_assert_eq(fixture_find(&f, (const float *)(const void *)(bytes + 1), 1, &hit), 1);
     cr_expect_eq(hit.distance, 0);
     fixture_close(&f);
 }
@@ -408,341 +396,6 @@ Test(index, slots_beyond_a_bitmap_do_not_match) {
     fixture_close(&f);
 }
 
-Test(index, a_removed_point_never_returns) {
-    for (uint64_t seed = 1; seed <= 10; seed++) {
-        struct fixture f;
-        fixture_open(&f, &(struct index_options){.dimension = 3, .M = 4, .ef_construction = 30},
-                     seed);
-        uint64_t removed[300];
-        size_t n_removed = 0;
-        for (int round = 0; round < 300; round++) {
-            fixture_append_random(&f, 4);
-            size_t at = rng_below(&f.rng, f.n);
-            float vector[3];
-            memcpy(vector, f.vectors + at * 3, sizeof vector);
-            removed[n_removed++] = f.numbers[at];
-            fixture_remove_at(&f, at);
-            bool idle;
-            cr_assert_eq(index_link_step(f.index, rng_below(&f.rng, 4000), &idle), STATUS_OK);
-            struct index_hit hits[20];
-            struct index_query query = {.vector = vector, .k = 20, .ef = 40};
-            size_t n = fixture_search(&f, &query, hits);
-            cr_expect_eq(n, f.n < 20 ? f.n : 20);
-            for (size_t i = 0; i < n; i++) {
-                for (size_t j = 0; j < n_removed; j++)
-                    cr_assert_neq(hits[i].number, removed[j], "seed %d", (int)seed);
-            }
-        }
-        fixture_close(&f);
-    }
-}
-
-Test(index, slots_of_removed_points_are_used_again) {
-    struct fixture f;
-    fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
-    fixture_append_random(&f, 500);
-    for (int round = 0; round < 30; round++) {
-        fixture_remove_random(&f, 100);
-        fixture_settle(&f);
-        fixture_append_random(&f, 100);
-        fixture_settle(&f);
-    }
-    struct index_stats stats = stats_of(&f);
-    cr_expect_eq(stats.points, 500);
-    cr_expect_leq(stats.slots, 650);
-    fixture_validate(&f);
-    fixture_close(&f);
-}
-
-/* A search that is under way keeps the slots it may know. */
-Test(index, a_reader_holds_slots_until_it_ends) {
-    struct fixture f;
-    fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
-    fixture_append_random(&f, 600);
-    fixture_settle(&f);
-    const struct index_view *view = index_view_hold(f.index);
-    float vector[6] = {1};
-    struct index_query query = {.vector = vector, .k = 5, .exact = true};
-    cr_assert_eq(index_search_start(f.reader, view, &query), STATUS_OK);
-    fixture_remove_random(&f, 600);
-    fixture_settle(&f);
-    cr_expect_eq(stats_of(&f).removed, 600);
-    index_search_end(f.reader);
-    fixture_settle(&f);
-    cr_expect_eq(stats_of(&f).removed, 0);
-    index_view_drop(view);
-    fixture_close(&f);
-}
-
-Test(index, a_view_outlives_its_index) {
-    struct fixture f;
-    fixture_open(&f, &(struct index_options){.dimension = 6, .metric = INDEX_EUCLIDEAN}, 1);
-    fixture_append_random(&f, 2000);
-    fixture_settle(&f);
-    fixture_append_random(&f, 100);
-    const struct index_view *view = index_view_hold(f.index);
-    const struct index_view *again = index_view_again(view);
-    index_close(f.index);
-    index_view_drop(view);
-    for (size_t at = 0; at < f.n; at += 100) {
-        struct index_query query = {.vector = f.vectors + at * 6, .k = 1};
-        bool done = false;
-        size_t n;
-        cr_assert_eq(index_search_start(f.reader, again, &query), STATUS_OK);
-        while (!done)
-            cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
-        const struct index_hit *hits = index_search_hits(f.reader, &n);
-        cr_assert_eq(n, 1);
-        cr_expect_eq(hits[0].number, f.numbers[at]);
-        index_search_end(f.reader);
-    }
-    index_view_drop(again);
-    index_view_drop(NULL);
-    f.index = NULL;
-    fixture_close(&f);
-}
-
-Test(index, a_cancelled_search_stops) {
-    struct fixture f;
-    fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
-    fixture_append_random(&f, 2000);
-    const struct index_view *view = index_view_hold(f.index);
-    atomic_bool cancel = false;
-    float vector[6] = {1};
-    struct index_query query = {.vector = vector, .k = 5, .exact = true, .cancel = &cancel};
-    bool done = true;
-    cr_assert_eq(index_search_start(f.reader, view, &query), STATUS_OK);
-    cr_assert_eq(index_search_step(f.reader, 10, &done), STATUS_OK);
-    cr_expect_not(done);
-    atomic_store(&cancel, true);
-    cr_expect_eq(index_search_step(f.reader, 10, &done), STATUS_CANCELLED);
-    index_search_end(f.reader);
-    index_search_end(f.reader); /* again is fine */
-    index_view_drop(view);
-    fixture_close(&f);
-}
-
-Test(index, steps_keep_to_their_budget) {
-    struct fixture f;
-    fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
-    fixture_append_random(&f, 5000);
-    const struct index_view *view = index_view_hold(f.index);
-    float vector[6] = {1};
-    for (int round = 0; round < 2; round++) {
-        struct index_query query = {.vector = vector, .k = 5, .ef = 200, .exact = round == 0};
-        bool done = false;
-        uint64_t before = 0;
-        cr_assert_eq(index_search_start(f.reader, view, &query), STATUS_OK);
-        while (!done) {
-            cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
-            uint64_t now = index_search_stats(f.reader).distances;
-            cr_expect_leq(now - before, 200);
-            before = now;
-        }
-        index_search_end(f.reader);
-        fixture_settle(&f);
-    }
-    index_view_drop(view);
-    fixture_close(&f);
-}
-
-/* The hits of some searches, as one number. */
-static uint64_t fingerprint(uint64_t seed) {
-    struct fixture f;
-    uint64_t sum = 0;
-    fixture_open(&f, &(struct index_options){.dimension = 10, .M = 4, .seed = seed}, 9);
-    for (int round = 0; round < 3; round++) {
-        fixture_append_random(&f, 500);
-        fixture_remove_random(&f, 100);
-        fixture_settle(&f);
-    }
-    for (int q = 0; q < 50; q++) {
-        float vector[10];
-        struct index_hit hits[10];
-        fixture_random_vector(&f, vector);
-        struct index_query query = {.vector = vector, .k = 10, .ef = 10};
-        size_t n = fixture_search(&f, &query, hits);
-        for (size_t i = 0; i < n; i++)
-            sum = rng_mix(sum ^ hits[i].number);
-        sum += index_search_stats(f.reader).distances;
-    }
-    fixture_close(&f);
-    return sum;
-}
-
-Test(index, the_same_seed_and_calls_give_the_same_graph) {
-    cr_expect_eq(fingerprint(1), fingerprint(1));
-    cr_expect_neq(fingerprint(1), fingerprint(2));
-}
-
-/* Random operations on awkward sizes; all invariants after each few. */
-Test(index, stays_valid_through_any_operations) {
-    for (uint64_t seed = 1; seed <= 30; seed++) {
-        struct rng rng;
-        rng_init(&rng, seed);
-        struct index_options options = {
-            .dimension = 1 + (uint32_t)rng_below(&rng, 20),
-            .metric = metrics[rng_below(&rng, 3)],
-            .M = rng_below(&rng, 2) ? 2 : 8,
-            .ef_construction = 10 + (uint32_t)rng_below(&rng, 50),
-            .seed = seed,
-            .storage = seed % 2 ? INDEX_SQ8 : INDEX_AUTO,
-            .train_min = 40, /* codes early, and anew */
-        };
-        bool on_a_grid = rng_below(&rng, 3) == 0; /* many duplicates */
-        struct fixture f;
-        fixture_open(&f, &options, seed);
-        for (int operation = 0; operation < 800; operation++) {
-            uint64_t choice = rng_below(&rng, 10);
-            bool idle, shrinking = operation / 200 % 2;
-            float vector[20];
-            fixture_random_vector(&f, vector);
-            for (uint32_t i = 0; on_a_grid && i < options.dimension; i++)
-                vector[i] = (float)rng_below(&rng, 2);
-            if (choice < (shrinking ? 2 : 5))
-                fixture_append(&f, vector);
-            else if (choice < 6)
-                fixture_remove_random(&f, 1);
-            else
-                cr_assert_eq(index_link_step(f.index, 1 + rng_below(&rng, 4000), &idle), 0);
-            if (operation % 40 == 0) fixture_validate(&f);
-        }
-        cr_expect_eq(stats_of(&f).points, f.n, "seed %d", (int)seed);
-        double exact = fixture_recall(&f, 3, 5, 0);
-        cr_expect_geq(exact, seed % 2 ? 0.8 : 1.0, "seed %d: %.2f", (int)seed, exact);
-        fixture_settle(&f);
-        fixture_validate(&f);
-        fixture_close(&f);
-    }
-}
-
-/* --- codes --- */
-
-Test(index, codes_begin_with_enough_points_and_find_as_well) {
-    for (size_t m = 0; m < 3; m++) {
-        struct fixture f;
-        struct index_options options = {
-            .dimension = 48, .metric = metrics[m], .train_min = 1000, .storage = INDEX_AUTO};
-        fixture_open(&f, &options, 3);
-        fixture_append_random(&f, 900);
-        fixture_settle(&f);
-        cr_expect_eq(stats_of(&f).storage, INDEX_F32);
-        fixture_append_random(&f, 1100);
-        fixture_settle(&f);
-        cr_expect_eq(stats_of(&f).storage, INDEX_SQ8);
-        fixture_validate(&f);
-        double exact = fixture_recall(&f, 50, 10, 0), found = fixture_recall(&f, 50, 10, 200);
-        cr_expect_geq(exact, 0.985, "%s: %.3f", index_metric_name(metrics[m]), exact);
-        cr_expect_geq(found, 0.95, "%s: %.3f", index_metric_name(metrics[m]), found);
-        fixture_close(&f);
-    }
-}
-
-Test(index, storage_is_as_it_was_asked_for) {
-    static const struct {
-        enum index_storage asked, kept;
-        uint32_t dimension;
-    } rows[] = {
-        {INDEX_AUTO, INDEX_F32, 31}, {INDEX_AUTO, INDEX_SQ8, 32}, {INDEX_F32, INDEX_F32, 64},
-        {INDEX_SQ8, INDEX_SQ8, 64},  {INDEX_SQ8, INDEX_SQ8, 3},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
-        struct index_options options = {
-            .dimension = rows[i].dimension, .storage = rows[i].asked, .train_min = 100};
-        fixture_open(&f, &options, 3);
-        fixture_append_random(&f, 300);
-        fixture_settle(&f);
-        cr_expect_eq(stats_of(&f).storage, rows[i].kept, "row %zu", i);
-        fixture_close(&f);
-    }
-}
-
-Test(index, codes_take_less_than_half_of_the_memory) {
-    struct fixture f;
-    uint64_t bytes[2];
-    for (int coded = 0; coded < 2; coded++) {
-        struct index_options options = {
-            .dimension = 256, .storage = coded ? INDEX_SQ8 : INDEX_F32, .train_min = 100};
-        fixture_open(&f, &options, 3);
-        fixture_append_random(&f, 2000);
-        fixture_settle(&f);
-        bytes[coded] = stats_of(&f).memory_bytes;
-        fixture_close(&f);
-    }
-    cr_expect_lt(2 * bytes[1], bytes[0], "%d of %d", (int)bytes[1], (int)bytes[0]);
-}
-
-/* The first points say nothing about the later ones: codes are made anew, and lose nothing. */
-Test(index, codes_follow_points_that_come_to_lie_elsewhere) {
-    struct fixture f;
-    float vector[40];
-    struct index_options options = {
-        .dimension = 40, .metric = INDEX_EUCLIDEAN, .train_min = 200, .storage = INDEX_SQ8};
-    fixture_open(&f, &options, 3);
-    for (int size = 1; size <= 1000; size *= 10) {
-        for (int i = 0; i < 400; i++) {
-            fixture_random_vector(&f, vector);
-            for (uint32_t d = 0; d < 40; d++)
-                vector[d] *= (float)size;
-            fixture_append(&f, vector);
-        }
-        fixture_settle(&f);
-        fixture_validate(&f);
-    }
-    size_t n_near = 0, n_all = 0;
-    for (size_t at = 1200; at < f.n; at += 4) { /* of the last and widest */
-        struct index_hit hits[5];
-        uint64_t expected[5];
-        const float *query = f.vectors + at * 40;
-        size_t n = find(&f, query, 5, hits);
-        size_t n_expected = fixture_nearest(&f, query, 5, expected);
-        cr_assert_eq(n, n_expected);
-        for (size_t i = 0; i < n; i++) {
-            for (size_t j = 0; j < n; j++)
-                n_near += hits[i].number == expected[j];
-        }
-        n_all += n;
-    }
-    cr_expect_geq((double)n_near, 0.9 * (double)n_all, "%zu of %zu", n_near, n_all);
-    fixture_close(&f);
-}
-
-/* A reader that began with float32 goes on with it while codes replace it. */
-Test(index, a_search_outlives_the_change_to_codes) {
-    struct fixture f;
-    struct index_options options = {
-        .dimension = 40, .metric = INDEX_EUCLIDEAN, .train_min = 2500, .storage = INDEX_SQ8};
-    fixture_open(&f, &options, 3);
-    fixture_append_random(&f, 2400);
-    fixture_settle(&f);
-    const struct index_view *view = index_view_hold(f.index);
-    float vector[40] = {1};
-    uint64_t expected[10];
-    struct index_query query = {.vector = vector, .k = 10, .ef = 400};
-    size_t n_expected = fixture_nearest(&f, vector, 10, expected), n;
-    bool done = false;
-    cr_assert_eq(index_search_start(f.reader, view, &query), STATUS_OK);
-    cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
-    fixture_append_random(&f, 400); /* the reader meets these, in the old store */
-    fixture_settle(&f);
-    cr_expect_eq(stats_of(&f).storage, INDEX_SQ8);
-    while (!done)
-        cr_assert_eq(index_search_step(f.reader, 100, &done), STATUS_OK);
-    const struct index_hit *hits = index_search_hits(f.reader, &n);
-    size_t n_same = 0;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n_expected; j++)
-            n_same += hits[i].number == expected[j];
-    }
-    cr_expect_eq(n, 10);
-    cr_expect_geq(n_same, 5); /* the later points may be nearer */
-    index_search_end(f.reader);
-    fixture_settle(&f);
-    index_view_drop(view);
-    fixture_close(&f);
-}
-
 Test(index, lists_the_numbers_of_live_points_in_pages) {
     struct fixture f;
     uint64_t numbers[70], sum = 0, expected = 0;
@@ -770,7 +423,7 @@ Test(index, a_hundred_points_cost_little) {
     fixture_open(&f, &(struct index_options){.dimension = 768}, 1);
     fixture_append_random(&f, 100);
     fixture_settle(&f);
-    cr_expect_lt(stats_of(&f).memory_bytes, 600 << 10);
+    cr_expect_lt(fixture_stats(&f).memory_bytes, 600 << 10);
     fixture_close(&f);
 }
 
