@@ -226,6 +226,16 @@ void link_say(struct link *link,
     link_mark_busy(link, peer);
 }
 
+/* A credit is in no order with anything: where messages are about to leave by the data connection,
+ * it rides with them, and wakes nobody once more. */
+static struct channel *channel_for(struct peer *peer, const struct envelope *envelope) {
+    struct channel *data = &peer->channels[PEER_DATA];
+    bool leaves = data->socket && !data->held && data->first && data->frame_bytes == 0 &&
+                  data->queued_bytes < LINK_PACK_BYTES;
+    if (envelope->kind == PARCEL_CREDIT && leaves) return data;
+    return peer_channel(peer, envelope->band);
+}
+
 void link_send(struct link *link, struct parcel *parcel) {
     const struct envelope *e = &parcel->envelope;
     struct peer *peer = find_peer(link, handle_peer(e->to));
@@ -246,7 +256,7 @@ void link_send(struct link *link, struct parcel *parcel) {
     }
     size_t cost = frame_cost(parcel);
     bool data = e->band == BAND_DATA;
-    channel_push(peer_channel(peer, e->band), parcel);
+    channel_push(channel_for(peer, e), parcel);
     link_mark_busy(link, peer);
     if (data && peer->way == PEER_BY_CONTROL) link_count_data(link, peer, cost);
 }

@@ -31,6 +31,7 @@ struct stream {
     const ProtobufCMessage *message;
     uint64_t began_ns;
     uint64_t source_cpu_ns; /* of its lane; for stderr */
+    uint64_t made;          /* allocations of the process, from the first message to the last */
     sem_t over;
     _Alignas(64) uint64_t received; /* the sinks' side, all on one lane */
     uint64_t ended_ns;
@@ -50,6 +51,7 @@ struct sink {
 
 static void finish(struct stream *stream) {
     stream->ended_ns = measure_now_ns();
+    stream->made = mem_counted().made - stream->made;
     sem_post(&stream->over);
 }
 
@@ -70,6 +72,7 @@ static void send_burst(void *actor, void *context, struct turn *turn) {
 }
 
 static void begin(struct source *self, struct turn *turn) {
+    self->stream->made = mem_counted().made;
     self->stream->began_ns = measure_now_ns();
     self->stream->source_cpu_ns = measure_cpu_ns();
     send_burst(self, NULL, turn);
@@ -224,6 +227,12 @@ double ours_traced_cpu(const struct load *load) {
 double ours_untraced_cpu(const struct load *load) {
     struct stream stream = {.messages = load->messages};
     return run(&stream, 0, -1).cpu_ns;
+}
+
+double ours_messages_an_allocation(const struct load *load) {
+    struct stream stream = {.messages = load->messages};
+    run(&stream, 0, 0);
+    return (double)stream.messages / (double)(stream.made ? stream.made : 1);
 }
 
 double ours_remote_throughput(const struct load *load) {

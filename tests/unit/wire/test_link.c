@@ -655,6 +655,58 @@ Test(link, goes_on_by_the_second_connection_behind_a_fence) {
     zmq_close(control);
 }
 
+/* One more message to the first peer. */
+static void credit(uint64_t n) {
+    struct link_peer peer;
+    cr_assert(link_peer(there.link, 0, &peer));
+    struct parcel *parcel = end_parcel(end_local(1) | (uint64_t)peer.number << 48, n, 0);
+    parcel->envelope.kind = PARCEL_CREDIT;
+    parcel->envelope.band = BAND_CONTROL;
+    link_send(there.link, parcel);
+}
+
+/* raw_messages until so many came; beats come between, too. */
+static void raw_messages_to(void *raw, uint64_t *next, uint64_t wanted) {
+    struct frame got;
+    for (unsigned i = 0; i < 100 && *next < wanted; i++)
+        raw_messages(raw, next, &got);
+    cr_assert_eq(*next, wanted);
+}
+
+/* … until it asks for the second connection, or sends the fence: beats of a kind of their own. */
+static uint64_t raw_token(void *raw, uint64_t *next) {
+    struct frame got = {.token = 0};
+    for (unsigned i = 0; i < 100 && !(got.kind == FRAME_BEAT && got.token >> 63); i++)
+        raw_messages(raw, next, &got);
+    return got.token;
+}
+
+/* A reader of two connections would be woken twice for one answer. */
+Test(link, lets_credits_ride_with_answers) {
+    end_open(&there, TCP, "worker", 77);
+    void *control = raw_class(FRAME_CONTROL);
+    struct frame got;
+    uint64_t next = 1;
+    cr_assert(raw_expect(control, &there, FRAME_HELLO, &got));
+    answer(200);
+    cr_assert_eq(raw_token(control, &next), UINT64_C(1) << 63);
+    void *data = raw_class(FRAME_DATA);
+    cr_assert(raw_expect(data, &there, FRAME_HELLO, &got));
+    uint64_t fence = raw_token(control, &next);
+    cr_assert_gt(fence, UINT64_C(1) << 63);
+    raw_send(control, &(struct frame){.kind = FRAME_BEATEN, .token = fence});
+    raw_messages_to(data, &next, 201);
+
+    next = 1;
+    answer(1);
+    credit(2);
+    raw_messages_to(data, &next, 3);
+    credit(3); /* alone */
+    raw_messages_to(control, &next, 4);
+    zmq_close(data);
+    zmq_close(control);
+}
+
 static bool both_there(const struct end *a, const struct end *b) {
     return a->delivered >= 1000 && b->delivered >= 1000;
 }
