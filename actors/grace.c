@@ -67,6 +67,12 @@ static enum status grow(struct grace_numbers *numbers) {
     return STATUS_OK;
 }
 
+/* With the lock held, after the numbers changed. */
+static void note_any(struct grace *grace) {
+    bool any = grace->numbers[0].n > 0 || grace->numbers[1].n > 0;
+    atomic_store_explicit(&grace->any, any, memory_order_release);
+}
+
 enum status grace_replace(struct grace *grace, uint64_t number, uint64_t index) {
     pthread_mutex_lock(&grace->lock);
     struct grace_numbers *numbers = &grace->numbers[grace->phase];
@@ -74,13 +80,16 @@ enum status grace_replace(struct grace *grace, uint64_t number, uint64_t index) 
     if (s == STATUS_OK) {
         *row_of(numbers, number) = (struct grace_number){number, index};
         numbers->n++;
+        note_any(grace);
     }
     pthread_mutex_unlock(&grace->lock);
     return s;
 }
 
+/* Who sees an entry applied sees the numbers it replaced: they were noted before. */
 uint64_t grace_replaced(struct grace *grace, uint64_t number) {
     uint64_t index = 0;
+    if (!atomic_load_explicit(&grace->any, memory_order_acquire)) return 0;
     pthread_mutex_lock(&grace->lock);
     for (int i = 0; i < 2 && index == 0; i++)
         if (grace->numbers[i].n > 0) index = row_of(&grace->numbers[i], number)->index;
@@ -113,6 +122,7 @@ size_t grace_take(struct grace *grace, uint64_t *numbers, size_t n) {
         uint32_t other = 1 - grace->phase;
         if (grace->searches[other] == 0) found = take(&grace->numbers[other], numbers, n);
     }
+    note_any(grace);
     pthread_mutex_unlock(&grace->lock);
     return found;
 }

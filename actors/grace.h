@@ -13,6 +13,7 @@
 #define ACTORS_GRACE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ struct grace {
     uint32_t phase;       /* of searches that begin now, 0 or 1 */
     uint32_t searches[2]; /* under way */
     struct grace_numbers numbers[2];
+    _Atomic bool
+        any; /* numbers are replaced and not taken: mostly none are, and no lock is needed */
 };
 
 /* NO_MEMORY. */

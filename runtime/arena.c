@@ -1,11 +1,18 @@
 /* arena: a list of chunks, each at least ARENA_CHUNK and twice the last one. */
 #include "runtime/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "runtime/memory.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KEEPS = 0 };
+#else
+enum { KEEPS = 1 };
+#endif
+enum { STASH_MAX = 256 }; /* chunks: 1 MB */
 enum { ARENA_CHUNK = 4096, ARENA_CHUNK_MAX = 1 << 20 };
 
 struct arena_chunk {
@@ -13,6 +20,46 @@ struct arena_chunk {
     size_t capacity;
     _Alignas(ARENA_ALIGN) unsigned char data[];
 };
+
+static _Thread_local struct arena_stash *stash;
+
+static struct arena_chunk *chunk_new(size_t capacity) {
+    struct arena_chunk *chunk = capacity == ARENA_CHUNK && stash ? stash->free : NULL;
+    if (chunk) {
+        stash->free = chunk->next;
+        stash->n--;
+    } else {
+        chunk = mem_alloc(sizeof *chunk + capacity);
+        if (!chunk) return NULL;
+        chunk->capacity = capacity;
+    }
+    chunk->next = NULL;
+    return chunk;
+}
+
+static void chunk_free(struct arena_chunk *chunk) {
+    bool keeps = KEEPS && chunk && chunk->capacity == ARENA_CHUNK && stash;
+    if (!keeps || stash->n >= STASH_MAX) {
+        mem_free(chunk);
+        return;
+    }
+    chunk->next = stash->free;
+    stash->free = chunk;
+    stash->n++;
+}
+
+void arena_stash_enter(struct arena_stash *mine) {
+    stash = mine;
+}
+
+void arena_stash_close(struct arena_stash *old) {
+    while (old->free) {
+        struct arena_chunk *chunk = old->free;
+        old->free = chunk->next;
+        mem_free(chunk);
+    }
+    old->n = 0;
+}
 
 void arena_init(struct arena *arena, size_t limit) {
     *arena = (struct arena){.limit = limit};
@@ -24,10 +71,8 @@ static struct arena_chunk *next_chunk(struct arena *arena, size_t size) {
     size_t capacity = chunk ? chunk->capacity * 2 : ARENA_CHUNK;
     if (capacity > ARENA_CHUNK_MAX) capacity = ARENA_CHUNK_MAX;
     if (capacity < size) capacity = size;
-    struct arena_chunk *fresh = mem_alloc(sizeof *fresh + capacity);
+    struct arena_chunk *fresh = chunk_new(capacity);
     if (!fresh) return NULL;
-    fresh->capacity = capacity;
-    fresh->next = NULL;
     if (chunk)
         chunk->next = fresh;
     else
@@ -72,7 +117,7 @@ void arena_reset(struct arena *arena) {
     struct arena_chunk *chunk = arena->first->next;
     while (chunk) {
         struct arena_chunk *next = chunk->next;
-        mem_free(chunk);
+        chunk_free(chunk);
         chunk = next;
     }
     arena->first->next = NULL;
@@ -82,6 +127,6 @@ void arena_reset(struct arena *arena) {
 
 void arena_free(struct arena *arena) {
     arena_reset(arena);
-    mem_free(arena->first);
+    chunk_free(arena->first);
     arena_init(arena, arena->limit);
 }

@@ -49,4 +49,17 @@ static inline void arena_settle(struct arena *arena) {
 }
 void arena_free(struct arena *arena);
 
+/* First chunks that arenas of this thread gave back, kept for the next ones: requests have arenas
+ * of their own, and the heap would put each chunk together with its neighbours and cut it out
+ * again. */
+struct arena_stash {
+    struct arena_chunk *free; /* owned */
+    size_t n;                 /* bounded */
+};
+/* This thread's from now on; NULL: none. With a sanitizer nothing is kept, so that it sees who uses
+ * memory too long. */
+void arena_stash_enter(struct arena_stash *stash);
+/* No thread's any more. */
+void arena_stash_close(struct arena_stash *stash);
+
 #endif

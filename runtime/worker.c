@@ -8,6 +8,7 @@
 #include "runtime/worker.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -131,6 +132,12 @@ static void on_event(struct worker *worker, const struct epoll_event *event) {
     }
 }
 
+/* Not shorter than asked for, and no longer than epoll takes. */
+static int whole_ms(uint64_t ns) {
+    uint64_t ms = ns / 1000000 + (ns % 1000000 != 0);
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 /* Waits up to timeout_ns (0: not at all; UINT64_MAX: for ever) and acts on what came; true when
  * something did. */
 static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
@@ -140,6 +147,8 @@ static bool wait_events(struct worker *worker, uint64_t timeout_ns) {
     /* Setting a timer costs microseconds in a virtual machine. */
     bool for_ever = timeout_ns == UINT64_MAX;
     int n = epoll_pwait2(worker->epoll, events, EVENTS_MAX, for_ever ? NULL : &timeout, NULL);
+    if (n < 0 && errno == ENOSYS) /* valgrind; kernels before 5.11 */
+        n = epoll_wait(worker->epoll, events, EVENTS_MAX, for_ever ? -1 : whole_ms(timeout_ns));
     if (n > 0) lane_read_clock(worker->lane);
     worker->asked_us = worker->lane->now_us;
     for (int i = 0; i < n; i++)
@@ -263,6 +272,7 @@ static void *run(void *context) {
         setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), COMPUTE_NICE);
     runqueue_open(&lane->queue);
     parcel_pool_enter(worker->pool);
+    arena_stash_enter(&worker->stash);
     assert_lane(lane);
     flight_take_stack();
     atomic_fetch_add(&worker->node->awake, 1);
@@ -276,6 +286,8 @@ static void *run(void *context) {
     parcel_pool_settle(worker->pool);
     flight_give_stack();
     assert_lane(NULL);
+    arena_stash_enter(NULL);
+    arena_stash_close(&worker->stash);
     parcel_pool_enter(NULL);
     return NULL;
 }

@@ -18,6 +18,7 @@ struct worker {
     pthread_t thread;
     struct trunk trunk;
     struct parcel_pool *pool; /* owned */
+    struct arena_stash stash;
     int epoll;
     bool ending;
     struct door *doors; /* mailbox sockets to look into before sleeping */

@@ -56,6 +56,7 @@ static int end_header(struct h1 *h1) {
         return fail(h1, 400, "a header name holds a character that is not allowed");
     if (strlen(value) != h1->value.size - 1 || !headers_value_valid(value))
         return fail(h1, 400, "a header value holds a control character");
+    headers_lower((char *)h1->name.data, h1->name.size);
     struct header header = {name, value, h1->name.size, h1->value.size - 1};
     if (!headers_add(h1->head.headers, h1->head.arena, &header))
         return fail(h1, 503, "out of memory");

@@ -273,27 +273,24 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 }
 
 /* --- life --------------------------------------------------------------------------------- */
-static void *nghttp2_alloc(size_t size, void *context) {
-    (void)context;
-    return mem_alloc(size);
+static void *nghttp2_alloc(size_t size, void *blocks) {
+    return blocks_alloc(blocks, size);
 }
-static void nghttp2_release(void *memory, void *context) {
-    (void)context;
-    mem_free(memory);
+static void nghttp2_release(void *memory, void *blocks) {
+    blocks_free(blocks, memory);
 }
-static void *nghttp2_zero(size_t count, size_t size, void *context) {
-    (void)context;
-    return mem_zero(count, size);
+static void *nghttp2_zero(size_t count, size_t size, void *blocks) {
+    return blocks_zero(blocks, count, size);
 }
-static void *nghttp2_resize(void *memory, size_t size, void *context) {
-    (void)context;
-    return mem_resize(memory, size);
+static void *nghttp2_resize(void *memory, size_t size, void *blocks) {
+    return blocks_resize(blocks, memory, size);
 }
 
 static int new_nghttp2(struct h2_session *session,
                        nghttp2_session_callbacks *callbacks,
                        nghttp2_option *option) {
-    nghttp2_mem memory = {NULL, nghttp2_alloc, nghttp2_release, nghttp2_zero, nghttp2_resize};
+    nghttp2_mem memory = {&session->conn->hub->blocks, nghttp2_alloc, nghttp2_release, nghttp2_zero,
+                          nghttp2_resize};
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);

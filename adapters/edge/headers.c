@@ -28,12 +28,15 @@ bool headers_add(struct headers *headers, struct arena *arena, const struct head
     char *name = copy(arena, header->name, header->name_size);
     char *value = copy(arena, header->value, header->value_size);
     if (!name || !value) return false;
-    for (char *c = name; *c; c++)
-        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c + ('a' - 'A'));
     headers->items[headers->n++] =
         (struct header){name, value, header->name_size, header->value_size};
     headers->bytes += header->name_size + header->value_size + HEADER_OVERHEAD;
     return true;
+}
+
+void headers_lower(char *name, size_t size) {
+    for (char *c = name; c < name + size; c++)
+        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c + ('a' - 'A'));
 }
 
 bool headers_set(struct headers *headers,

@@ -23,11 +23,13 @@ struct headers {
 
 enum { HEADER_OVERHEAD = 32 };
 
-/* Copies both into the arena, ends them with NUL, lowers the name. False: no memory. */
+/* Copies both into the arena and ends them with NUL. The name is in lower case: HTTP/2 knows no
+ * other, for others there is headers_lower. False: no memory. */
 bool headers_add(struct headers *headers, struct arena *arena, const struct header *header);
-/* The same for strings. */
+void headers_lower(char *name, size_t size);
+/* The same as headers_add for strings. */
 bool headers_set(struct headers *headers, struct arena *arena, const char *name, const char *value);
-/* The same for literals: not copied. The name is in lower case. */
+/* The same for literals: not copied. */
 bool headers_put(struct headers *headers, struct arena *arena, const char *name, const char *value);
 /* No control bytes but tab: nothing that could end a header line. */
 bool headers_value_valid(const char *value);

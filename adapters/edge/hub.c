@@ -171,6 +171,7 @@ void hub_close(struct hub *hub) {
     mem_free(hub->states);
     mem_free(hub->methods);
     timeouts_free(&hub->timeouts);
+    blocks_close(&hub->blocks);
     *hub = (struct hub){0};
 }
 

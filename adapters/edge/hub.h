@@ -10,6 +10,7 @@
 #ifndef EDGE_HUB_H
 #define EDGE_HUB_H
 
+#include "adapters/edge/blocks.h"
 #include "adapters/edge/edge.h"
 #include "adapters/edge/timeouts.h"
 
@@ -74,6 +75,7 @@ struct hub {
     size_t n_calls;
     struct edge_call *spare; /* kept for the next request */
     size_t n_spare;
+    struct blocks blocks; /* of the sessions */
     struct hub_stats stats;
 };
 

@@ -8,6 +8,7 @@
 #include "adapters/edge/proto.h"
 #include "adapters/edge/wire.h"
 #include "runtime/field.h"
+#include "schemas/apigateway.pb-c.h"
 
 enum {
     VARINT_MAX = 10, /* bytes */
@@ -124,12 +125,43 @@ static enum wire_type wire_of(ProtobufCType type) {
     }
 }
 
+enum { RESULT_ID = 1 << 3 | WIRE_BYTES, RESULT_SCORE = 2 << 3 | WIRE_FIXED32 };
+
+static const Vectron__V1__SearchResult *plain_result(const ProtobufCMessage *part, size_t *id) {
+    if (part->descriptor != &vectron__v1__search_result__descriptor) return NULL;
+    const Vectron__V1__SearchResult *result = (const void *)part;
+    *id = strlen(result->id);
+    bool more = result->n_payload > 0 || result->n_vector > 0 || part->n_unknown_fields > 0;
+    return more || *id == 0 || *id >= ONE_BYTE - 2 * KEY_MAX ? NULL : result;
+}
+
+/* What most answers consist of, without a look at its descriptor: id and score, both lengths in one
+ * byte. The same bytes as by the descriptor. */
+static unsigned char *
+write_result(unsigned char *out, const Vectron__V1__SearchResult *result, size_t id_size) {
+    uint32_t score;
+    memcpy(&score, &result->score, sizeof score);
+    size_t size = 2 + id_size + (score ? 1 + sizeof score : 0);
+    *out++ = (unsigned char)size;
+    *out++ = RESULT_ID;
+    *out++ = (unsigned char)id_size;
+    memcpy(out, result->id, id_size);
+    out += id_size;
+    if (!score) return out;
+    *out++ = RESULT_SCORE;
+    return put_fixed(out, &score, sizeof score);
+}
+
 static unsigned char *write_part(const struct writer *w,
                                  unsigned char *out,
                                  const ProtobufCFieldDescriptor *field,
                                  const ProtobufCMessage *part,
                                  unsigned depth) {
+    size_t id_size;
     if (!fits(w, out, 0)) return NULL;
+    const Vectron__V1__SearchResult *result = plain_result(part, &id_size);
+    if (result && fits(w, out, ONE_BYTE))
+        return write_result(put_key(out, field, WIRE_BYTES), result, id_size);
     unsigned char *start = put_key(out, field, WIRE_BYTES) + 1;
     out = write_message(w, start, part, depth + 1);
     return out ? put_length(w, start, out) : NULL;

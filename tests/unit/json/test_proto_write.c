@@ -2,6 +2,7 @@
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "adapters/edge/proto_write.h"
 #include "every.pb-c.h"
@@ -57,4 +58,25 @@ Test(proto_write, leaves_to_others_what_is_nested_too_deeply) {
     }
     cr_expect(proto_write(&filters[20].base, bytes, sizeof bytes, &size));
     cr_expect_not(proto_write(&filters[39].base, bytes, sizeof bytes, &size));
+}
+
+/* Those without payload and vector are written by a way of their own. */
+Test(proto_write, writes_plain_results_of_any_length) {
+    enum { SIZES = 200 };
+    static const float scores[] = {0, 1e-30f, 0.5f, -3};
+    static char ids[SIZES][SIZES];
+    static Vectron__V1__SearchResult results[SIZES], *list[SIZES];
+    Vectron__V1__SearchResponse response = VECTRON__V1__SEARCH_RESPONSE__INIT;
+    for (size_t i = 0; i < SIZES; i++) {
+        vectron__v1__search_result__init(&results[i]);
+        memset(ids[i], 'a', i);
+        results[i].id = ids[i];
+        results[i].score = scores[i % 4];
+        list[i] = &results[i];
+    }
+    response.results = list;
+    for (response.n_results = 0; response.n_results <= SIZES; response.n_results++)
+        expect_same(&response.base);
+    for (size_t room = 0; room < 1000; room++)
+        expect_bound(&response.base, room);
 }
