@@ -203,14 +203,20 @@ static void help_setting(FILE *out, const struct setting *row) {
               help);
 }
 
-void args_help(FILE *out, const struct args_flag *flags, unsigned role) {
+static bool helps(const struct setting *row, unsigned role, enum args_way way) {
+    if (!(row->roles & role) || !row->flag) return false;
+    if (role != ROLE_CLIENT) return true;
+    return (strcmp(row->group, "Client") == 0) == (way == ARGS_CALLS);
+}
+
+void args_help(FILE *out, const struct args_flag *flags, unsigned role, enum args_way way) {
     if (flags && flags->name) fputs("\nFlags (-x v, --x v, --x=v):\n", out);
     for (const struct args_flag *flag = flags; flag && flag->name; flag++)
         help_line(out, flag->name, flag->value, flag->help);
     bool any = false;
     for (size_t i = 0; i < setting_count; i++) {
         const struct setting *row = &setting_table[i];
-        if (!(row->roles & role) || !row->flag) continue;
+        if (!helps(row, role, way)) continue;
         if (!any) fputs("\nSettings, also by environment and env files:\n", out);
         any = true;
         help_setting(out, row);

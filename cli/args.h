@@ -56,7 +56,8 @@ MUST_USE enum status args_number(const struct args *args,
 MUST_USE enum status
 args_real(const struct args *args, const char *name, double *out, struct buffer *why);
 /* The flags for --help: those of the command, then the settings of the role; at most 100 columns.
- */
-void args_help(FILE *out, const struct args_flag *flags, unsigned role);
+ * Of the client's settings: those of gRPC calls, or those of links. */
+enum args_way { ARGS_LINKS, ARGS_CALLS };
+void args_help(FILE *out, const struct args_flag *flags, unsigned role, enum args_way way);
 
 #endif

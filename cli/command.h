@@ -16,6 +16,7 @@ struct command {
     const char *help;              /* paragraphs and examples, may be NULL */
     const struct args_flag *flags; /* may be NULL */
     unsigned role;                 /* whose settings are flags too; 0: none */
+    enum args_way way;             /* of the client's, those that --help tells of */
     int (*run)(const struct args *args);
     const struct command *const *parts; /* NULL, or commands of its own, ended by NULL */
 };

@@ -226,5 +226,6 @@ const struct command command_collections = {
             "  vectron collections delete docs\n",
     .flags = flags,
     .role = ROLE_CLIENT,
+    .way = ARGS_CALLS,
     .run = run,
 };

@@ -208,5 +208,6 @@ const struct command command_demo = {
         "  vectron search packages \"play music in a terminal\"\n",
     .flags = flags,
     .role = ROLE_CLIENT,
+    .way = ARGS_CALLS,
     .run = run,
 };

@@ -55,5 +55,6 @@ const struct command command_get = {
     .help = "  vectron get packages cmus\n",
     .flags = flags,
     .role = ROLE_CLIENT,
+    .way = ARGS_CALLS,
     .run = run,
 };

@@ -18,7 +18,7 @@ static const struct args_flag flags[] = {
     {"concurrency", "N", "requests in flight, 1 to 64 (default 4)"},
     {"limit", "N", "read only the first N rows"},
     {"on-error", "stop|skip", "what a bad row does (default stop)"},
-    {"resume", "PATH", "the journal; '' for none (default: one in DATA_DIR.import)"},
+    {"resume", "PATH", "the journal; '' for none (default: one in the folder VECTRON_DATA_DIR.import)"},
     {"fresh", NULL, "forget the journal: send every row"},
     {"quiet", NULL, "no progress"},
     {"json", NULL, "print the counts as JSON"},
@@ -128,5 +128,6 @@ const struct command command_import = {
         "may win unless --concurrency 1 is given; then the later one does.\n",
     .flags = flags,
     .role = ROLE_CLIENT,
+    .way = ARGS_CALLS,
     .run = run,
 };

@@ -320,5 +320,6 @@ const struct command command_search = {
         "built-in embedder, with the word weights kept in COLLECTION.idf.\n",
     .flags = flags,
     .role = ROLE_CLIENT,
+    .way = ARGS_CALLS,
     .run = run,
 };

@@ -26,7 +26,7 @@ static int run(const struct args *args) {
 const struct command command_version = {
     .name = "version",
     .arguments = "",
-    .summary = "what this is, and the libraries it runs with",
+    .summary = "what this is, and the libraries of its commands",
     .flags = flags,
     .run = run,
 };

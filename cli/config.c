@@ -153,6 +153,15 @@ static void judge_links(struct loading *loading, bool insecure) {
     }
 }
 
+static bool malformed(const struct setting *row, const char *text) {
+    struct setting_value value;
+    struct buffer words;
+    buffer_init(&words);
+    bool bad = setting_parse(row, text, &value, &words) != STATUS_OK;
+    buffer_free(&words);
+    return bad;
+}
+
 static void judge_listeners(struct loading *loading) {
     struct config *config = loading->config;
     const struct config_value *switched = value_of(config, "VECTRON_INSECURE");
@@ -163,6 +172,7 @@ static void judge_listeners(struct loading *loading) {
         bool listens = row->type == SETTING_LISTEN;
         if (config->role == ROLE_CLIENT || !listens || row->kind != SETTING_EFFECTIVE) continue;
         if (!value->text || address_loopback(value->text)) continue;
+        if (malformed(row, value->text)) continue; /* said already */
         if (insecure) {
             buffer_printf(
                 loading->warnings,

@@ -61,7 +61,7 @@ static void command_help(FILE *out, const struct command *command) {
         fprintf(out, "\nvectron %s COMMAND --help tells more.\n", command->name);
     }
     if (command->help) fprintf(out, "\n%s", command->help);
-    args_help(out, command->flags, command->role);
+    args_help(out, command->flags, command->role, command->way);
 }
 
 static const struct command *find(const char *name) {

@@ -103,6 +103,24 @@ static enum status open_format(struct reader *reader) {
     return reader->format->open(reader);
 }
 
+/* Nothing is known of the file: maybe there is none. */
+static enum status unknown_format(const struct reader_options *options,
+                                  char words[READER_WORDS_MAX]) {
+    char why[SOURCE_WORDS_MAX];
+    struct source *source = NULL;
+    enum status status = STATUS_OK;
+    if (!options->format) status = source_open(options->path, &source, why);
+    source_close(source);
+    if (status != STATUS_OK) {
+        snprintf(words, READER_WORDS_MAX, "%s: %s", options->path, why);
+        return status;
+    }
+    snprintf(words, READER_WORDS_MAX,
+             "%s: unknown format%s%s; give --format npy, vecs, idx, hdf5, jsonl or csv",
+             options->path, options->format ? " " : "", options->format ? options->format : "");
+    return STATUS_INVALID;
+}
+
 enum status reader_open(const struct reader_options *options,
                         struct reader **out,
                         char words[READER_WORDS_MAX]) {
@@ -112,12 +130,7 @@ enum status reader_open(const struct reader_options *options,
     else
         format = format_of_name(options->path);
     if (!format && !options->format) format = format_of_bytes(options->path);
-    if (!format) {
-        snprintf(words, READER_WORDS_MAX,
-                 "%s: unknown format%s%s; give --format npy, vecs, idx, hdf5, jsonl or csv",
-                 options->path, options->format ? " " : "", options->format ? options->format : "");
-        return STATUS_INVALID;
-    }
+    if (!format) return unknown_format(options, words);
     struct reader *reader = mem_zero(1, sizeof *reader);
     enum status status = STATUS_NO_MEMORY;
     if (reader) {

@@ -124,9 +124,26 @@ Test(args, help_fits_a_terminal) {
         FILE *file = tmpfile();
         size_t lines = 0;
         cr_assert(file);
-        args_help(file, flags, role);
+        args_help(file, flags, role, ARGS_LINKS);
         cr_expect_leq(longest_line(file, &lines), 100, "role %u", role);
         cr_expect_gt(lines, sizeof flags / sizeof *flags, "role %u", role);
         fclose(file);
     }
+}
+
+static void help_text(enum args_way way, char *text, size_t size) {
+    FILE *file = fmemopen(text, size, "w");
+    cr_assert(file);
+    args_help(file, flags, ROLE_CLIENT, way);
+    fclose(file);
+}
+
+Test(args, help_tells_of_what_a_command_uses) {
+    char calls[16384], links[16384];
+    help_text(ARGS_CALLS, calls, sizeof calls);
+    help_text(ARGS_LINKS, links, sizeof links);
+    cr_expect(strstr(calls, "--address") && strstr(calls, "--token"));
+    cr_expect_not(strstr(calls, "--pd-addrs") || strstr(calls, "--key-file"));
+    cr_expect(strstr(links, "--pd-addrs") && strstr(links, "--key-file"));
+    cr_expect_not(strstr(links, "--token"));
 }

@@ -148,6 +148,13 @@ Test(config, bad_values_are_errors) {
     cr_expect(says(&errors, "VECTRON_SPIN: \"perhaps\" is not 0, 1, true or false"));
 }
 
+/* What it would mean for the network is no question yet. */
+Test(config, one_bad_value_is_one_error) {
+    cr_assert_eq(LOAD(ROLE_GATEWAY, "GRPC_ADDR=999"), STATUS_INVALID);
+    cr_expect(says(&errors, "is not host:port"));
+    cr_expect_not(says(&errors, "not loopback"));
+}
+
 Test(config, open_listeners_need_a_word) {
     cr_assert_eq(LOAD(ROLE_GATEWAY, "GRPC_ADDR=0.0.0.0:8081"), STATUS_INVALID);
     cr_expect(says(&errors, "not loopback"));

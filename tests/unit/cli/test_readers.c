@@ -175,6 +175,9 @@ Test(readers, files_that_are_not_there) {
         reader_open(&(struct reader_options){.path = "/tmp", .format = "npy"}, &reader, words),
         STATUS_IO);
     cr_expect_str_eq(words, "/tmp: is a folder");
+    cr_assert_eq(reader_open(&(struct reader_options){.path = "/does/not"}, &reader, words),
+                 STATUS_IO);
+    cr_expect_str_eq(words, "/does/not: cannot open: No such file or directory");
     cr_assert_eq(reader_open(&(struct reader_options){.path = "/etc/hostname"}, &reader, words),
                  STATUS_INVALID);
     cr_assert_eq(
