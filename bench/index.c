@@ -7,11 +7,12 @@
  * graphs of peers and the true neighbours are kept under build/peers; ours is built in every run.
  * Curves are drawn into build/bench.
  *
- *     bench_index [--quick] [--only CASE] [--alone] [--all] [--peers SECONDS]
+ *     bench_index [--quick] [--only CASE] [--alone] [--all] [--peers SECONDS] [--kept]
  *
  * --quick: the two real sets that have more than a few points. --alone: no peers, for tuning.
  * --all: faiss also on sets of more than 60,000 points, where building it takes many minutes.
  * --peers: builds graphs of peers alone, each for so many seconds, from where the last run ended.
+ * --kept: our graph is taken from build/peers as theirs are; with --peers it is built there anew.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -103,19 +104,23 @@ static void load_truth(struct bench *bench) {
     fclose(file);
 }
 
-static void build_ours(struct bench *bench, struct curve *curve) {
-    const struct vectors *set = &bench->set;
+static void open_ours(struct bench *bench, const char *path) {
     struct index_options options = {
-        .dimension = set->dimension,
-        .metric = set->metric,
+        .dimension = bench->set.dimension,
+        .metric = bench->set.metric,
         .M = M,
         .ef_construction = EF_CONSTRUCTION,
         .seed = 1,
     };
     uint64_t applied;
-    double memory = resident_bytes(), start = cpu_seconds();
-    need(index_open(&options, NULL, &bench->index, &applied));
+    need(index_open(&options, path, &bench->index, &applied));
     need(index_reader_open(&bench->reader));
+}
+
+static void build_ours(struct bench *bench, struct curve *curve) {
+    const struct vectors *set = &bench->set;
+    double memory = resident_bytes(), start = cpu_seconds();
+    open_ours(bench, NULL);
     for (size_t i = 0; i <= set->n; i++) {
         bool idle = false;
         while ((i == set->n || index_tail_room(bench->index) == 0) && !idle)
@@ -153,6 +158,41 @@ static void write_progress(const char *path, const struct progress *progress) {
     if (!file) return;
     fprintf(file, "%.6f %zu\n", progress->seconds, progress->n);
     fclose(file);
+}
+
+/* Ours, in a file and back. */
+static void path_of_ours(const struct bench *bench, char path[512], char seconds[520]) {
+    char what[64];
+    snprintf(what, sizeof what, "%zu.ours", bench->set.n);
+    path_of(bench, what, path, 512);
+    snprintf(seconds, 520, "%s.cpu", path);
+}
+
+static void keep_ours(struct bench *bench, const struct curve *curve) {
+    char path[512], seconds[520];
+    struct index_save *save;
+    bool done = false;
+    path_of_ours(bench, path, seconds);
+    need(index_save_start(bench->index, path, 1, &save));
+    while (!done)
+        need(index_save_step(save, 1 << 24, &done));
+    index_save_end(save);
+    write_progress(seconds, &(struct progress){curve->build_seconds, bench->set.n});
+}
+
+/* False: it is not there. */
+static bool load_ours(struct bench *bench, struct curve *curve) {
+    char path[512], seconds[520];
+    path_of_ours(bench, path, seconds);
+    struct progress progress = read_progress(seconds);
+    if (progress.n != bench->set.n) return false;
+    double memory = resident_bytes();
+    open_ours(bench, path);
+    for (bool idle = false; !idle;)
+        need(index_link_step(bench->index, 1000000, &idle));
+    curve->build_seconds = progress.seconds;
+    curve->memory = resident_bytes() - memory;
+    return true;
 }
 
 /* Adds what its graph lacks, for so many seconds at most. */
@@ -348,40 +388,52 @@ static void draw(const struct bench *bench) {
     if (curve_draw(&chart, curves, bench->n_sides)) fprintf(stderr, "bench_index: %s\n", path);
 }
 
-static void add_side(struct bench *bench, const struct peer *peer, double limit) {
+struct arguments {
+    const char *only;
+    bool quick, alone, all, kept;
+    double peers; /* seconds; 0: everything is measured */
+};
+
+/* And the true neighbours, for a later run. */
+static void make_ours(struct bench *bench) {
+    struct curve curve = {.name = "ours"};
+    load_truth(bench);
+    free(bench->truth);
+    build_ours(bench, &curve);
+    keep_ours(bench, &curve);
+    index_reader_close(bench->reader);
+    index_close(bench->index);
+}
+
+static void
+add_side(struct bench *bench, const struct peer *peer, const struct arguments *arguments) {
+    double limit = arguments->peers > 0 ? arguments->peers : INFINITY;
     struct side *side = &bench->sides[bench->n_sides++];
     *side = (struct side){.curve.name = peer ? peer->name : "ours", .peer = peer};
     if (peer)
         build_peer(bench, side, limit);
-    else
+    else if (!arguments->kept || !load_ours(bench, &side->curve))
         build_ours(bench, &side->curve);
 }
 
-struct arguments {
-    const char *only;
-    bool quick, alone, all;
-    double peers; /* seconds; 0: everything is measured */
-};
-
 static void run_case(const char *name, const struct arguments *arguments) {
     struct bench bench = {0};
-    (void)arguments; /* where no peer is installed */
     if (!vectors_open(&bench.set, name, 0, 1000)) {
         fprintf(stderr, "bench_index: no data for %s, skipped\n", name);
         return;
     }
-    double limit = arguments->peers > 0 ? arguments->peers : INFINITY;
-    (void)limit;
     if (arguments->peers == 0) {
         load_truth(&bench);
-        add_side(&bench, NULL, limit);
+        add_side(&bench, NULL, arguments);
+    } else if (arguments->kept) {
+        make_ours(&bench);
     }
 #ifdef HAVE_HNSWLIB
-    if (!arguments->alone) add_side(&bench, &peer_hnswlib, limit);
+    if (!arguments->alone) add_side(&bench, &peer_hnswlib, arguments);
 #endif
 #ifdef HAVE_FAISS
     if (!arguments->alone && (arguments->all || bench.set.n <= FAISS_MAX))
-        add_side(&bench, &peer_faiss, limit);
+        add_side(&bench, &peer_faiss, arguments);
 #endif
     if (arguments->peers > 0) {
         for (size_t s = 0; s < bench.n_sides; s++)
@@ -405,10 +457,13 @@ static void run_case(const char *name, const struct arguments *arguments) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'},       {"only", required_argument, NULL, 'o'},
-        {"alone", no_argument, NULL, 'a'},       {"all", no_argument, NULL, 'A'},
-        {"peers", required_argument, NULL, 'p'}, {0}};
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"only", required_argument, NULL, 'o'},
+                                            {"alone", no_argument, NULL, 'a'},
+                                            {"all", no_argument, NULL, 'A'},
+                                            {"peers", required_argument, NULL, 'p'},
+                                            {"kept", no_argument, NULL, 'k'},
+                                            {0}};
     struct arguments arguments = {0};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'q')
@@ -419,6 +474,8 @@ int main(int argc, char **argv) {
             arguments.alone = true;
         else if (c == 'A')
             arguments.all = true;
+        else if (c == 'k')
+            arguments.kept = true;
         else if (c == 'p')
             arguments.peers = strtod(optarg, NULL);
         else

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -242,17 +243,33 @@ static void load(struct index *index) {
     index_view_drop(view);
 }
 
+/* Takes memory from the system and gives it back; bytes a second. A virtual machine's host gives
+ * memory more slowly than it is read: what it has not given yet would be all that is measured. */
+static double take_memory(size_t bytes) {
+    double start = busy_now();
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    need(memory != MAP_FAILED, "no memory");
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    for (size_t at = 0; at < bytes; at += 4096)
+        memory[at] = 1;
+    double rate = (double)bytes / (busy_now() - start);
+    munmap(memory, bytes);
+    return rate;
+}
+
 /* Mapped and answering; then all of it in memory of its own, compared with its sums. */
 static void measure_open(void) {
     struct index_reader *reader;
     float vector[DIMENSION];
     vector_of(5, vector);
-    double start = seconds_now();
+    row("open", "memory_from_the_host", "GB/s", take_memory(2 * (size_t)file_bytes()) / 1e9);
+    row("open", "memory_taken_again", "GB/s", take_memory(2 * (size_t)file_bytes()) / 1e9);
+    double start = busy_now();
     struct index *index = open_file();
     need(index_reader_open(&reader) == STATUS_OK, "reader");
     const struct index_view *view = index_view_hold(index);
     need(search(reader, view, vector) == 5, "the first answer is wrong");
-    at_most("open", "first_answer", "ms", 1e3 * (seconds_now() - start), 50);
+    at_most("open", "first_answer", "ms", 1e3 * (busy_now() - start), 50);
     index_view_drop(view);
     index_reader_close(reader);
     start = busy_now();
@@ -416,6 +433,7 @@ static void write_some(struct index *index, uint64_t *next, uint64_t n) {
 static void measure_save(struct index *index, uint64_t *next, const char *to, const char *name) {
     struct index_save *job;
     pthread_t thread;
+    write_some(index, next, 6000); /* arrays grow, pages are met for the first time */
     double start = busy_now();
     write_some(index, next, 6000);
     double alone = 6000 / (busy_now() - start), begun = seconds_now();

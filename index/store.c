@@ -21,7 +21,8 @@ enum {
     GLANCE = 256, /* dimensions looked at first, of codes of */
     GLANCE_MIN = 512,
     PAIRS = 64,
-    AHEAD = 3, /* whole codes fetched before they are measured */
+    AHEAD_LINES = 24, /* of whole codes, fetched before they are measured … */
+    AHEAD_LEAST = 3,  /* … or so many codes */
 };
 
 /* Two spreads. */
@@ -494,10 +495,12 @@ void store_whole(const struct store *store,
         store_near(store, probe->near, rows, n, out);
         return;
     }
-    for (size_t i = 0; i < n && i < AHEAD; i++)
+    size_t ahead = AHEAD_LINES * LINE / store_stride(store);
+    if (ahead < AHEAD_LEAST) ahead = AHEAD_LEAST;
+    for (size_t i = 0; i < n && i < ahead; i++)
         prefetch_code(store, slots[i]);
     for (size_t i = 0; i < n; i++) {
-        if (i + AHEAD < n) prefetch_code(store, slots[i + AHEAD]);
+        if (i + ahead < n) prefetch_code(store, slots[i + ahead]);
         out[i] = whole_code(store, probe, slots[i]);
     }
 }

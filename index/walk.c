@@ -142,15 +142,19 @@ static uint32_t plan(struct walk *walk, unsigned level) {
     return pool_slot(pool->entries[at]);
 }
 
+/* The visited set is copied to where nothing can be said to lie in the same memory: its count stays
+ * in a register, else each neighbour would wait for the store of the one before. */
 static void gather(struct walk *walk, uint32_t slot, unsigned level, struct walk_batch *batch) {
     const graph_edge *row = graph_row(walk->graph, slot, level);
     unsigned max = graph_row_max(walk->graph, level), n = 0;
+    struct visited visited = walk->visited;
     for (unsigned i = 0; i < max; i++) {
         uint32_t edge = atomic_load_explicit(&row[i], memory_order_acquire);
         if (edge == 0) break;
         batch->slots[n] = edge - 1;
-        n += visited_add(&walk->visited, edge - 1);
+        n += visited_add(&visited, edge - 1);
     }
+    walk->visited.n_touched = visited.n_touched;
     for (unsigned i = 0; i < n; i++) {
         batch->rows[i] = store_row(walk->store, batch->slots[i]);
         prefetch(walk, batch->rows[i]);
