@@ -35,9 +35,10 @@ double zactor_poller(const struct load *load); /* a PULL mailbox beside the pipe
 /* CPU of both lanes, ns a message: spans recorded, and not. */
 double ours_traced_cpu(const struct load *load);
 double ours_untraced_cpu(const struct load *load);
-/* Messages, with counters, histograms and spans on, for each allocation that the process makes
- * between the first and the last; all of them when it makes none. */
-double ours_messages_an_allocation(const struct load *load);
+/* Messages for each allocation that the process makes between the first and the last, spans
+ * recorded, and not: pages of parcels that the receiver's lane keeps for itself. */
+double ours_traced_frugality(const struct load *load);
+double ours_untraced_frugality(const struct load *load);
 /* ns: all that a message adds to counters and histograms, its sender's too; a fiftieth of
  * ours_untraced_cpu. */
 double ours_counters(const struct load *load);

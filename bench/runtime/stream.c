@@ -229,10 +229,18 @@ double ours_untraced_cpu(const struct load *load) {
     return run(&stream, 0, -1).cpu_ns;
 }
 
-double ours_messages_an_allocation(const struct load *load) {
+static double frugality(const struct load *load, int32_t ring) {
     struct stream stream = {.messages = load->messages};
-    run(&stream, 0, 0);
+    run(&stream, 0, ring);
     return (double)stream.messages / (double)(stream.made ? stream.made : 1);
+}
+
+double ours_traced_frugality(const struct load *load) {
+    return frugality(load, 0);
+}
+
+double ours_untraced_frugality(const struct load *load) {
+    return frugality(load, -1);
 }
 
 double ours_remote_throughput(const struct load *load) {

@@ -23,9 +23,16 @@
 enum { POLL_MS = 50, RUNNING = -1, ASK_MS = 5000, STOP_MS = 3600 * 1000 };
 
 struct serving {
+    const struct config *config;
     struct node *node;
-    _Atomic int code; /* RUNNING, then the exit code */
+    _Atomic int code;    /* RUNNING, then the exit code */
+    atomic_bool reloads; /* the keys are to be read again */
 };
+
+static void reload(void *context) {
+    struct serving *serving = context;
+    atomic_store(&serving->reloads, true);
+}
 
 static void over(void *context, int code) {
     struct serving *serving = context;
@@ -88,10 +95,11 @@ static void tell(struct serving *serving, const ProtobufCMessage *message, uint6
 static int serve(struct serving *serving, const sigset_t *signals) {
     const struct timespec poll = {.tv_nsec = POLL_MS * 1000000};
     SupervisorStop stop = SUPERVISOR_STOP__INIT;
-    SupervisorReload reload = SUPERVISOR_RELOAD__INIT;
+    SupervisorReload again = SUPERVISOR_RELOAD__INIT;
     while (atomic_load(&serving->code) == RUNNING) {
         int number = sigtimedwait(signals, NULL, &poll);
-        if (number == SIGHUP) tell(serving, &reload.base, ASK_MS);
+        if (number == SIGHUP) tell(serving, &again.base, ASK_MS);
+        if (atomic_exchange(&serving->reloads, false)) keys_reload(serving->config, serving->node);
         if (number != SIGTERM && number != SIGINT) continue;
         second_signal_take(signals);
         tell(serving, &stop.base, STOP_MS);
@@ -102,12 +110,13 @@ static int serve(struct serving *serving, const sigset_t *signals) {
 }
 
 int supervise_serve(const struct config *config, const struct cluster *cluster, const char *file) {
-    struct serving serving = {.code = RUNNING};
+    struct serving serving = {.config = config, .code = RUNNING};
     struct supervisor_options options = {
         .cluster = cluster,
         .file = file,
         .program = supervise_program(),
         .over = over,
+        .reload = reload,
         .context = &serving,
     };
     sigset_t signals;

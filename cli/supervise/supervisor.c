@@ -123,6 +123,7 @@ on_reload(struct supervisor *self, const SupervisorReload *reload, struct turn *
     (void)reload, (void)turn;
     for (uint32_t i = 0; i < self->n; i++)
         child_signal(&self->processes[i].child, SIGHUP);
+    self->options->reload(self->options->context);
     return STATUS_OK;
 }
 

@@ -20,6 +20,9 @@ struct supervisor_options {
     const char *program;           /* this binary */
     /* All processes are down, and the supervisor is to end with this exit code. On the lane. */
     void (*over)(void *context, int code);
+    /* All processes were told to read their keys and certificates again: so is the supervisor's own
+     * process. On the lane. */
+    void (*reload)(void *context);
     void *context;
 };
 /* options: struct supervisor_options; never restarted. */

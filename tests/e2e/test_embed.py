@@ -229,7 +229,7 @@ def test_runtime_builds_and_installs_alone():
     run('cmake', '-G', 'Ninja', '-B', folder, '-S', vectron.ROOT, '-DVECTRON_RUNTIME_ONLY=ON', '-DVECTRON_WERROR=ON',
         '-DCMAKE_BUILD_TYPE=RelWithDebInfo', *launcher)
     run('cmake', '--build', folder, seconds=900)
-    run('ctest', '-LE', 'race', '--output-on-failure', cwd=folder, seconds=600)
+    run('ctest', '-LE', 'race', '-E', 'sim_runtime', '--output-on-failure', cwd=folder, seconds=600)  # which ran in ours
     run('cmake', '--install', folder, '--prefix', RUNTIME_PREFIX)
     built = json.dumps(run('ninja', '-C', folder, '-t', 'commands'))
     for library in 'rocksdb', 'nghttp2', 'openssl', 'hdf5', 'curl':

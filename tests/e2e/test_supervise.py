@@ -311,6 +311,40 @@ def test_nothing_is_left_of_a_supervisor_that_was_killed():
         wait_for(lambda: not running.left(), 5, 0.01)
 
 
+def test_its_own_keys_are_read_again():
+    """Its link is for whoever is on its list; reload, by message or SIGHUP, reads the list anew."""
+    port = vectron.free_ports(1)[0]
+    text = f'[supervisor]\nlink = "127.0.0.1:{port}"\n[process.a]\ncommand = ["sh", "-c", "trap \'\' HUP; exec sleep 100"]\nready = "spawned"\n'
+    folder = tempfile.mkdtemp(dir=vectron.TEMPORARY)
+    public = {}
+    for name in ('supervisor', 'tool', 'late'):
+        said = subprocess.run([vectron.BINARY, 'admin', 'keygen', name, '--out', f'{folder}/{name}.key'], capture_output=True, text=True, check=True)
+        public[name] = said.stdout.split()[1]
+
+    def allow(*names):
+        with open(f'{folder}/new', 'w') as file:
+            file.writelines(f'{name} {public[name]}\n' for name in names)
+        os.replace(f'{folder}/new', f'{folder}/allowed')
+
+    def ask(running, name, *words, code=0):
+        return running.run(*words, '--link', f'supervisor@127.0.0.1:{port}', '--key-file', f'{folder}/{name}.key',
+                           '--allowed-keys', f'{folder}/allowed', code=code)
+    allow('supervisor', 'tool')
+    with Supervisor(text, env={'VECTRON_KEY_FILE': f'{folder}/supervisor.key', 'VECTRON_ALLOWED_KEYS': f'{folder}/allowed'}) as running:
+        running.wait_ready()
+        ask(running, 'late', 'status', code=1)
+        allow('supervisor', 'tool', 'late')
+        ask(running, 'tool', 'reload')
+        wait_for(lambda: running.log().count('allowed keys were read again') == 1)
+        assert 'ready' in ask(running, 'late', 'status')
+        allow('supervisor', 'tool')
+        running.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: running.log().count('allowed keys were read again') == 2)
+        ask(running, 'late', 'status', code=1)
+        ask(running, 'tool', 'stop')
+        assert running.process.wait(30) == 0
+
+
 def test_too_many_restarts_end_all():
     text = cluster_text(new_ports(), '''
 [process.broken]
