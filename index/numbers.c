@@ -77,6 +77,20 @@ uint32_t numbers_find(const struct numbers *numbers, const struct points *points
     return slot;
 }
 
+void numbers_ask(const struct numbers *numbers, uint64_t number) {
+    if (numbers->n_buckets > 0) __builtin_prefetch(bucket_at(numbers, bucket_of(numbers, number)));
+}
+
+void numbers_ask_first(const struct numbers *numbers,
+                       const struct points *points,
+                       uint64_t number) {
+    if (numbers->n_buckets == 0) return;
+    uint32_t slot = *bucket_at(numbers, bucket_of(numbers, number)) - 1;
+    if (slot == SLOT_NONE) return;
+    __builtin_prefetch(points_at(points, slot));
+    __builtin_prefetch(points_links(points, slot));
+}
+
 uint32_t numbers_remove(struct numbers *numbers, struct points *points, uint64_t number) {
     if (numbers->n_buckets == 0) return SLOT_NONE;
     uint32_t *link = bucket_at(numbers, bucket_of(numbers, number));

@@ -116,6 +116,16 @@ static void resume_repair(const struct waking *waking) {
     repair->cursor = 0;
 }
 
+/* Numbers lie in no order in their map: each would be waited for. */
+static void ask_ahead(const struct waking *waking, uint32_t slot) {
+    enum { FAR = 24, NEAR = 12 };
+    const struct points *points = &waking->index->view->points;
+    const struct numbers *numbers = &waking->index->numbers;
+    if (slot + FAR < waking->n_slots) numbers_ask(numbers, points_at(points, slot + FAR)->number);
+    if (slot + NEAR < waking->n_slots)
+        numbers_ask_first(numbers, points, points_at(points, slot + NEAR)->number);
+}
+
 static enum status run(struct waking *waking) {
     struct index *index = waking->index;
     const struct points *points = &index->view->points;
@@ -125,6 +135,7 @@ static enum status run(struct waking *waking) {
     for (uint32_t slot = 0; slot < waking->n_slots; slot++) {
         if (waking->n_live == atomic_load(&points->n_live) && points_live(points, slot))
             return STATUS_CORRUPT; /* more than there is room for */
+        ask_ahead(waking, slot);
         if (!place(waking, slot)) return STATUS_CORRUPT;
     }
     if (waking->n_live != atomic_load(&points->n_live) || !entry_is_valid(waking))
