@@ -68,7 +68,7 @@ struct load {
     struct index *index; /* owned */
     uint32_t tail_limit; /* what the index takes without tail_extra */
     uint32_t tail_extra;
-    uint64_t *numbers; /* owned; of all live points seen, ascending */
+    uint64_t *numbers; /* owned; of all live points seen: ascending from FILL, by id from LIST */
     size_t n_numbers;
     size_t room_numbers;
     struct point_listing *listing; /* owned; LIST */
@@ -332,7 +332,6 @@ static enum status end_list(struct load *load) {
         load->stage = LOAD_FILL;
         return STATUS_OK;
     }
-    sort_numbers(load->numbers, load->n_numbers);
     sort_numbers(load->lacking, load->n_lacking);
     load->stage = LOAD_FETCH;
     return STATUS_OK;
@@ -391,7 +390,7 @@ static enum status fetch_piece(struct load *load) {
 
 static bool is_live(const struct load *load, uint64_t number) {
     size_t low = 0;
-    size_t high = load->n_numbers; /* ascending, as the cursor went */
+    size_t high = load->n_numbers;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (load->numbers[middle] < number)
@@ -406,6 +405,7 @@ static bool is_live(const struct load *load, uint64_t number) {
 static enum status prune(struct load *load) {
     load->stage = LOAD_DONE;
     if (stats_of(load).points == load->n_numbers) return STATUS_OK;
+    if (!load->in_order) sort_numbers(load->numbers, load->n_numbers);
     const struct index_view *view = index_view_hold(load->index);
     uint64_t numbers[PRUNE_BATCH];
     uint32_t slot = 0;

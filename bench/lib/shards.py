@@ -1,10 +1,13 @@
 """shards: cases of bench cluster about what a process carries: many idle shards, a snapshot of 1 GB, a restart with 1 M points."""
+import concurrent.futures
 import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 import time
 
 import numpy
@@ -121,13 +124,16 @@ def copied(folder, size):
 def fill_big(client, size):
     """Points of 16 KiB, so many bytes in all."""
     client.CreateCollection(name='big', dimension=SNAPSHOT_DIMENSION, distance='euclidean', shards=1, replicas=1)
-    rng = numpy.random.default_rng(1)
     payload = [os.urandom(PAYLOAD).hex()[:PAYLOAD] for _ in range(16)]
     each = PAYLOAD + 4 * SNAPSHOT_DIMENSION
-    for page in range(size // each // 64):
-        rows = rng.standard_normal((64, SNAPSHOT_DIMENSION)).astype('f4')
+
+    def page(number):
+        rows = numpy.random.default_rng(number).standard_normal((64, SNAPSHOT_DIMENSION)).astype('f4')
         send(client, pb.UpsertRequest(collection='big', points=[
-            pb.Point(id=f'{page}-{i}', vector=rows[i], payload={'text': payload[i % 16]}) for i in range(64)]))
+            pb.Point(id=f'{number}-{i}', vector=rows[i], payload={'text': payload[i % 16]}) for i in range(64)]))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(page, range(size // each // 64)))
 
 
 def watch_move(cluster, shard, here, there):
@@ -137,7 +143,10 @@ def watch_move(cluster, shard, here, there):
                    check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
 
     def done():
-        replicas = cluster.admin('shards')['shards'][0]['replicas']
+        shards = cluster.admin('shards').get('shards')
+        if not shards:
+            return False  # the placement driver is busy
+        replicas = shards[0]['replicas']
         for replica in replicas:
             if int(replica['worker']) == there:
                 seen.setdefault(f'{replica["state"].split()[0]} {replica["role"]}', time.monotonic() - started)
@@ -179,10 +188,31 @@ def bench_snapshot(quick):
 RESTART_DIMENSION, SAVED_AFTER = 128, 15
 
 
+@contextlib.contextmanager
+def filling(folder):
+    """A server that is at the same address in every run, by which the import's journal knows it; interrupted, it saves what it linked."""
+    path = os.path.join(folder, 'ports')
+    if not os.path.exists(path):
+        with open(path, 'w') as file:
+            json.dump(vectron.free_ports(2), file)
+    with open(path) as file:
+        ports = json.load(file)
+    server = vectron.Up(folder=folder, env={'GRPC_ADDR': f'127.0.0.1:{ports[0]}', 'HTTP_ADDR': f'127.0.0.1:{ports[1]}'})
+    server.port, server.http_port = ports
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f'interrupted; the next run goes on in {folder}'))
+    try:
+        yield server.start()
+    except BaseException:
+        server.stop()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def restart_folder(n):
     """A data folder with so many points, linked, killed; kept in build/bench for the next run. What was interrupted goes on."""
     folder = os.path.join(service.ROOT, 'build', 'bench', f'restart-{n}')
-    path, done = os.path.join(folder, 'rows.npy'), os.path.join(folder, 'filled')
+    path, imported, done = (os.path.join(folder, name) for name in ('rows.npy', 'imported', 'filled'))
     if os.path.exists(done):
         return folder
     os.makedirs(folder, exist_ok=True)
@@ -190,10 +220,12 @@ def restart_folder(n):
     if not os.path.exists(path):
         numpy.save(path + '.tmp.npy', sets.synthetic(n, RESTART_DIMENSION, 1).base)
         os.rename(path + '.tmp.npy', path)
-    with vectron.Up(folder=folder) as server:
-        subprocess.run([vectron.BINARY, 'import', path, '--collection', 'bench', '--create', '--distance', 'euclidean', '--address', server.target,
-                        '--resume', os.path.join(folder, 'journal'), '--quiet'],
-                       check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+    with filling(folder) as server:
+        if not os.path.exists(imported):
+            subprocess.run([vectron.BINARY, 'import', path, '--collection', 'bench', '--create', '--distance', 'euclidean',
+                            '--address', server.target, '--resume', os.path.join(folder, 'journal'), '--quiet'],
+                           check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+            open(imported, 'w').close()
         service.wait_linked(server, n)
         time.sleep(SAVED_AFTER)  # a change rests for ten seconds before the index is saved
         service.wait_linked(server, n)
