@@ -33,6 +33,8 @@ struct holding {
     atomic_bool closed;            /* the shard stopped: background work on it ends */
     atomic_bool linking;           /* the linker has it on its list */
     atomic_uint_fast64_t applied;  /* newest log index applied to store and index */
+    atomic_uint_fast64_t requests; /* gets, searches and points written, so far … */
+    atomic_uint_fast64_t bytes;    /* … and what was written: counted by the shard alone */
     struct grace grace;            /* replaced numbers that searches under way may need */
     /* The shelf's own. */
     struct shelf *shelf;
@@ -49,6 +51,14 @@ holding_open(struct shelf *shelf, const struct holding *like, struct holding **o
 void holding_publish(struct holding *holding, struct index **index);
 /* Off the shelf; drops the shard's hold. NULL is fine. */
 void holding_close(struct holding *holding);
+
+/* Counts what its shard served; on the shard's lane. */
+static inline void holding_count(struct holding *holding, uint64_t requests, uint64_t bytes) {
+    uint64_t before = atomic_load_explicit(&holding->requests, memory_order_relaxed);
+    atomic_store_explicit(&holding->requests, before + requests, memory_order_relaxed);
+    before = atomic_load_explicit(&holding->bytes, memory_order_relaxed);
+    if (bytes > 0) atomic_store_explicit(&holding->bytes, before + bytes, memory_order_relaxed);
+}
 
 /* The published holding of a shard with one more hold, or NULL. */
 struct holding *shelf_take(struct shelf *shelf, uint64_t shard);

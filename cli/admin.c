@@ -55,6 +55,7 @@ static bool is_passing(enum status status) {
 }
 
 struct answer {
+    bool passing; /* one of them said so: they may be electing */
     enum status status;
     char text[512];
     ProtobufCMessage *reply;
@@ -96,6 +97,7 @@ static void ask_each(struct admin *admin, const ProtobufCMessage *question, stru
     for (const char *address; (address = strtok_r(rest, ",", &rest));) {
         ask_at(admin, address, question, out);
         if (out->status == STATUS_NOT_LEADER) ask_leader_of(admin, address, question, out);
+        out->passing |= is_passing(out->status);
         if (out->status == STATUS_OK || !is_elsewhere(out->status)) return;
     }
 }
@@ -104,8 +106,9 @@ ProtobufCMessage *admin_ask(struct admin *admin, const ProtobufCMessage *questio
     struct answer answer = {.status = STATUS_LOST_PEER};
     for (int i = 0; i < ROUNDS; i++) {
         if (i > 0) usleep(PAUSE_US);
+        answer.passing = false;
         ask_each(admin, question, &answer);
-        if (!is_passing(answer.status)) break;
+        if (answer.status == STATUS_OK || !answer.passing) break;
     }
     enum status s = answer.status;
     if (s == STATUS_OK) return answer.reply;

@@ -29,9 +29,9 @@ static void place_text(const PdWorker *worker, struct table *table, size_t colum
 }
 
 void admin_print_workers(const PdWorkers *workers) {
-    static const char *const heads[] = {">WORKER",  "STATE",   ">REPLICAS", ">LEADERS",
-                                        ">LEAVING", ">POINTS", ">BEAT s",   "PLACE",
-                                        "ROLE",     "LINK",    "WAITS FOR", NULL};
+    static const char *const heads[] = {">WORKER", "STATE",  ">REPLICAS", ">LEADERS", ">LEAVING",
+                                        ">POINTS", ">REQ/s", ">LOAD %",   ">BEAT s",  "PLACE",
+                                        "ROLE",    "LINK",   "WAITS FOR", NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < workers->n_workers; i++) {
@@ -44,14 +44,16 @@ void admin_print_workers(const PdWorkers *workers) {
         table_cell(&table, 3, "%" PRIu32, worker->leaders);
         table_cell(&table, 4, "%" PRIu32, worker->leaving);
         table_cell(&table, 5, "%" PRIu64, worker->points);
+        table_cell(&table, 6, "%" PRIu64, worker->requests_per_s);
+        table_cell(&table, 7, "%" PRIu32, worker->load_percent);
         if (worker->last_beat_ms)
-            table_cell(&table, 6, "%.1f",
+            table_cell(&table, 8, "%.1f",
                        now > worker->last_beat_ms ? (double)(now - worker->last_beat_ms) / 1000
                                                   : 0);
-        place_text(worker, &table, 7);
-        table_cell(&table, 8, "%s", worker->search_only ? "search only" : "all");
-        table_cell(&table, 9, "%s", *worker->link ? worker->link : "this process");
-        table_cell(&table, 10, "%s", worker->waits);
+        place_text(worker, &table, 9);
+        table_cell(&table, 10, "%s", worker->search_only ? "search only" : "all");
+        table_cell(&table, 11, "%s", *worker->link ? worker->link : "this process");
+        table_cell(&table, 12, "%s", worker->waits);
     }
     table_print(&table, stdout);
     table_reset(&table);

@@ -284,15 +284,19 @@ static void report_index(const struct house *self,
                          struct turn *turn) {
     struct holding *holding = shelf_take(self->options.shelf, tenant->options.shard);
     struct index_stats stats = {0};
-    uint64_t applied = 0;
+    uint64_t applied = 0, requests = 0, bytes = 0;
     if (holding) {
         stats = index_stats(holding->view);
         applied = atomic_load_explicit(&holding->applied, memory_order_acquire);
+        requests = atomic_load_explicit(&holding->requests, memory_order_relaxed);
+        bytes = atomic_load_explicit(&holding->bytes, memory_order_relaxed);
     }
     holding_drop(holding);
     row->applied = turn_saw(turn, applied);
     row->points = turn_saw(turn, stats.points);
     row->memory_bytes = turn_saw(turn, stats.memory_bytes);
+    row->requests = turn_saw(turn, requests);
+    row->bytes = turn_saw(turn, bytes);
 }
 
 enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn) {

@@ -57,6 +57,7 @@ static void shard_forget(struct catalog_shard *shard) {
         replica->beat = replica->applied = replica->points = replica->lag = replica->lost_us = 0;
         replica->state[0] = '\0';
         replica->member = MEMBER_NONE;
+        replica->pace = (struct catalog_pace){0};
     }
 }
 

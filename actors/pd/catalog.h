@@ -57,6 +57,14 @@ struct catalog_worker {
 
 enum catalog_member { MEMBER_NONE, MEMBER_LEARNER, MEMBER_VOTER };
 
+/* What a replica was asked of late. */
+struct catalog_pace {
+    uint64_t requests_s, bytes_s; /* a second; smoothed */
+    bool known;                   /* they were measured */
+    uint64_t requests, bytes;     /* counters as they were … */
+    uint64_t since_us;            /* … then, on the turn's clock; 0: never heard */
+};
+
 struct catalog_replica {
     uint64_t store_id; /* its id in the group */
     struct catalog_worker *worker;
@@ -73,6 +81,7 @@ struct catalog_replica {
     uint64_t applied;
     uint64_t points;
     uint64_t lag;
+    struct catalog_pace pace;
     uint64_t lost_us; /* since when it says that it is quarantined; 0: it does not */
 };
 

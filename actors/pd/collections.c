@@ -10,6 +10,7 @@
 
 #include "actors/filters.h"
 #include "actors/pd/driver.h"
+#include "actors/pd/load.h"
 #include "actors/pd/placement.h"
 #include "actors/router/hash.h"
 #include "index/index.h"
@@ -82,7 +83,7 @@ static void unplan(struct driver *self) {
 
 /* Founders of one shard: as many workers as there are, up to the factor. 0: none is there. */
 static uint32_t pick_founders(const struct driver *self,
-                              uint32_t *load,
+                              uint64_t *load,
                               uint32_t factor,
                               const struct catalog_worker *out[CATALOG_FACTOR_MAX],
                               struct turn *turn) {
@@ -96,7 +97,7 @@ static uint32_t pick_founders(const struct driver *self,
                                                      .now_us = turn_now_us(turn)});
         if (!worker) break;
         worker->n_planned++;
-        load[worker->nth]++;
+        load[worker->nth] += LOAD_REPLICA;
         out[n++] = worker;
     }
     return n;
@@ -129,14 +130,15 @@ static PdShardRow *found_shard(struct driver *self,
 static enum status
 place(struct driver *self, PdCollectionRow *row, uint32_t n_shards, struct turn *turn) {
     const struct catalog *catalog = &self->catalog;
-    uint32_t *load = turn_alloc(turn, (catalog->n_workers + 1) * sizeof *load);
+    struct loads *loads = turn_alloc(turn, sizeof *loads);
     row->shards = turn_alloc(turn, n_shards * sizeof *row->shards);
-    if (!load || !row->shards) return turn_fail(turn, STATUS_NO_MEMORY, "placement");
+    if (!loads || !row->shards) return turn_fail(turn, STATUS_NO_MEMORY, "placement");
+    loads_measure(catalog, turn_now_us(turn), loads);
     for (uint32_t i = 0; i < catalog->n_workers; i++)
-        load[i] = catalog->workers[i]->n_shards + catalog->workers[i]->n_planned;
+        loads->replicas[i] += catalog->workers[i]->n_planned * (uint64_t)LOAD_REPLICA;
     for (uint32_t i = 0; i < n_shards; i++) {
         const struct catalog_worker *founders[CATALOG_FACTOR_MAX];
-        uint32_t n = pick_founders(self, load, row->factor, founders, turn);
+        uint32_t n = pick_founders(self, loads->replicas, row->factor, founders, turn);
         if (n == 0)
             return turn_fail(turn, STATUS_NOT_READY,
                              "no worker is ready to take the shards of collection '%s': start one "

@@ -3,6 +3,7 @@
 #ifndef ACTORS_PD_LOOK_H
 #define ACTORS_PD_LOOK_H
 
+#include "actors/pd/load.h"
 #include "actors/pd/placement.h"
 #include "actors/pd/reconcile.h"
 
@@ -12,9 +13,8 @@
 struct look {
     const struct reconcile_input *in;
     struct reconcile_output *out;
-    uint32_t load[CATALOG_WORKERS_MAX];    /* replicas that stay, by worker.nth */
-    uint32_t leaders[CATALOG_WORKERS_MAX]; /* of born collections */
-    uint32_t moving;                       /* shards on the move, with those begun now */
+    struct loads loads; /* with what is begun now */
+    uint32_t moving;    /* shards on the move, with those begun now */
 };
 
 /* One shard as its rows and its leader's last beat have it. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "actors/pd/load.h"
+
 #include "runtime/poison.h"
 
 enum {
@@ -46,22 +48,11 @@ uint32_t placement_capacity(const struct catalog_worker *worker) {
     return capacity < CAPACITY_MIN ? CAPACITY_MIN : (uint32_t)capacity;
 }
 
-bool placement_eligible(const struct catalog_worker *worker,
-                        const uint32_t *load,
-                        uint64_t now_us) {
+bool placement_eligible(const struct catalog_worker *worker, uint64_t now_us) {
     bool there = worker->state == WORKER_READY || worker->state == WORKER_JOINING;
     return there && worker->beat_ms != 0 && catalog_heard(worker, now_us) &&
-           !worker->facts->search_only && load[worker->nth] < CATALOG_WORKER_SHARDS_MAX;
-}
-
-/* The sum of load^2 / capacity is least where all shares are equal: does it fall? */
-bool placement_evens(const struct catalog_worker *from,
-                     const struct catalog_worker *to,
-                     const uint32_t *load) {
-    if (load[from->nth] == 0) return false;
-    uint64_t gains = (2 * (uint64_t)load[from->nth] - 1) * placement_capacity(to);
-    uint64_t costs = (2 * (uint64_t)load[to->nth] + 1) * placement_capacity(from);
-    return costs < gains;
+           !worker->facts->search_only &&
+           worker->n_shards + worker->n_planned < CATALOG_WORKER_SHARDS_MAX;
 }
 
 static bool is_taken(const struct placement_query *query, const struct catalog_worker *worker) {
@@ -81,9 +72,9 @@ static uint32_t closeness(const struct placement_query *query,
 
 /* a's share would be smaller than b's, with one more each. */
 static bool
-lighter(const struct catalog_worker *a, const struct catalog_worker *b, const uint32_t *load) {
-    return (uint64_t)(load[a->nth] + 1) * placement_capacity(b) <
-           (uint64_t)(load[b->nth] + 1) * placement_capacity(a);
+lighter(const struct catalog_worker *a, const struct catalog_worker *b, const uint64_t *load) {
+    return (load[a->nth] + LOAD_REPLICA) * placement_capacity(b) <
+           (load[b->nth] + LOAD_REPLICA) * placement_capacity(a);
 }
 
 struct catalog_worker *placement_pick(const struct placement_query *query) {
@@ -91,8 +82,7 @@ struct catalog_worker *placement_pick(const struct placement_query *query) {
     uint32_t best_closeness = 0;
     for (uint32_t i = 0; i < query->catalog->n_workers; i++) {
         struct catalog_worker *worker = query->catalog->workers[i];
-        if (!placement_eligible(worker, query->load, query->now_us) || is_taken(query, worker))
-            continue;
+        if (!placement_eligible(worker, query->now_us) || is_taken(query, worker)) continue;
         uint32_t near = closeness(query, worker);
         if (best && near > best_closeness) continue;
         if (best && near == best_closeness && !lighter(worker, best, query->load)) continue;

@@ -10,17 +10,12 @@
 uint32_t placement_closeness(const struct catalog_worker *a, const struct catalog_worker *b);
 /* Of cores, memory and disk (contract 6.3): 100 or more. */
 uint32_t placement_capacity(const struct catalog_worker *worker);
-/* It may be given replicas that vote: ready, heard of, no learner's worker, not full. load: by
- * catalog_worker.nth, replicas each has or is about to have. */
-bool placement_eligible(const struct catalog_worker *worker, const uint32_t *load, uint64_t now_us);
-/* One replica moved from a to b makes their shares more even. */
-bool placement_evens(const struct catalog_worker *from,
-                     const struct catalog_worker *to,
-                     const uint32_t *load);
+/* It may be given replicas that vote: ready, heard of, no learner's worker, not full. */
+bool placement_eligible(const struct catalog_worker *worker, uint64_t now_us);
 
 struct placement_query {
     const struct catalog *catalog;
-    const uint32_t *load;
+    const uint64_t *load; /* by catalog_worker.nth, with what is about to come (load.h) */
     const struct catalog_worker *const *beside; /* who has the others of the shard */
     uint32_t n_beside;
     const struct catalog_shard *without; /* nobody who has a replica of it; NULL: of none */

@@ -28,24 +28,6 @@ uint32_t reconcile_wanted(const struct catalog *catalog,
     return n < collection->factor ? n : collection->factor;
 }
 
-void reconcile_loads(const struct catalog *catalog,
-                     uint64_t now_us,
-                     uint32_t *load,
-                     uint32_t *leaders) {
-    memset(load, 0, catalog->n_workers * sizeof *load);
-    if (leaders) memset(leaders, 0, catalog->n_workers * sizeof *leaders);
-    for (uint32_t c = 0; c < catalog->n_collections; c++) {
-        const struct catalog_collection *collection = catalog->collections[c];
-        for (uint32_t i = 0; i < collection->n_shards; i++) {
-            const struct catalog_shard *shard = &collection->shards[i];
-            for (uint32_t j = 0; j < shard->n_replicas; j++)
-                load[shard->replicas[j].worker->nth] += !shard->replicas[j].leaving;
-            const struct catalog_replica *leader = leaders ? catalog_leader(shard, now_us) : NULL;
-            if (leader) leaders[leader->worker->nth]++;
-        }
-    }
-}
-
 /* --- workers
  * ------------------------------------------------------------------------------------------ */
 
@@ -112,7 +94,7 @@ static void each_shard(struct look *look, shard_fn run) {
 void reconcile(const struct reconcile_input *input, struct reconcile_output *out) {
     struct look look = {.in = input, .out = out};
     memset(out, 0, sizeof *out);
-    reconcile_loads(input->catalog, input->now_us, look.load, look.leaders);
+    loads_measure(input->catalog, input->now_us, &look.loads);
     for (uint32_t i = 0; i < input->catalog->n_workers; i++)
         look_at_worker(&look, input->catalog->workers[i]);
     each_shard(&look, see);
@@ -133,12 +115,10 @@ const char *reconcile_state(const struct reconcile_input *input,
     return facts.surplus ? "surplus" : "ready";
 }
 
-const char *reconcile_move_refused(const struct catalog *catalog,
-                                   const struct catalog_shard *shard,
+const char *reconcile_move_refused(const struct catalog_shard *shard,
                                    const struct catalog_worker *from,
                                    const struct catalog_worker *to,
                                    uint64_t now_us) {
-    uint32_t load[CATALOG_WORKERS_MAX];
     const struct catalog_replica *replica = catalog_replica_on(shard, from);
     if (!replica) return "the worker it is to leave does not keep it";
     if (replica->leaving) return "it leaves that worker already";
@@ -148,8 +128,7 @@ const char *reconcile_move_refused(const struct catalog *catalog,
     if (shard->n_replicas == CATALOG_REPLICAS_MAX) return "it has as many replicas as there may be";
     if (!catalog_leader(shard, now_us)) return "it has no leader now";
     if (shard->term == 0) return "it is not replicated: its data cannot go anywhere";
-    reconcile_loads(catalog, now_us, load, NULL);
-    if (!placement_eligible(to, load, now_us))
+    if (!placement_eligible(to, now_us))
         return "the worker it is to go to takes none now: it must be ready, not draining, and not "
                "only for searches";
     return NULL;

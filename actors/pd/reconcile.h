@@ -85,18 +85,11 @@ void reconcile(const struct reconcile_input *input, struct reconcile_output *out
 /* Voters that a shard of this collection shall have now: its factor, or fewer while workers are. */
 uint32_t reconcile_wanted(const struct catalog *catalog,
                           const struct catalog_collection *collection);
-/* Replicas, and leaders if not NULL, of each worker, by its nth; what leaves is not counted. Both
- * have room for catalog.n_workers. */
-void reconcile_loads(const struct catalog *catalog,
-                     uint64_t now_us,
-                     uint32_t *load,
-                     uint32_t *leaders);
 /* "ready", "moving", "short", "surplus", "leaderless", "opening" */
 const char *reconcile_state(const struct reconcile_input *input, const struct catalog_shard *shard);
 /* Why a replica of the shard may not go from one worker to another now; NULL: it may. Static words.
  */
-const char *reconcile_move_refused(const struct catalog *catalog,
-                                   const struct catalog_shard *shard,
+const char *reconcile_move_refused(const struct catalog_shard *shard,
                                    const struct catalog_worker *from,
                                    const struct catalog_worker *to,
                                    uint64_t now_us);

@@ -158,7 +158,7 @@ static struct catalog_worker *pick(const struct step *step) {
             beside[n++] = replica->worker;
     }
     return placement_pick(&(struct placement_query){.catalog = step->look->in->catalog,
-                                                    .load = step->look->load,
+                                                    .load = step->look->loads.replicas,
                                                     .beside = beside,
                                                     .n_beside = n,
                                                     .without = step->shard,
@@ -167,7 +167,7 @@ static struct catalog_worker *pick(const struct step *step) {
 
 static bool add(const struct step *step, const struct catalog_worker *worker) {
     if (step->shard->n_replicas == CATALOG_REPLICAS_MAX || !may_begin(step)) return false;
-    step->look->load[worker->nth]++;
+    loads_add(&step->look->loads, worker, loads_replica(&step->look->loads, step->shard));
     look_add(step->look,
              &(struct action){.kind = ACTION_ADD, .shard = step->shard->id, .worker = worker->id});
     return true;
@@ -218,8 +218,9 @@ static const struct catalog_replica *spare(const struct step *step, bool voter) 
         for (uint32_t j = 0; j < step->shard->n_replicas; j++)
             if (j != i && !step->shard->replicas[j].leaving)
                 closeness += placement_closeness(replica->worker, step->shard->replicas[j].worker);
-        uint64_t rank = closeness << 32 | (uint64_t)step->look->load[replica->worker->nth] << 1 |
-                        (replica != step->facts->leader);
+        uint64_t load = step->look->loads.replicas[replica->worker->nth];
+        if (load > UINT32_MAX / 2) load = UINT32_MAX / 2;
+        uint64_t rank = closeness << 32 | load << 1 | (replica != step->facts->leader);
         if (worst && rank <= worst_rank) continue;
         worst = replica;
         worst_rank = rank;
@@ -252,7 +253,7 @@ static bool hand_over(const struct step *step) {
             !catalog_serves(replica, step->look->in->now_us) ||
             step->look->in->now_us - replica->worker->heard_us > LOOK_FRESH_US)
             continue;
-        const uint32_t *leaders = step->look->leaders;
+        const uint64_t *leaders = step->look->loads.leaders;
         if (!heir || leaders[replica->worker->nth] < leaders[heir->worker->nth]) heir = replica;
     }
     return heir && act(step, ACTION_TRANSFER, heir->store_id);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/pd/catalog_parts.h"
+#include "actors/pd/load.h"
 #include "runtime/memory.h"
 
 #include "runtime/poison.h"
@@ -179,12 +180,14 @@ struct catalog_shard *catalog_hear(struct catalog *catalog,
     replica->applied = said->applied;
     replica->points = said->points;
     replica->lag = said->lag;
+    load_hear(replica, said, now_us);
     replica->founded = replica->founded || said->term > 0;
     if (strcmp(said->state, "quarantined") != 0)
         replica->lost_us = 0;
     else if (replica->lost_us == 0)
         replica->lost_us = now_us;
-    bool knows = said->n_members > 0 || said->term == 0; /* alone */
+    /* Alone, it is no group; one that is to join a group knows nobody either, and leads nobody. */
+    bool knows = said->n_members > 0 || (said->term == 0 && shard->n_replicas == 1);
     if (said->is_leader && knows && said->term >= shard->term) {
         if (shard->leader != replica->store_id) shard->retry_us = 0; /* it may take the next step */
         shard->term = said->term;

@@ -17,12 +17,13 @@ find_worker(struct driver *self, uint64_t id, struct catalog_worker **out, struc
 /* --- workers
  * ------------------------------------------------------------------------------------------ */
 
-/* The state is logged, then Done. */
+/* The state is logged, then Done; also when it is the same, as long as another one may be on its
+ * way to the log: what is asked for last holds. */
 static enum status become(struct driver *self,
                           struct catalog_worker *worker,
                           enum catalog_worker_state state,
                           struct turn *turn) {
-    if (worker->state == state) return STATUS_OK;
+    if (worker->state == state && !worker->changing) return STATUS_OK;
     struct promise promise = turn_defer(turn);
     enum status s = steward_worker(self, worker, state, &promise, turn);
     if (s != STATUS_OK) turn_reject(turn, &promise, s, "%s", turn_words(turn));
@@ -36,7 +37,7 @@ enum status driver_drain(struct driver *self, const PdDrain *msg, struct turn *t
     if (worker->state == WORKER_REMOVING)
         return turn_fail(turn, STATUS_INVALID, "%s is being removed", worker_words(worker, turn));
     if (!msg->stop) return become(self, worker, WORKER_DRAINING, turn);
-    if (worker->state != WORKER_DRAINING) return STATUS_OK;
+    if (worker->state != WORKER_DRAINING && !worker->changing) return STATUS_OK;
     return become(self, worker, WORKER_READY, turn);
 }
 
@@ -62,8 +63,7 @@ enum status driver_move(struct driver *self, const PdMove *msg, struct turn *tur
     enum status s = find_worker(self, msg->from, &from, turn);
     if (s == STATUS_OK) s = find_worker(self, msg->to, &to, turn);
     if (s != STATUS_OK) return s;
-    const char *refused =
-        reconcile_move_refused(&self->catalog, shard, from, to, turn_now_us(turn));
+    const char *refused = reconcile_move_refused(shard, from, to, turn_now_us(turn));
     if (refused)
         return turn_fail(turn, STATUS_INVALID, "shard %" PRIu64 " stays: %s", shard->id, refused);
     if (shard->busy > 0)

@@ -4,6 +4,8 @@
 
 #include "actors/pd/catalog_parts.h"
 #include "actors/pd/driver.h"
+#include "actors/pd/load.h"
+#include "actors/pd/placement.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
 #include "schemas/runtime.pb-c.h"
@@ -327,6 +329,8 @@ static enum status sum_up(const struct driver *self,
             if (!replica) continue;
             any = true;
             out->points += replica->points;
+            out->requests_per_s += replica->pace.requests_s;
+            out->bytes_per_s += replica->pace.bytes_s;
             out->leaders += catalog_leader(shard, now) == replica;
             out->learners += replica->learner;
             out->leaving += replica->leaving;
@@ -413,6 +417,25 @@ static enum status list_worker(const struct driver *self,
     return s;
 }
 
+/* The share of each for its capacity, of the mean one of those that take replicas. */
+static enum status tell_loads(const struct driver *self, PdWorker *rows, struct turn *turn) {
+    const struct catalog *catalog = &self->catalog;
+    struct loads *loads = turn_alloc(turn, sizeof *loads);
+    double load = 0, capacity = 0;
+    if (!loads) return STATUS_NO_MEMORY;
+    loads_measure(catalog, turn_now_us(turn), loads);
+    for (uint32_t i = 0; i < catalog->n_workers; i++) {
+        if (!placement_eligible(catalog->workers[i], turn_now_us(turn))) continue;
+        load += (double)loads->replicas[i];
+        capacity += placement_capacity(catalog->workers[i]);
+    }
+    for (uint32_t i = 0; load > 0 && i < catalog->n_workers; i++) {
+        double share = (double)loads->replicas[i] / placement_capacity(catalog->workers[i]);
+        rows[i].load_percent = (uint32_t)(share * capacity / load * 100 + 0.5);
+    }
+    return STATUS_OK;
+}
+
 enum status driver_workers(struct driver *self, const PdListWorkers *msg, struct turn *turn) {
     (void)msg;
     uint32_t n = self->catalog.n_workers;
@@ -426,6 +449,7 @@ enum status driver_workers(struct driver *self, const PdListWorkers *msg, struct
         answer.workers[i] = &rows[i];
     }
     answer.n_workers = n;
+    if (tell_loads(self, rows, turn) != STATUS_OK) return STATUS_NO_MEMORY;
     turn_reply(turn, &answer.base);
     return STATUS_OK;
 }

@@ -262,6 +262,8 @@ static enum status index_next(struct replica *self, struct turn *turn) {
     if (entry->type == ENTRY_DATA && !entry->repeated) {
         enum status s = index_entry(self, entry, turn);
         if (s != STATUS_OK) return s;
+        const ShardWrite *write = entry->write;
+        holding_count(self->holding, write->n_operations, entry->data.size);
     }
     struct proposal *proposal = proposals_pop(&apply->list);
     apply->n_indexed++;

@@ -353,7 +353,9 @@ static enum status on_get(struct replica *self, const ShardGet *msg, struct turn
     enum status s = judge_read(self, msg->epoch, turn);
     bool counted = s == STATUS_OK && msg->counting && reads_unasked(self, &count);
     if (s == STATUS_OK && !counted) s = reads_admit(self, READ_OF(msg, false), &now, turn);
-    if (s != STATUS_OK || (!now && !counted)) return s;
+    if (s != STATUS_OK) return s;
+    holding_count(self->holding, 1, 0);
+    if (!now && !counted) return s;
     const struct promise promise = turn_defer(turn);
     replica_get(self, msg->id, counted ? &count : NULL, &promise, turn);
     return STATUS_OK;
@@ -438,11 +440,13 @@ static enum status search(struct replica *self,
 
 static enum status on_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
     enum status s = judge_search(self, msg, turn);
+    if (s == STATUS_OK) holding_count(self->holding, 1, 0);
     return s == STATUS_OK ? search(self, READ_OF(msg, true), msg, turn) : s;
 }
 
 static enum status on_searches(struct replica *self, const ShardSearches *msg, struct turn *turn) {
     enum status s = judge_searches(self, msg, turn);
+    if (s == STATUS_OK) holding_count(self->holding, msg->n_searches, 0);
     return s == STATUS_OK ? search(self, READ_OF(msg, true), NULL, turn) : s;
 }
 

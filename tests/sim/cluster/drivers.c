@@ -14,7 +14,11 @@
 #include "runtime/rng.h"
 #include "tests/sim/cluster/trial.h"
 
-enum { PATIENCE_US = 30 * SECOND };
+enum {
+    PATIENCE_US = 30 * SECOND,
+    REST_US = 180 * SECOND, /* for repairs and moves, two of these at a time */
+    AT_REST_S = 30,         /* in which nothing is begun */
+};
 
 static uint64_t *digests; /* owned, by index; 0: nobody was seen there */
 static uint64_t room;
@@ -101,10 +105,40 @@ void drivers_calm(void) {
     drivers_look();
 }
 
+static const struct driver *leader_now(void) {
+    for (uint32_t i = 0; i < trial.world.n_pds; i++)
+        if (driver_of(i) && driver_of(i)->ready) return driver_of(i);
+    return NULL;
+}
+
+/* What it would still do, as it saw when it looked last. */
+static uint32_t to_do(void) {
+    const struct driver *leader = leader_now();
+    if (!leader) return 1;
+    const struct reconcile_output *look = &leader->seen;
+    return look->leaderless + look->short_of + look->moving + look->begun + look->moves +
+           look->transfers;
+}
+
+void drivers_rest(void) {
+    struct sim *sim = trial.world.sim;
+    uint64_t until = sim_now_us(sim) + REST_US;
+    while (to_do() > 0 && sim_now_us(sim) < until)
+        sim_run(sim, SECOND);
+    if (to_do() > 0)
+        trial_broken("healed, but the placement driver does not come to rest: %u things to do",
+                     to_do());
+    for (int i = 0; i < AT_REST_S; i++) {
+        sim_run(sim, SECOND);
+        const struct driver *leader = leader_now();
+        if (leader && leader->seen.moves + leader->seen.transfers > 0)
+            trial_broken("at rest, and %u replicas and %u leaders are to be moved",
+                         leader->seen.moves, leader->seen.transfers);
+    }
+}
+
 bool drivers_whole(uint32_t voters) {
-    const struct driver *leader = NULL;
-    for (uint32_t i = 0; i < trial.world.n_pds && !leader; i++)
-        if (driver_of(i) && driver_of(i)->ready) leader = driver_of(i);
+    const struct driver *leader = leader_now();
     for (uint32_t c = 0; leader && c < leader->catalog.n_collections; c++) {
         const struct catalog_collection *collection = leader->catalog.collections[c];
         for (uint32_t i = 0; collection->born && i < collection->n_shards; i++)

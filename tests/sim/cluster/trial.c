@@ -131,6 +131,7 @@ unsigned trial_run(uint64_t seed, const struct profile *profile, uint32_t second
         audit_keys();
         audit_replicas();
         audit_epochs();
+        drivers_rest();
         drivers_calm();
         judge();
     }

@@ -109,6 +109,8 @@ void watch_begin(void);
 void drivers_begin(void);
 void drivers_look(void);
 void drivers_calm(void);
+/* Repairs and moves come to an end, and none is begun after that. */
+void drivers_rest(void);
 /* The one that leads knows so many voters, and not fewer, of every shard that serves clients. */
 bool drivers_whole(uint32_t voters);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/pd/load.h"
 #include "actors/pd/placement.h"
 #include "actors/pd/reconcile.h"
 #include "runtime/rng.h"
@@ -36,13 +37,24 @@ struct group {
     uint64_t term;
 };
 
+/* What clients ask of a shard. */
+struct demand {
+    uint64_t requests, bytes; /* a second, of each replica */
+    uint64_t leading;         /* requests that its leader has besides */
+    uint64_t points;
+};
+
 struct truth {
     struct catalog catalog;
     struct process processes[WORKERS_MAX];
     uint32_t n_processes;
     struct group groups[SHARDS_MAX];
     uint32_t n_shards;
+    struct demand demands[SHARDS_MAX];
+    uint32_t noise;  /* of a hundred: so much more or less is asked each second */
     bool lost[4096]; /* by store id: its disk was wiped */
+    uint64_t requests[4096], bytes[4096]; /* … its counters */
+    uint32_t begun;                       /* moves and transfers, so far */
     uint64_t now_us;
     uint64_t next_store;
     struct rng rng;
@@ -96,9 +108,9 @@ static void found(struct truth *truth, const char *name, uint32_t shards, uint32
     PdCollectionRow row = PD_COLLECTION_ROW__INIT;
     static PdShardRow shard_rows[SHARDS_MAX], *shard_list[SHARDS_MAX];
     static PdReplicaRow rows[SHARDS_MAX][CATALOG_FACTOR_MAX], *list[SHARDS_MAX][CATALOG_FACTOR_MAX];
-    uint32_t load[CATALOG_WORKERS_MAX];
+    uint64_t load[CATALOG_WORKERS_MAX];
     for (uint32_t i = 0; i < truth->catalog.n_workers; i++)
-        load[i] = truth->catalog.workers[i]->n_shards;
+        load[i] = truth->catalog.workers[i]->n_shards * (uint64_t)LOAD_REPLICA;
     for (uint32_t i = 0; i < shards; i++) {
         const struct catalog_worker *workers[CATALOG_FACTOR_MAX];
         struct group *group = &truth->groups[truth->n_shards];
@@ -110,7 +122,7 @@ static void found(struct truth *truth, const char *name, uint32_t shards, uint32
                                                                   .n_beside = n,
                                                                   .now_us = truth->now_us});
             if (!workers[n]) break;
-            load[workers[n]->nth]++;
+            load[workers[n]->nth] += LOAD_REPLICA;
             pd_replica_row__init(&rows[i][n]);
             rows[i][n].worker = workers[n]->id;
             rows[i][n].store_id = truth->next_store++;
@@ -197,6 +209,19 @@ static void elect(struct truth *truth) {
     }
 }
 
+static uint64_t noisy(struct truth *truth, uint64_t mean) {
+    uint64_t span = mean * truth->noise / 100;
+    return mean - span + rng_below(&truth->rng, 2 * span + 1);
+}
+
+static void serve(struct truth *truth, uint64_t shard, PdBeatShard *said) {
+    const struct demand *demand = &truth->demands[shard - 1];
+    uint64_t requests = demand->requests + (said->is_leader ? demand->leading : 0);
+    said->requests = truth->requests[said->store_id] += noisy(truth, requests);
+    said->bytes = truth->bytes[said->store_id] += noisy(truth, demand->bytes);
+    said->points = demand->points;
+}
+
 static void beat(struct truth *truth, struct catalog_worker *worker) {
     worker->heard_us = truth->now_us;
     worker->beat_ms = truth->now_us / 1000;
@@ -213,6 +238,7 @@ static void beat(struct truth *truth, struct catalog_worker *worker) {
         said.state = truth->lost[replica->store_id] ? "quarantined" : "serving";
         said.is_leader = group->leader == replica->store_id;
         said.term = group->term;
+        serve(truth, id, &said);
         for (uint32_t i = 0; said.is_leader && i < group->n; i++) {
             pd_beat_member__init(&members[i]);
             members[i].id = group->members[i].id;
@@ -423,6 +449,7 @@ static struct reconcile_output *tick(struct truth *truth) {
     struct reconcile_input input = input_of(truth);
     reconcile(&input, &out);
     check_begun(truth, &input, &out);
+    truth->begun += out.moves + out.transfers;
     for (uint32_t i = 0; i < out.n_actions; i++)
         carry(truth, &out.actions[i]);
     check_rows(truth);
@@ -657,10 +684,274 @@ Test(reconcile, leaves_shards_alone_that_are_no_groups) {
         for (uint32_t j = 0; j < out->n_actions; j++)
             cr_assert_eq(out->actions[j].kind, ACTION_STATE);
     }
-    const char *why = reconcile_move_refused(&truth.catalog, catalog_shard(&truth.catalog, 1),
-                                             catalog_worker(&truth.catalog, 1),
-                                             catalog_worker(&truth.catalog, 2), truth.now_us);
+    const char *why =
+        reconcile_move_refused(catalog_shard(&truth.catalog, 1), catalog_worker(&truth.catalog, 1),
+                               catalog_worker(&truth.catalog, 2), truth.now_us);
     cr_expect_str_eq(why, "it is not replicated: its data cannot go anywhere");
+    catalog_reset(&truth.catalog);
+}
+
+static uint64_t under_way; /* seed of the history, 0: none */
+
+static void name_seed(void) {
+    if (under_way) fprintf(stderr, "VECTRON_SEED=%lu\n", (unsigned long)under_way);
+}
+
+/* --- load
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* Of those that take replicas: the least and the most of what is asked of a worker in a second. */
+static void requests_of(struct truth *truth, uint64_t *least, uint64_t *most) {
+    *least = UINT64_MAX;
+    *most = 0;
+    for (uint32_t i = 0; i < truth->catalog.n_workers; i++) {
+        uint64_t sum = 0;
+        for (uint64_t id = 1; id <= truth->n_shards; id++)
+            if (catalog_replica_on(catalog_shard(&truth->catalog, id), truth->catalog.workers[i]))
+                sum += truth->demands[id - 1].requests;
+        if (sum < *least) *least = sum;
+        if (sum > *most) *most = sum;
+    }
+}
+
+static void let_pass(struct truth *truth, int seconds) {
+    for (int i = 0; i < seconds; i++)
+        tick(truth);
+}
+
+Test(load, goes_where_less_is_asked_and_not_by_numbers) {
+    static struct truth truth;
+    uint64_t least, most;
+    truth_open(&truth, 11);
+    for (int i = 0; i < 3; i++)
+        join(&truth, NULL);
+    tick(&truth);
+    found(&truth, "docs", 12, 1);
+    settle(&truth);
+    for (uint64_t id = 1; id <= 12; id++) { /* all that is hot is on one worker */
+        const struct catalog_shard *shard = catalog_shard(&truth.catalog, id);
+        truth.demands[id - 1].requests = shard->replicas[0].worker->id == 1 ? 3000 : 60;
+    }
+    let_pass(&truth, 60);
+    settle(&truth);
+    requests_of(&truth, &least, &most);
+    cr_expect_geq(least, 3000, "each has a hot one: %lu to %lu", least, most);
+    cr_expect_leq(most, 6300);
+    catalog_reset(&truth.catalog);
+}
+
+/* By each of what is measured, alone. */
+Test(load, counts_points_requests_and_bytes) {
+    static const struct demand rows[] = {
+        {.points = 5000000}, {.requests = 5000}, {.bytes = UINT64_C(100) << 20}};
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        static struct truth truth;
+        truth_open(&truth, 12);
+        join(&truth, NULL);
+        join(&truth, NULL);
+        tick(&truth);
+        found(&truth, "docs", 8, 1);
+        settle(&truth);
+        uint64_t hot = 0;
+        for (uint64_t id = 1; id <= 8 && !hot; id++)
+            if (catalog_replica_on(catalog_shard(&truth.catalog, id),
+                                   catalog_worker(&truth.catalog, 1)))
+                hot = id;
+        truth.demands[hot - 1] = rows[row];
+        let_pass(&truth, 60);
+        settle(&truth);
+        uint32_t beside = catalog_shard(&truth.catalog, hot)->replicas[0].worker->n_shards;
+        cr_expect_eq(beside, 1, "row %zu: %u replicas where the hot one is", row, beside);
+        catalog_reset(&truth.catalog);
+    }
+}
+
+Test(load, of_leading_moves_leaders_and_no_data) {
+    static struct truth truth;
+    truth_open(&truth, 13);
+    for (int i = 0; i < 3; i++)
+        join(&truth, NULL);
+    tick(&truth);
+    found(&truth, "docs", 6, 3);
+    settle(&truth);
+    for (uint64_t id = 1; id <= 6; id++) {
+        group_of(&truth, id)->leader =
+            catalog_replica_on(catalog_shard(&truth.catalog, id),
+                               catalog_worker(&truth.catalog, 1 + (id - 1) % 3))
+                ->store_id;
+        group_of(&truth, id)->term++;
+        truth.demands[id - 1].leading = (id - 1) % 3 == 0 ? 2000 : 10; /* shards 1 and 4 */
+    }
+    uint64_t replicas = truth.next_store;
+    let_pass(&truth, 60);
+    settle(&truth);
+    cr_expect_eq(truth.next_store, replicas, "no replica was made");
+    uint64_t first = group_of(&truth, 1)->leader, second = group_of(&truth, 4)->leader;
+    cr_expect_neq(replica_of(&truth, 1, first)->worker, replica_of(&truth, 4, second)->worker);
+    catalog_reset(&truth.catalog);
+}
+
+/* What is measured trembles: a cluster at rest is not to tremble with it. */
+Test(load, that_trembles_moves_nothing, .fini = name_seed) {
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        static struct truth truth;
+        under_way = seed;
+        truth_open(&truth, seed);
+        uint32_t workers = 2 + (uint32_t)rng_below(&truth.rng, 5);
+        for (uint32_t i = 0; i < workers; i++)
+            join(&truth, NULL);
+        tick(&truth);
+        found(&truth, "docs", 4 + (uint32_t)rng_below(&truth.rng, 20),
+              1 + (uint32_t)rng_below(&truth.rng, 3));
+        for (uint32_t i = 0; i < truth.n_shards; i++)
+            truth.demands[i] = (struct demand){.requests = rng_below(&truth.rng, 2000),
+                                               .bytes = rng_below(&truth.rng, 1 << 24),
+                                               .leading = rng_below(&truth.rng, 1000),
+                                               .points = rng_below(&truth.rng, 1000000)};
+        truth.noise = 10;
+        let_pass(&truth, 60);
+        settle(&truth);
+        let_pass(&truth, 60);
+        uint32_t before = truth.begun;
+        let_pass(&truth, 600);
+        cr_expect_eq(truth.begun, before, "seed %lu: %u more in ten minutes of the same load",
+                     (unsigned long)seed, truth.begun - before);
+        catalog_reset(&truth.catalog);
+    }
+    under_way = 0;
+}
+
+/* --- failure domains
+ * ------------------------------------------------------------------------------------------------
+ */
+
+struct places {
+    uint32_t regions, zones, racks;
+};
+
+static bool is_new(const struct catalog_shard *shard, uint32_t nth, int depth) {
+    for (uint32_t i = 0; i < nth; i++) {
+        const PdRegister *a = shard->replicas[i].worker->facts;
+        const PdRegister *b = shard->replicas[nth].worker->facts;
+        if (!strcmp(a->region, b->region) && (depth < 1 || !strcmp(a->zone, b->zone)) &&
+            (depth < 2 || !strcmp(a->rack, b->rack)))
+            return false;
+    }
+    return true;
+}
+
+static struct places places_of(const struct catalog_shard *shard) {
+    struct places places = {0};
+    for (uint32_t i = 0; i < shard->n_replicas; i++) {
+        places.regions += is_new(shard, i, 0);
+        places.zones += is_new(shard, i, 1);
+        places.racks += is_new(shard, i, 2);
+    }
+    return places;
+}
+
+/* Workers, what happens to them, and in how many places each shard's three copies are before and
+ * after. */
+static const struct {
+    const char *name;
+    struct labels workers[6];
+    struct labels comes; /* a region: it joins */
+    uint64_t dies;       /* a worker; 0: none */
+    struct places before, after;
+} domain_rows[] = {
+    {"another region",
+     {{"eu", "a", "1"}, {"eu", "a", "2"}, {"eu", "b", "1"}},
+     .comes = {"us", "a", "1"},
+     .before = {1, 2, 3},
+     .after = {2, 3, 3}},
+    {"another zone",
+     {{"eu", "a", "1"}, {"eu", "a", "2"}, {"eu", "a", "3"}},
+     .comes = {"eu", "b", "1"},
+     .before = {1, 1, 3},
+     .after = {1, 2, 3}},
+    {"another rack",
+     {{"eu", "a", "1"}, {"eu", "a", "1"}, {"eu", "a", "1"}},
+     .comes = {"eu", "a", "2"},
+     .before = {1, 1, 1},
+     .after = {1, 1, 2}},
+    {"one more where others are",
+     {{"eu", "a", "1"}, {"eu", "b", "1"}, {"eu", "c", "1"}},
+     .comes = {"eu", "a", "1"},
+     .before = {1, 3, 3},
+     .after = {1, 3, 3}},
+    {"the only one of its region dies",
+     {{"eu", "a", "1"}, {"eu", "b", "1"}, {"us", "a", "1"}, {"eu", "a", "2"}},
+     .dies = 3,
+     .before = {2, 3, 3},
+     .after = {1, 2, 3}},
+    {"one of two of its region dies",
+     {{"eu", "a", "1"}, {"eu", "b", "1"}, {"us", "a", "1"}, {"us", "b", "1"}},
+     .dies = 4,
+     .before = {2, 3, 3},
+     .after = {2, 3, 3}},
+    {"the only one of its zone dies",
+     {{"eu", "a", "1"}, {"eu", "a", "2"}, {"eu", "b", "1"}, {"eu", "c", "1"}},
+     .dies = 4,
+     .before = {1, 3, 3},
+     .after = {1, 2, 3}},
+};
+
+static void expect_places(struct truth *truth, const char *name, struct places wanted) {
+    for (uint64_t id = 1; id <= truth->n_shards; id++) {
+        struct places are = places_of(catalog_shard(&truth->catalog, id));
+        cr_expect(are.regions == wanted.regions && are.zones == wanted.zones &&
+                      are.racks == wanted.racks,
+                  "%s: shard %lu is in %u regions, %u zones, %u racks, not %u, %u, %u", name,
+                  (unsigned long)id, are.regions, are.zones, are.racks, wanted.regions,
+                  wanted.zones, wanted.racks);
+    }
+}
+
+Test(reconcile, spreads_copies_also_when_workers_join_and_die) {
+    for (size_t row = 0; row < sizeof domain_rows / sizeof *domain_rows; row++) {
+        static struct truth truth;
+        const char *name = domain_rows[row].name;
+        truth_open(&truth, row + 1);
+        for (uint32_t i = 0; domain_rows[row].workers[i].region; i++)
+            join(&truth, &domain_rows[row].workers[i]);
+        tick(&truth);
+        found(&truth, "docs", 5, 3);
+        settle(&truth);
+        expect_places(&truth, name, domain_rows[row].before);
+        uint64_t dies = domain_rows[row].dies;
+        if (domain_rows[row].comes.region) join(&truth, &domain_rows[row].comes);
+        if (dies) process_of(&truth, dies)->up = false;
+        for (uint64_t us = truth.now_us + 2 * (uint64_t)GRACE_US; dies && truth.now_us < us;)
+            tick(&truth);
+        settle(&truth);
+        expect_places(&truth, name, domain_rows[row].after);
+        if (dies) process_of(&truth, dies)->up = true;
+        for (int i = 0; dies && i < 10; i++)
+            tick(&truth);
+        settle(&truth);
+        expect_places(&truth, name, dies ? domain_rows[row].before : domain_rows[row].after);
+        catalog_reset(&truth.catalog);
+    }
+}
+
+/* A replica that is to join a group knows of nobody, and says that it leads. */
+Test(reconcile, does_not_take_a_newcomer_for_the_leader) {
+    static struct truth truth;
+    truth_open(&truth, 14);
+    for (int i = 0; i < 3; i++)
+        join(&truth, NULL);
+    tick(&truth);
+    found(&truth, "docs", 1, 3);
+    settle(&truth);
+    catalog_forget(&truth.catalog); /* another placement driver leads */
+    const struct catalog_shard *shard = catalog_shard(&truth.catalog, 1);
+    PdBeatShard said = PD_BEAT_SHARD__INIT;
+    said.shard = 1;
+    said.state = "serving";
+    said.is_leader = true;
+    catalog_hear(&truth.catalog, shard->replicas[0].worker, &said, truth.now_us);
+    cr_expect_eq(shard->leader, 0);
     catalog_reset(&truth.catalog);
 }
 
@@ -768,12 +1059,6 @@ static void check_rest(struct truth *truth) {
         cr_assert_eq(group_of(truth, id)->n, shard->n_replicas, "no member without a row");
         cr_assert_str_eq(reconcile_state(&seen, shard), "ready");
     }
-}
-
-static uint64_t under_way; /* seed of the history, 0: none */
-
-static void name_seed(void) {
-    if (under_way) fprintf(stderr, "VECTRON_SEED=%lu\n", (unsigned long)under_way);
 }
 
 static void history(uint64_t seed) {

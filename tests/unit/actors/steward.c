@@ -485,6 +485,42 @@ Test(steward, makes_anew_what_a_dead_worker_kept) {
     expect_voters(3);
 }
 
+static uint32_t n_done;
+
+static void
+on_drained(void *self, void *context, const struct outcome *outcome, struct turn *turn) {
+    (void)self, (void)context, (void)turn;
+    cr_expect_eq(outcome->status, STATUS_OK, "%s", outcome->text);
+    n_done++;
+}
+
+/* Three orders in one turn: each finds the ones before it on their way to the log. */
+static void order_drains(void *self, void *context, struct turn *turn) {
+    const bool *stops = context;
+    (void)self;
+    for (int i = 0; i < 3; i++) {
+        PdDrain drain = PD_DRAIN__INIT;
+        drain.worker = seats[2].worker;
+        drain.stop = stops[i];
+        turn_call(turn, &(struct call){.to = turn_find(turn, "pd"),
+                                       .message = &drain.base,
+                                       .done = on_drained,
+                                       .deadline_us = turn_now_us(turn) + 5 * SECOND});
+    }
+}
+
+Test(steward, does_what_was_asked_for_last_of_a_drain) {
+    bool ends[] = {true, false, true}, begins[] = {false, true, false};
+    create("docs", 1);
+    sim_order(sim, order_drains, ends);
+    sim_run(sim, 5 * SECOND);
+    cr_expect_str_eq(worker(2)->state, "ready");
+    sim_order(sim, order_drains, begins);
+    sim_run(sim, 5 * SECOND);
+    cr_expect_str_neq(worker(2)->state, "ready");
+    cr_expect_eq(n_done, 6);
+}
+
 Test(steward, drains_and_moves_and_a_new_driver_goes_on_where_the_old_one_stopped) {
     create("docs", 1);
     create("more", 0);
