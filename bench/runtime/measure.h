@@ -36,7 +36,7 @@ double zactor_poller(const struct load *load); /* a PULL mailbox beside the pipe
 double ours_traced_cpu(const struct load *load);
 double ours_untraced_cpu(const struct load *load);
 /* Messages for each allocation that the process makes between the first and the last, spans
- * recorded, and not: pages of parcels that the receiver's lane keeps for itself. */
+ * recorded, and not. */
 double ours_traced_frugality(const struct load *load);
 double ours_untraced_frugality(const struct load *load);
 /* ns: all that a message adds to counters and histograms, its sender's too; a fiftieth of
