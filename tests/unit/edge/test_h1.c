@@ -17,9 +17,11 @@ static int status_of(const char *answer) {
     return status;
 }
 
+/* Not by strstr, whose every call the sanitizer takes to the end of the text. */
 static size_t count(const char *text, const char *part) {
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text += strlen(part))
+    const char *end = text + strlen(text);
+    size_t n = 0, size = strlen(part);
+    for (; (text = memmem(text, (size_t)(end - text), part, size)); text += size)
         n++;
     return n;
 }
