@@ -65,6 +65,10 @@ void log_batch_clear(struct log_batch *batch) {
     batch->n_operations = 0;
 }
 
+void log_batch_sign(struct log_batch *batch, uint64_t writer) {
+    batch->writer = writer;
+}
+
 static struct log_operation *
 add(struct log_batch *batch, enum log_operation_kind kind, uint64_t store_id) {
     if (batch->n_operations == batch->capacity) {

@@ -22,6 +22,7 @@ struct log_batch {
     struct log_operation *operations; /* owned */
     size_t n_operations;
     size_t capacity;
+    uint64_t writer; /* 0: nobody who could be succeeded */
 };
 
 enum { LOG_KEY_MAX = 8 + 1 + 8 };

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "runtime/assert.h"
@@ -41,7 +42,8 @@ struct replicas {
 };
 
 struct log_store {
-    struct kv *kv; /* owned */
+    struct kv *kv;               /* owned */
+    atomic_uint_fast64_t writer; /* the newest */
     pthread_mutex_t writing;
     pthread_mutex_t lock;
     struct replicas replicas; /* under lock; changed by the holder of writing only */
@@ -316,10 +318,17 @@ static enum status write_ordered(struct log_store *store, struct log_batch *batc
     return s;
 }
 
+uint64_t log_store_writer(struct log_store *store) {
+    return atomic_fetch_add(&store->writer, 1) + 1;
+}
+
 enum status log_store_write(struct log_store *store, struct log_batch *batch) {
     if (batch->n_operations == 0) return STATUS_OK;
     pthread_mutex_lock(&store->writing);
-    enum status s = write_ordered(store, batch);
+    /* Under the lock: one that passes is done before any of its successor's. */
+    bool late = batch->writer != 0 && batch->writer != atomic_load(&store->writer);
+    enum status s = late ? kv_fail(STATUS_CANCELLED, "another writer has taken the log over")
+                         : write_ordered(store, batch);
     pthread_mutex_unlock(&store->writing);
     if (s == STATUS_OK) return s;
     for (size_t i = 0; i < batch->n_operations; i++)

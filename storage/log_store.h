@@ -28,6 +28,9 @@ struct log_store;
 MUST_USE enum status log_store_open(struct kv **kv, struct log_store **out);
 void log_store_close(struct log_store *store);
 struct kv_stats log_store_stats(struct log_store *store);
+/* Another writer takes over: what earlier ones still have under way is refused from now on. One
+ * that came late would take back what the new one made durable. Never waits. Thread-safe. */
+uint64_t log_store_writer(struct log_store *store);
 
 /* One batch for many replicas: collect, then write once. Not thread-safe; the store is. Operations
  * are numbered from 0 in the order they were added; each is judged on its own when the batch is
@@ -36,6 +39,9 @@ struct log_batch;
 struct log_batch *log_batch_new(void); /* NULL: no memory */
 void log_batch_free(struct log_batch *batch);
 void log_batch_clear(struct log_batch *batch);
+/* It is of this writer (log_store_writer), also when it is cleared; unsigned, it is of nobody who
+ * could be succeeded. */
+void log_batch_sign(struct log_batch *batch, uint64_t writer);
 /* Entries i..i+n-1 replace everything stored at or after i (Raft: a conflict truncates). Copies the
  * entries. At once: NO_MEMORY, INVALID (no entries, indexes with a hole, or the largest number),
  * nothing is added then.
@@ -62,7 +68,8 @@ size_t log_batch_count(const struct log_batch *batch); /* operations */
 /* Takes back the operations from number n_operations on. */
 void log_batch_cut(struct log_batch *batch, size_t n_operations);
 /* Synced: all accepted operations are durable when this returns OK; see log_batch_outcome for the
- * others. On failure none is (kv_error says why). Clear the batch before using it again. Blocks. */
+ * others. On failure none is (kv_error says why; CANCELLED: another writer took over). Clear the
+ * batch before using it again. Blocks. */
 MUST_USE enum status log_store_write(struct log_store *store, struct log_batch *batch);
 /* What became of an operation, after log_store_write. */
 enum status log_batch_outcome(const struct log_batch *batch, size_t operation);

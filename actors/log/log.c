@@ -7,7 +7,8 @@
  * The first request of an idle log starts its round behind what already waits on this lane, so that
  * a burst shares one sync. A round belongs to the actor while it gathers and to the pool while it
  * is written. Entries are copied once here, into the batch; nothing is acknowledged before its
- * round is durable. */
+ * round is durable. A round outlives its actor: one that is late, on a disk that stood still, is
+ * refused by the store once the next life writes there. */
 #include "actors/log/log.h"
 
 #include <stdio.h>
@@ -62,14 +63,17 @@ static void round_free(void *context) {
     mem_free(round);
 }
 
-static struct round *round_new(struct log_store *store) {
+static struct round *round_new(struct log_store *store, uint64_t writer) {
     struct round *round = mem_zero(1, sizeof *round);
     if (!round) return NULL;
     round->store = store;
     round->batch = log_batch_new();
-    if (round->batch) return round;
-    round_free(round);
-    return NULL;
+    if (!round->batch) {
+        round_free(round);
+        return NULL;
+    }
+    log_batch_sign(round->batch, writer);
+    return round;
 }
 
 static void round_clear(struct round *round) {
@@ -256,8 +260,9 @@ static enum status log_open(void *actor, const void *options, struct turn *turn)
     self->waiting_bytes = given->waiting_bytes ? given->waiting_bytes : LOG_WAITING_BYTES;
     self->waiting_requests =
         given->waiting_requests ? given->waiting_requests : LOG_WAITING_REQUESTS;
-    self->gathering = round_new(given->store);
-    self->spare = round_new(given->store);
+    uint64_t writer = log_store_writer(given->store);
+    self->gathering = round_new(given->store, writer);
+    self->spare = round_new(given->store, writer);
     if (self->gathering && self->spare) return STATUS_OK;
     return turn_fail(turn, STATUS_NO_MEMORY, "no memory to open the log");
 }

@@ -87,6 +87,29 @@ Test(log_store, remembers_logs_and_votes) {
     on_both(remembers);
 }
 
+/* A write of an earlier life, on a disk that stood still: simulator, copies-hard, seed 1381. */
+static void refuses_the_late(struct place *place, struct log_store *store) {
+    const char *name = engine_name(place->engine);
+    struct log_batch *late = log_batch_new(), *batch = log_batch_new();
+    log_batch_sign(late, log_store_writer(store));
+    append(late, 7, 1, 1, 4);
+    log_batch_sign(batch, log_store_writer(store));
+    append(batch, 7, 1, 4, 4);
+    cr_ok(log_store_write(store, batch));
+    cr_expect_eq(log_store_write(store, late), STATUS_CANCELLED, "%s", name);
+    cr_expect_eq(log_batch_outcome(late, 0), STATUS_CANCELLED, "%s", name);
+    cr_expect_str_eq(show(store, 7), "0/0 1..4: 1.4 2.4 3.4 4.4", "%s", name);
+    log_batch_clear(batch);
+    append(batch, 7, 5, 1, 4);
+    cr_ok(log_store_write(store, batch));
+    log_batch_free(late);
+    log_batch_free(batch);
+    log_store_close(store);
+}
+Test(log_store, refuses_a_write_that_comes_behind_its_successors) {
+    on_both(refuses_the_late);
+}
+
 /* Rows of operations on store 1. */
 /* clang-format off */
 enum step_kind { STEP_END, STEP_APPEND, STEP_TRUNCATE, STEP_DROP, STEP_VOTE };
