@@ -76,8 +76,10 @@ static int draw_sum(const struct console *console, struct screen *screen, int at
     char count[UNITS_MAX], rate[UNITS_MAX];
     at += screen_format(screen, 1, at, STYLE_BAR, "  %zu process%s", n, n == 1 ? "" : "es");
     if (lost) at += screen_format(screen, 1, at, STYLE_HOT, " %zu lost", lost);
-    at += screen_format(screen, 1, at, STYLE_BAR, "  %s actors  %s turns/s",
-                        units_count(count, actors), units_count(rate, turns));
+    /* A recording has its timeline here, and says that it is one: at 80 columns, too. */
+    if (!console->replay || screen->width >= 100)
+        at += screen_format(screen, 1, at, STYLE_BAR, "  %s actors", units_count(count, actors));
+    at += screen_format(screen, 1, at, STYLE_BAR, "  %s turns/s", units_count(rate, turns));
     size_t alarms = lints_count(&console->timeline.model);
     if (!alarms) return at;
     int width = screen_format(screen, 1, at + 2, STYLE_HOT, "▲ %zu alarm%s", alarms,
