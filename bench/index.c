@@ -190,6 +190,7 @@ static bool load_ours(struct bench *bench, struct curve *curve) {
     open_ours(bench, path);
     for (bool idle = false; !idle;)
         need(index_link_step(bench->index, 1000000, &idle));
+    need(index_wake(bench->index)); /* a writer's maps count, too */
     curve->build_seconds = progress.seconds;
     curve->memory = resident_bytes() - memory;
     return true;

@@ -188,7 +188,7 @@ struct index_query {
     const void *vector;  /* dimension little-endian float32, any alignment, finite */
     uint32_t k;          /* 1..INDEX_K_MAX; exact: 1..INDEX_EXACT_MAX */
     uint32_t ef;         /* 0 = by target; the list size of HNSW (Malkov 2016, alg. 5); a filtered
-                            walk has one that finds 0.95 without a filter at least */
+                            walk has one that finds 0.97 without a filter at least */
     float target_recall; /* without ef: the ef that reaches it (tuner.h); 0 = the options' */
     bool exact;          /* scan everything that matches; of codes as exactly as they are: ask for
                             more than is wanted and measure them with a ruler */

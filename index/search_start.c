@@ -10,7 +10,7 @@
 
 enum { RANK_EXTRA_FAR = 64 /* candidates ranked besides four times k, of a coarse scan */ };
 
-static const float filtered_recall = 0.95f; /* that the ef of a filtered walk is good for */
+static const float filtered_recall = 0.97f; /* that the ef of a filtered walk is good for */
 
 enum status index_reader_open(struct index_reader **out) {
     struct index_reader *reader = mem_zero(1, sizeof *reader);
@@ -179,7 +179,9 @@ static uint32_t choose_ef(const struct index_view *view, const struct index_quer
     uint32_t ef = query->ef;
     if (ef == 0) ef = recall > 0 ? ef_of(view, query, recall) : INDEX_EF_DEFAULT;
     if (!query->filter || query->exact || query->ranged || ef >= INDEX_EF_DEFAULT) return ef;
+    bool known = tuning_recall(&view->tuning, INDEX_EF_DEFAULT) > 0;
     uint32_t least = ef_of(view, query, filtered_recall);
+    least = known ? least + least / 2 : INDEX_EF_DEFAULT; /* the queries measured had no filter */
     return ef > least ? ef : least;
 }
 
