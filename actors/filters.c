@@ -91,7 +91,11 @@ static enum status take_columns(const PayloadColumns *from, struct payload_colum
         return STATUS_CORRUPT;
     out->storage = (enum index_storage)from->storage;
     out->originals = (enum index_originals)from->originals;
+    bool rescored = from->rescore >= 1 && from->rescore <= INDEX_RESCORE_MAX;
+    if (from->rescore != 0 && !rescored) return STATUS_CORRUPT;
     out->target_recall = from->target_recall;
+    out->exact = from->exact;
+    out->rescore = from->rescore;
     out->n = (uint32_t)from->n_columns;
     for (uint32_t i = 0; i < out->n; i++) {
         const PayloadColumn *column = from->columns[i];
@@ -137,7 +141,42 @@ enum status payload_columns_write(const struct payload_columns *columns, struct 
     message.storage = (uint32_t)columns->storage;
     message.originals = (uint32_t)columns->originals;
     message.target_recall = columns->target_recall;
+    message.exact = columns->exact;
+    message.rescore = columns->rescore;
     return codec_encode(&message.base, out);
+}
+
+uint32_t payload_columns_find(const struct payload_columns *columns,
+                              const struct filter_text *key,
+                              enum filter_type type) {
+    uint32_t i = 0;
+    while (i < columns->n && (columns->of[i].type != type || columns->of[i].size != key->size ||
+                              memcmp(columns->of[i].key, key->data, key->size) != 0))
+        i++;
+    return i;
+}
+
+enum status payload_columns_add(struct payload_columns *columns,
+                                const struct filter_text *key,
+                                enum filter_type type) {
+    if (key->size < 1 || key->size > PAYLOAD_KEY_MAX || type >= FILTER_TYPES) return STATUS_INVALID;
+    if (payload_columns_find(columns, key, type) < columns->n) return STATUS_EXISTS;
+    if (columns->n == PAYLOAD_COLUMNS_MAX) return STATUS_QUOTA;
+    uint32_t i = columns->n++;
+    columns->of[i].type = (uint8_t)type;
+    columns->of[i].size = (uint8_t)key->size;
+    memcpy(columns->of[i].key, key->data, key->size);
+    return STATUS_OK;
+}
+
+enum status payload_columns_drop(struct payload_columns *columns,
+                                 const struct filter_text *key,
+                                 enum filter_type type) {
+    uint32_t i = payload_columns_find(columns, key, type);
+    if (i == columns->n) return STATUS_NOT_FOUND;
+    columns->n--;
+    memmove(&columns->of[i], &columns->of[i + 1], (columns->n - i) * sizeof columns->of[0]);
+    return STATUS_OK;
 }
 
 uint32_t payload_columns_give(const struct payload_columns *columns, struct index_column *room) {

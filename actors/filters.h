@@ -18,6 +18,8 @@ struct payload_columns {
     enum index_storage storage;
     enum index_originals originals;
     float target_recall;
+    bool exact;    /* searches that say nothing else are */
+    float rescore; /* theirs; 0: as the storage wants it */
     uint32_t n;
     struct {
         uint8_t type; /* enum filter_type */
@@ -38,6 +40,18 @@ payload_columns_read(const void *data, size_t size, struct payload_columns *out)
 /* Encoded, as payload_columns_read takes them. NO_MEMORY. */
 MUST_USE enum status payload_columns_write(const struct payload_columns *columns,
                                            struct buffer *out);
+/* The place of a column among the declared ones; n: it is none of them. */
+uint32_t payload_columns_find(const struct payload_columns *columns,
+                              const struct filter_text *key,
+                              enum filter_type type);
+/* A column more. EXISTS; QUOTA: PAYLOAD_COLUMNS_MAX are there; INVALID: no key, or no type. */
+MUST_USE enum status payload_columns_add(struct payload_columns *columns,
+                                         const struct filter_text *key,
+                                         enum filter_type type);
+/* One less; the others keep their order. NOT_FOUND. */
+MUST_USE enum status payload_columns_drop(struct payload_columns *columns,
+                                          const struct filter_text *key,
+                                          enum filter_type type);
 /* As the index takes them: `room` for PAYLOAD_COLUMNS_MAX, borrowing from `columns`. */
 uint32_t payload_columns_give(const struct payload_columns *columns, struct index_column *room);
 

@@ -150,7 +150,7 @@ void luggage_add_points(struct luggage *luggage, struct point_store *points, uin
         fail(luggage, s, "its points cannot be packed: %s", kv_error());
 }
 
-void luggage_add_file(struct luggage *luggage, const char *path) {
+void luggage_add_file(struct luggage *luggage, enum luggage_file file, const char *path) {
     if (luggage->status != STATUS_OK) return;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) return;
@@ -158,7 +158,8 @@ void luggage_add_file(struct luggage *luggage, const char *path) {
     ssize_t n = data ? 1 : -1;
     while (luggage->status == STATUS_OK && n > 0 && (n = read(fd, data, PIECE_BYTES)) > 0) {
         LuggagePiece piece = LUGGAGE_PIECE__INIT;
-        piece.file = (ProtobufCBinaryData){(size_t)n, data};
+        *(file == LUGGAGE_INDEX ? &piece.file : &piece.columns) =
+            (ProtobufCBinaryData){(size_t)n, data};
         luggage_add(luggage, &piece);
     }
     if (n < 0) fail(luggage, STATUS_IO, "%s cannot be packed: %s", path, strerror(errno));
@@ -250,6 +251,7 @@ enum status luggage_unpack(struct bytes bytes, const struct luggage_place *place
             s = point_import(place->points, piece->points->store,
                              (struct bytes){piece->points->data.data, piece->points->data.len});
         if (s == STATUS_OK && piece->file.len) s = append_file(place->file, &piece->file);
+        if (s == STATUS_OK && piece->columns.len) s = append_file(place->columns, &piece->columns);
     }
     arena_free(&arena);
     return s == STATUS_OK ? point_store_flush(place->points) : s;

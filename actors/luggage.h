@@ -26,14 +26,16 @@ void luggage_add(struct luggage *luggage, const LuggagePiece *piece);
 void luggage_add_log(struct luggage *luggage, struct log_store *log, uint64_t store);
 void luggage_add_points(struct luggage *luggage, struct point_store *points, uint64_t store);
 /* No such file: nothing. */
-void luggage_add_file(struct luggage *luggage, const char *path);
+enum luggage_file { LUGGAGE_INDEX, LUGGAGE_COLUMNS };
+void luggage_add_file(struct luggage *luggage, enum luggage_file file, const char *path);
 
 /* The first piece, in the arena. INVALID, NO_MEMORY. */
 MUST_USE enum status luggage_look(struct bytes bytes, struct arena *arena, LuggagePiece **out);
 struct luggage_place {
     struct log_store *log;
     struct point_store *points;
-    const char *file; /* path */
+    const char *file; /* path, as the next */
+    const char *columns;
 };
 /* Puts all of it there. INVALID: it is no luggage, or cut off; IO and all that stores may say. */
 MUST_USE enum status luggage_unpack(struct bytes bytes, const struct luggage_place *place);

@@ -81,6 +81,9 @@ enum status holding_open(struct shelf *shelf, const struct holding *like, struct
     holding->store_id = like->store_id;
     holding->dimension = like->dimension;
     holding->metric = like->metric;
+    team_init(&holding->team);
+    holding->exact = like->exact;
+    holding->rescore = like->rescore;
     holding->shelf = shelf;
     holding->holds = 1;
 
@@ -93,6 +96,7 @@ enum status holding_open(struct shelf *shelf, const struct holding *like, struct
     }
     pthread_mutex_unlock(&shelf->lock);
     if (taken) {
+        team_reset(&holding->team);
         grace_reset(&holding->grace);
         mem_free(holding);
         return STATUS_BUSY;
@@ -154,6 +158,7 @@ void holding_drop(struct holding *holding) {
         link = &(*link)->next;
     *link = holding->next;
     pthread_mutex_unlock(&shelf->lock);
+    team_reset(&holding->team);
     grace_reset(&holding->grace);
     mem_free(holding);
 }
@@ -194,6 +199,10 @@ void shelf_searchers(struct shelf *shelf, uint32_t n_searchers) {
 const char *shelf_searcher_name(const struct shelf *shelf, uint32_t searcher) {
     assert(searcher < shelf->n_searchers);
     return shelf->names[searcher];
+}
+
+uint32_t shelf_linkers(const struct shelf *shelf) {
+    return shelf->n_searchers;
 }
 
 uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard) {

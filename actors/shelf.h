@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "actors/grace.h"
+#include "actors/linker/team.h"
 #include "index/index.h"
 
 struct shelf;
@@ -28,6 +29,8 @@ struct holding {
     uint64_t store_id;
     uint32_t dimension;
     enum index_metric metric;
+    bool exact;    /* searches that say nothing else are */
+    float rescore; /* … and measure so many candidates for each result; 0: as the storage wants */
     struct index *index;           /* NULL until published */
     const struct index_view *view; /* of index */
     atomic_bool closed;            /* the shard stopped: background work on it ends */
@@ -36,6 +39,7 @@ struct holding {
     atomic_uint_fast64_t requests; /* gets, searches and points written, so far … */
     atomic_uint_fast64_t bytes;    /* … and what was written: counted by the shard alone */
     struct grace grace;            /* replaced numbers that searches under way may need */
+    struct team team;              /* linkers that build it together */
     /* The shelf's own. */
     struct shelf *shelf;
     struct holding *next;
@@ -43,8 +47,8 @@ struct holding {
     bool listed;
 };
 
-/* The shard's hold on a new, unpublished holding. `like` gives shard, store_id, dimension and
- * metric. BUSY: an older holding of the same shard is still in use, ask again later. NO_MEMORY. */
+/* The shard's hold on a new, unpublished holding. `like` gives what is above
+ * `index`. BUSY: an older holding of the same shard is still in use, ask again later. NO_MEMORY. */
 MUST_USE enum status
 holding_open(struct shelf *shelf, const struct holding *like, struct holding **out);
 /* From now on shelf_take finds it. Takes the index. */
@@ -88,6 +92,7 @@ enum { SHELF_SEARCHERS_MAX = 256 };
 void shelf_searchers(struct shelf *shelf, uint32_t n_searchers);
 /* The name of one. */
 const char *shelf_searcher_name(const struct shelf *shelf, uint32_t searcher);
+uint32_t shelf_linkers(const struct shelf *shelf);
 /* The linker of a shard. */
 uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard);
 /* The searcher (from 0) with the least searches, counted as having one more from now on. */

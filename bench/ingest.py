@@ -3,6 +3,7 @@
 
 Row vectors_per_s: `vectron import` of the set, until every point is linked into the graph; peer: raw write + fdatasync of
 the same bytes in the import's batches (what the disk alone would take). Also acknowledged_per_s: until the last reply.
+Row bulk_per_s: `vectron import --bulk`, until every point is linked; peer: the same without --bulk, in turn.
 """
 import argparse
 import os
@@ -47,6 +48,26 @@ def bench(data, rounds):
         row('ingest', data.name, metric, '1/s', round(ours), round(peer), 'write + fdatasync', round(ours / peer, 4))
 
 
+def linked_after(server, data, *arguments):
+    """Seconds from the start of an import until its points are linked."""
+    client, started = server.client(), time.monotonic()
+    service.import_npy(server, data.base, 'bench', *arguments)
+    while any(s.waiting or s.points < len(data.base) for s in client.GetCollectionStatus(name='bench').shards):
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def bench_bulk(data, rounds):
+    rates = {(): [], ('--bulk',): []}
+    for _ in range(rounds):
+        for arguments in rates:
+            with vectron.Up() as server:
+                server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
+                rates[arguments].append(len(data.base) / linked_after(server, data, *arguments))
+    ours, peer = statistics.median(rates['--bulk',]), statistics.median(rates[()])
+    row('ingest', data.name, 'bulk_per_s', '1/s', round(ours), round(peer), 'without --bulk', round(ours / peer, 3))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--quick', action='store_true')
@@ -54,7 +75,9 @@ def main():
     options = parser.parse_args()
     for name, make in sets.available(options.quick).items():
         if not options.only or options.only == name:
-            bench(make(), 1 if options.quick else 3)
+            data = make()
+            bench(data, 1 if options.quick else 3)
+            bench_bulk(data, 1 if options.quick else 3)
 
 
 if __name__ == '__main__':

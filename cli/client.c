@@ -42,9 +42,10 @@ struct transfer {
 
 struct client {
     CURLM *multi;
-    char *url;     /* "http://host:port", owned */
-    char *bearer;  /* "authorization: Bearer …", owned; NULL: none */
-    char *ca_file; /* owned; NULL: the system's */
+    char *url;        /* "http://host:port", owned */
+    char *bearer;     /* "authorization: Bearer …", owned; NULL: none */
+    const char *said; /* borrowed; NULL: nothing besides */
+    char *ca_file;    /* owned; NULL: the system's */
     uint64_t timeout_ms;
     size_t in_flight;
     struct transfer *flying; /* owned */
@@ -173,7 +174,8 @@ static struct transfer *transfer_new(struct client *client) {
     bool ok = transfer->easy && add_header(transfer, "content-type: application/grpc") &&
               add_header(transfer, "te: trailers") && add_header(transfer, timeout) &&
               add_header(transfer, "user-agent: vectron-cli/" VECTRON_VERSION) &&
-              (!client->bearer || add_header(transfer, client->bearer));
+              (!client->bearer || add_header(transfer, client->bearer)) &&
+              (!client->said || add_header(transfer, client->said));
     if (!ok) {
         transfer_free(transfer);
         return NULL;
@@ -420,6 +422,10 @@ static void free_list(struct client *client, struct transfer *transfer) {
         transfer_free(transfer);
         transfer = next;
     }
+}
+
+void client_say(struct client *client, const char *header) {
+    client->said = header;
 }
 
 void client_close(struct client *client) {

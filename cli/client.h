@@ -23,6 +23,8 @@ struct client_options {
 MUST_USE enum status client_open(const struct client_options *options, struct client **out);
 /* From the settings of the client role. */
 MUST_USE enum status client_open_config(const struct config *config, struct client **out);
+/* "name: value", with every call from now on; borrowed. */
+void client_say(struct client *client, const char *header);
 /* Calls in flight are dropped, their callbacks not run. NULL is fine. */
 void client_close(struct client *client);
 

@@ -1,6 +1,7 @@
-/* vectron collections: list, create, delete, status. */
+/* vectron collections: list, create, delete, status, index. */
 #include <string.h>
 
+#include "cli/collections_index.h"
 #include "cli/command.h"
 #include "cli/payload_text.h"
 #include "cli/table.h"
@@ -15,8 +16,13 @@ static const struct args_flag flags[] = {
     {"originals", "NAME",
      "what results are measured on besides codes: none (default), ram or mapped (create)"},
     {"target-recall", "SHARE", "recall of searches without --ef, from 0 to below 1 (create)"},
+    {"preset", "NAME", "instead of --target-recall: fast, balanced, accurate or exact (create)"},
+    {"rescore", "N",
+     "candidates measured again for each result, 1 to 100; default: as the storage wants (create)"},
     {"shards", "N", "parts of the collection, 1 to 1024; default: the server's (create)"},
     {"index", "KEY:TYPE,...", PAYLOAD_TEXT_HELP " (create)"},
+    {"type", "NAME", "keyword (default), integer, number, bool or datetime (index create, drop)"},
+    {"no-wait", NULL, "do not wait until it is built (index create)"},
     {"json", NULL, "print the server's reply as JSON"},
     {0},
 };
@@ -41,20 +47,21 @@ static int list(struct command_session *session, bool json) {
 
 struct creation {
     int64_t dimension, shards;
-    double target_recall;
+    double target_recall, rescore;
     struct payload_text indexes;
 };
 
 /* What the flags say; the indexes lie in the arena. */
 static int read_creation(const struct args *args, struct arena *arena, struct creation *out) {
-    out->target_recall = 0;
+    out->target_recall = out->rescore = 0;
     struct buffer why;
     buffer_init(&why);
     bool wrong = args_number(args, "dimension", (struct args_bounds){0, 1, 65535}, &out->dimension,
                              &why) != STATUS_OK ||
                  args_number(args, "shards", (struct args_bounds){0, 1, 1024}, &out->shards,
                              &why) != STATUS_OK ||
-                 args_real(args, "target-recall", &out->target_recall, &why) != STATUS_OK;
+                 args_real(args, "target-recall", &out->target_recall, &why) != STATUS_OK ||
+                 args_real(args, "rescore", &out->rescore, &why) != STATUS_OK;
     if (!wrong && out->dimension == 0) buffer_printf(&why, "create needs --dimension N");
     if (!why.size &&
         payload_text_read(args_text(args, "index"), arena, &out->indexes, &why) == STATUS_NO_MEMORY)
@@ -77,7 +84,9 @@ static int create_as(struct command_session *session,
     request.shards = (uint32_t)creation->shards;
     if (args_text(args, "storage")) request.storage = (char *)args_text(args, "storage");
     if (args_text(args, "originals")) request.originals = (char *)args_text(args, "originals");
+    if (args_text(args, "preset")) request.preset = (char *)args_text(args, "preset");
     request.target_recall = (float)creation->target_recall;
+    request.rescore = (float)creation->rescore;
     request.n_payload_indexes = creation->indexes.n;
     request.payload_indexes = creation->indexes.indexes;
     struct client_call call = {"CreateCollection", &request.base,
@@ -119,8 +128,9 @@ static int delete (struct command_session *session, bool json, const char *name)
 }
 
 static void print_shards(const Vectron__V1__GetCollectionStatusResponse *reply) {
-    static const char *const heads[] = {">SHARD",  ">LEADER", ">REPLICAS", "STATE",   ">POINTS",
-                                        ">MEMORY", "STORAGE", ">EF",       ">RECALL", NULL};
+    static const char *const heads[] = {">SHARD",  ">LEADER",  ">REPLICAS", "STATE",
+                                        ">POINTS", ">WAITING", ">MEMORY",   "STORAGE",
+                                        ">EF",     ">RECALL",  NULL};
     struct table table;
     table_init(&table, heads);
     for (size_t i = 0; i < reply->n_shards; i++) {
@@ -132,38 +142,16 @@ static void print_shards(const Vectron__V1__GetCollectionStatusResponse *reply) 
         table_cell(&table, 3, "%s", shard->ready ? "ready" : "not ready");
         if (!shard->state[0]) continue; /* it did not say */
         table_cell(&table, 4, "%llu", (unsigned long long)shard->points);
-        table_cell(&table, 5, "%.1f MB", (double)shard->memory_bytes / 1e6);
-        table_cell(&table, 6, "%s", shard->storage);
-        table_cell(&table, 7, "%u", shard->ef);
+        table_cell(&table, 5, "%llu", (unsigned long long)shard->waiting);
+        table_cell(&table, 6, "%.1f MB", (double)shard->memory_bytes / 1e6);
+        table_cell(&table, 7, "%s", shard->storage);
+        table_cell(&table, 8, "%u", shard->ef);
         if (shard->recall > 0)
-            table_cell(&table, 8, "%.3f%s", (double)shard->recall,
+            table_cell(&table, 9, "%.3f%s", (double)shard->recall,
                        shard->recall_live ? " live" : "");
         else
-            table_cell(&table, 8, "-");
+            table_cell(&table, 9, "-");
     }
-    table_print(&table, stdout);
-    table_reset(&table);
-}
-
-static void print_indexes(const Vectron__V1__GetCollectionStatusResponse *reply) {
-    static const char *const heads[] = {"KEY",     "TYPE",  ">VALUES", ">UNPARSED",
-                                        ">MEMORY", "STATE", NULL};
-    struct table table;
-    table_init(&table, heads);
-    for (size_t i = 0; i < reply->n_payload_indexes; i++) {
-        const Vectron__V1__PayloadIndexStatus *index = reply->payload_indexes[i];
-        table_row(&table);
-        table_cell(&table, 0, "%s", index->key);
-        table_cell(&table, 1, "%s", filter_type_name((enum filter_type)index->type));
-        table_cell(&table, 2, "%llu", (unsigned long long)index->values);
-        table_cell(&table, 3, "%llu", (unsigned long long)index->unparsed);
-        table_cell(&table, 4, "%.1f MB", (double)index->bytes / 1e6);
-        if (index->ready)
-            table_cell(&table, 5, "ready");
-        else
-            table_cell(&table, 5, "building, %.0f %%", (double)index->progress * 100);
-    }
-    putchar('\n');
     table_print(&table, stdout);
     table_reset(&table);
 }
@@ -172,7 +160,9 @@ static void print_status(const Vectron__V1__GetCollectionStatusResponse *reply) 
     printf("%s: %d dimensions, %s, %zu shard%s\n\n", reply->name, reply->dimension, reply->distance,
            reply->n_shards, reply->n_shards == 1 ? "" : "s");
     print_shards(reply);
-    if (reply->n_payload_indexes > 0) print_indexes(reply);
+    if (reply->n_payload_indexes == 0) return;
+    putchar('\n');
+    collections_index_print(reply);
 }
 
 static int status(struct command_session *session, bool json, const char *name) {
@@ -192,37 +182,52 @@ static int status(struct command_session *session, bool json, const char *name) 
     return EXIT_OK;
 }
 
-static int run(const struct args *args) {
+/* EXIT_OK: the words make sense. */
+static int judge(const struct args *args) {
+    static const char *const verbs[] = {"create", "delete", "status"};
     const char *verb = args->n_words ? args->words[0] : "list";
-    const char *name = args->n_words > 1 ? args->words[1] : NULL;
-    bool is_list = strcmp(verb, "list") == 0, json = args_on(args, "json");
-    bool known = is_list || strcmp(verb, "create") == 0 || strcmp(verb, "delete") == 0 ||
-                 strcmp(verb, "status") == 0;
+    bool is_list = strcmp(verb, "list") == 0, known = is_list;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        known |= strcmp(verb, verbs[i]) == 0;
+    if (strcmp(verb, "index") == 0) return collections_index_judge(args);
     if (!known)
-        return command_misuse("collections", "unknown verb \"%s\": list, create, delete or status",
-                              verb);
-    if (!is_list && !name)
+        return command_misuse("collections",
+                              "unknown verb \"%s\": list, create, delete, status or index", verb);
+    if (!is_list && args->n_words < 2)
         return command_misuse("collections", "%s needs the NAME of a collection", verb);
     if (args->n_words > (is_list ? 1u : 2u))
         return command_misuse("collections", "too many arguments");
+    return EXIT_OK;
+}
+
+static int run(const struct args *args) {
+    const char *verb = args->n_words ? args->words[0] : "list";
+    const char *name = args->n_words > 1 ? args->words[1] : NULL;
+    bool json = args_on(args, "json");
     struct command_session session;
+    int code = judge(args);
+    if (code != EXIT_OK) return code;
     if (!command_session_open(args, &session)) return EXIT_USAGE;
-    int code = is_list        ? list(&session, json)
-               : *verb == 'c' ? create(&session, args, name)
-               : *verb == 'd' ? delete (&session, json, name)
-                              : status(&session, json, name);
+    code = *verb == 'l'   ? list(&session, json)
+           : *verb == 'c' ? create(&session, args, name)
+           : *verb == 'd' ? delete (&session, json, name)
+           : *verb == 'i' ? collections_index(&session, args)
+                          : status(&session, json, name);
     command_session_close(&session);
     return code;
 }
 
 const struct command command_collections = {
     .name = "collections",
-    .arguments = "[list | create NAME | delete NAME | status NAME]",
-    .summary = "list, create, delete collections; show their shards and payload indexes",
+    .arguments = "[list | create NAME | delete NAME | status NAME | index VERB NAME [KEY[:TYPE]]]",
+    .summary = "list, create, delete collections; their shards; their payload indexes",
     .help = "  vectron collections\n"
             "  vectron collections create docs --dimension 768 --distance cosine --shards 4\n"
             "  vectron collections create shop --dimension 768 --index price:number,color\n"
             "  vectron collections status docs\n"
+            "  vectron collections index create shop price --type number\n"
+            "  vectron collections index list shop\n"
+            "  vectron collections index drop shop price:number\n"
             "  vectron collections delete docs\n",
     .flags = flags,
     .role = ROLE_CLIENT,

@@ -16,6 +16,7 @@ static const struct args_flag flags[] = {
     {"id-prefix", "TEXT", "put before every id; rows without id are numbered from 0"},
     {"batch", "N", "points of one request, 1 to 10000 (default 500)"},
     {"concurrency", "N", "requests in flight, 1 to 64 (default 4)"},
+    {"bulk", NULL, "for many points: they are linked together, on all cores; waits until they are"},
     {"limit", "N", "read only the first N rows"},
     {"on-error", "stop|skip", "what a bad row does (default stop)"},
     {"resume", "PATH", "the journal; '' for none (default: one in the folder VECTRON_DATA_DIR.import)"},
@@ -56,6 +57,7 @@ read_options(const struct args *args, struct import_options *options, struct buf
         .collection = {.name = args_text(args, "collection"),
                        .distance = distance ? distance : "cosine"},
         .create = args_on(args, "create"),
+        .bulk = args_on(args, "bulk"),
         .id_prefix = prefix ? prefix : "",
         .skip_bad = on_error && strcmp(on_error, "skip") == 0,
         .journal = args_text(args, "resume"),
@@ -77,16 +79,19 @@ static void print_result(const struct import_result *result, bool json) {
     double rate = result->seconds > 0 ? (double)result->sent / result->seconds : 0;
     if (json) {
         printf(
-            "{\"rows\":%llu,\"imported\":%llu,\"resumed\":%llu,\"bad\":%llu,\"retries\":%llu,\"seconds\":%.3f}\n",
+            "{\"rows\":%llu,\"imported\":%llu,\"resumed\":%llu,\"bad\":%llu,\"retries\":%llu,\"seconds\":%.3f,\"linked_seconds\":%.3f}\n",
             (unsigned long long)result->rows, (unsigned long long)result->sent,
             (unsigned long long)result->resumed, (unsigned long long)result->bad,
-            (unsigned long long)result->retries, result->seconds);
+            (unsigned long long)result->retries, result->seconds, result->linked_seconds);
         return;
     }
     printf("imported %llu vectors in %.1f s (%.0f/s)", (unsigned long long)result->sent,
            result->seconds, rate);
     if (result->resumed)
         printf(", %llu were there from an earlier run", (unsigned long long)result->resumed);
+    if (result->linked_seconds > 0)
+        printf(", all linked after %.1f s (%.0f/s)", result->linked_seconds,
+               (double)result->sent / result->linked_seconds);
     if (result->bad) printf(", %llu bad rows left out", (unsigned long long)result->bad);
     putchar('\n');
 }

@@ -24,6 +24,10 @@ static const struct args_flag flags[] = {
     {"target-recall", "SHARE",
      "without --ef: search as widely as this recall takes, from 0 to below 1 (default: the "
      "collection's)"},
+    {"preset", "NAME",
+     "instead of --ef, --target-recall and --exact: fast, balanced, accurate or exact"},
+    {"rescore", "N",
+     "candidates measured again for each result, 1 to 100 (default: the collection's)"},
     {"exact", NULL, "compare with every point instead of walking the graph"},
     {"within", "DISTANCE",
      "all points at a score of at most this, up to -k of them (then default 10000)"},
@@ -181,7 +185,7 @@ static void print_explain(const Vectron__V1__Explain *explain) {
 struct wanted {
     int64_t k, ef;
     bool ranged;
-    float within, target_recall;
+    float within, target_recall, rescore;
     Vectron__V1__Filter *filter; /* NULL: none */
 };
 
@@ -192,6 +196,8 @@ static Vectron__V1__SearchRequest request_of(const struct args *args, const stru
     request.ef = (uint32_t)wanted->ef;
     request.target_recall = wanted->target_recall;
     request.exact = args_on(args, "exact");
+    if (args_text(args, "preset")) request.preset = (char *)(uintptr_t)args_text(args, "preset");
+    request.rescore = wanted->rescore;
     if (wanted->ranged) {
         request.range_case = VECTRON__V1__SEARCH_REQUEST__RANGE_WITHIN;
         request.within = wanted->within;
@@ -290,7 +296,7 @@ static int run(const struct args *args) {
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
     struct wanted wanted = {.ranged = args_text(args, "within") != NULL};
-    double within = 0, recall = 0;
+    double within = 0, recall = 0, rescore = 0;
     int64_t k = wanted.ranged ? 0 : 10; /* 0: as many as the server gives */
     struct buffer why;
     buffer_init(&why);
@@ -298,11 +304,13 @@ static int run(const struct args *args) {
     if (args_number(args, "k", (struct args_bounds){k, 1, 10000}, &wanted.k, &why) != STATUS_OK ||
         args_real(args, "within", &within, &why) != STATUS_OK ||
         args_real(args, "target-recall", &recall, &why) != STATUS_OK ||
+        args_real(args, "rescore", &rescore, &why) != STATUS_OK ||
         args_number(args, "ef", (struct args_bounds){0, 1, 100000}, &wanted.ef, &why) != STATUS_OK)
         code = command_misuse("search", "%s", (char *)why.data);
     buffer_free(&why);
     wanted.within = (float)within;
     wanted.target_recall = (float)recall;
+    wanted.rescore = (float)rescore;
     return code == EXIT_OK ? run_search(args, &wanted) : code;
 }
 
@@ -314,6 +322,7 @@ const struct command command_search = {
         "  vectron search packages \"play music in a terminal\"\n"
         "  vectron search docs --vector '[0.1, 0.2, 0.3]' -k 5 --exact\n"
         "  vectron search docs --vector '[0.1, 0.2, 0.3]' --filter 'price < 10 and color = \"red\"'\n"
+        "  vectron search docs --vector '[0.1, 0.2, 0.3]' --preset accurate\n"
         "  vectron search docs --batch queries.fvecs -k 5\n"
         "  vectron search docs --batch queries.jsonl --json\n\n"
         "A TEXT works on collections that `vectron demo` loaded: it is turned into a vector by the\n"

@@ -1,4 +1,4 @@
-/* vectron stats: asks the sys actor of a process over its link. */
+/* vectron stats: asks the sys actor of a process over its link, then its shards. */
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +9,10 @@
 #include "cli/keys.h"
 #include "cli/table.h"
 #include "runtime/node.h"
+#include "schemas/shard.pb-c.h"
 #include "schemas/sys.pb-c.h"
+
+enum { ANSWER_MS = 5000, SHARD_ANSWER_MS = 1000, SHARDS_MAX = 64 /* asked */ };
 
 static const struct args_flag flags[] = {
     {"all", NULL, "also actors that never received anything"},
@@ -188,6 +191,53 @@ static void print_report(const SysReport *report, bool all) {
     }
 }
 
+/* --- shards: points, and the recall that searches get ----------------------------------------- */
+
+static void print_shard(struct table *table, const ShardState *state) {
+    table_row(table);
+    table_cell(table, 0, "%" PRIu64, state->shard);
+    table_cell(table, 1, "%s", state->state);
+    table_cell(table, 2, "%" PRIu64, state->points);
+    table_cell(table, 3, "%" PRIu64, state->tail);
+    table_cell(table, 4, "%.1f MB", (double)state->memory_bytes / 1048576);
+    table_cell(table, 5, "%s", state->storage);
+    table_cell(table, 6, "%u", state->ef);
+    if (state->recall > 0)
+        table_cell(table, 7, "%.3f%s", (double)state->recall, state->recall_live ? " live" : "");
+    else
+        table_cell(table, 7, "-");
+}
+
+/* One that does not answer is left out. */
+static void
+ask_shard(struct node *node, const char *address, const char *name, struct table *table) {
+    ShardAsk question = SHARD_ASK__INIT;
+    ProtobufCMessage *reply;
+    struct node_call call = {
+        .address = address, .name = name, .message = &question.base, .timeout_ms = SHARD_ANSWER_MS};
+    if (node_call(node, &call, &reply) != STATUS_OK) return;
+    if (reply->descriptor == &shard_state__descriptor) print_shard(table, (ShardState *)reply);
+    node_reply_free(reply);
+}
+
+static void print_shards(struct node *node, const char *address, const SysReport *report) {
+    static const char *const heads[] = {">SHARD",  "STATE", ">POINTS", ">WAITING", ">MEMORY",
+                                        "STORAGE", ">EF",   ">RECALL", NULL};
+    struct table table;
+    size_t n = 0;
+    table_init(&table, heads);
+    for (size_t i = 0; i < report->n_actors; i++) {
+        if (strcmp(report->actors[i]->kind, "shard") != 0) continue;
+        if (n++ < SHARDS_MAX) ask_shard(node, address, report->actors[i]->name, &table);
+    }
+    if (table.n_rows > 0) {
+        putchar('\n');
+        table_print(&table, stdout);
+    }
+    if (n > SHARDS_MAX) printf("and %zu shards more\n", n - SHARDS_MAX);
+    table_reset(&table);
+}
+
 static int ask(const struct config *config, const char *address, const struct args *args) {
     struct node *node;
     int code = keys_open_tool(config, &node);
@@ -198,7 +248,7 @@ static int ask(const struct config *config, const char *address, const struct ar
     struct node_call call = {.address = address,
                              .name = "sys",
                              .message = &question.base,
-                             .timeout_ms = 5000,
+                             .timeout_ms = ANSWER_MS,
                              .text = text,
                              .text_size = sizeof text};
     ProtobufCMessage *reply;
@@ -209,10 +259,12 @@ static int ask(const struct config *config, const char *address, const struct ar
             fputs("is the process running? --link names its link address, --data-dir its folder\n",
                   stderr);
     } else {
-        if (args_on(args, "json"))
+        if (args_on(args, "json")) {
             command_print_json(reply);
-        else
+        } else {
             print_report((void *)reply, args_on(args, "all"));
+            print_shards(node, address, (void *)reply);
+        }
         node_reply_free(reply);
     }
     node_close(node);
@@ -236,7 +288,7 @@ static int run(const struct args *args) {
 const struct command command_stats = {
     .name = "stats",
     .arguments = "",
-    .summary = "actors, lanes and links of a running process",
+    .summary = "actors, lanes, links and shards of a running process",
     .help = "  vectron stats                          the process with this data folder\n"
             "  vectron stats --link 127.0.0.1:9191    a worker\n"
             "  vectron stats --link NAME@HOST:PORT    one with keys, known by this name\n",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "cli/journal.h"
 #include "cli/loader.h"
@@ -22,6 +23,7 @@ enum {
     PAYLOAD_BYTES_MAX = 64 * 1024,
     BAD_SHOWN_MAX = 20, /* more are counted, not told */
     PATIENCE_MS = 120 * 1000,
+    LINKED_LOOK_MS = 100,
 };
 
 struct import {
@@ -178,6 +180,7 @@ static int open_all(struct import *import) {
         .refused = on_refused,
         .context = import,
     };
+    if (options->bulk) client_say(import->session->client, "vectron-bulk: 1");
     if (loader_open(&to, &import->loader) != STATUS_OK) return command_fail("out of memory");
     return open_journal(import);
 }
@@ -237,6 +240,46 @@ static int read_rows(struct import *import) {
     }
 }
 
+/* --- behind the last row
+ * ---------------------------------------------------------------------------------- */
+
+/* Points and how many of them wait to be linked, over the shards that say. */
+static int count_waiting(struct import *import, uint64_t *points, uint64_t *waiting) {
+    Vectron__V1__GetCollectionStatusRequest request =
+        VECTRON__V1__GET_COLLECTION_STATUS_REQUEST__INIT;
+    request.name = (char *)import->options->collection.name;
+    struct client_call call = {"GetCollectionStatus", &request.base,
+                               &vectron__v1__get_collection_status_response__descriptor};
+    int code;
+    ProtobufCMessage *message = command_call(import->session, &call, &code);
+    if (!message) return code;
+    const Vectron__V1__GetCollectionStatusResponse *reply = (void *)message;
+    *points = *waiting = 0;
+    for (size_t i = 0; i < reply->n_shards; i++) {
+        *points += reply->shards[i]->points;
+        *waiting += reply->shards[i]->waiting;
+        *waiting += !reply->shards[i]->state[0]; /* it did not say */
+    }
+    client_reply_free(message);
+    return EXIT_OK;
+}
+
+static int wait_linked(struct import *import, double before) {
+    const struct timespec pause = {.tv_nsec = LINKED_LOOK_MS * 1000000};
+    struct progress progress;
+    uint64_t points = 0, waiting = 1;
+    int code = EXIT_OK;
+    progress_start(&progress, "vectors linked", import->options->quiet);
+    while (code == EXIT_OK && waiting > 0) {
+        code = count_waiting(import, &points, &waiting);
+        uint64_t linked = points > waiting ? points - waiting : 0;
+        progress_show(&progress, linked, points ? (double)linked / (double)points : 1);
+        if (code == EXIT_OK && waiting > 0) nanosleep(&pause, NULL);
+    }
+    import->result->linked_seconds = before + progress_stop(&progress);
+    return code;
+}
+
 int import_run(struct command_session *session,
                const struct import_options *options,
                struct import_result *out) {
@@ -257,6 +300,7 @@ int import_run(struct command_session *session,
     if (import->loader && loader_finish(import->loader) != STATUS_OK && code == EXIT_OK)
         code = import->stopped ? EXIT_FAILED : command_fail("%s", loader_words(import->loader));
     out->seconds = progress_stop(&import->progress);
+    if (code == EXIT_OK && options->bulk) code = wait_linked(import, out->seconds);
     if (import->loader) out->retries = loader_retries(import->loader);
     journal_close(import->journal, code == EXIT_OK && options->limit == 0);
     loader_close(import->loader);

@@ -17,6 +17,7 @@ struct import_options {
     uint32_t batch;
     uint32_t concurrency;
     uint64_t limit; /* rows; 0: all */
+    bool bulk; /* and wait until all of the collection's points are linked */
     bool skip_bad;
     const char *journal; /* NULL: the default one; "": none */
     bool fresh;
@@ -30,6 +31,7 @@ struct import_result {
     uint64_t bad;
     uint64_t retries;
     double seconds;
+    double linked_seconds; /* bulk: from the start until nothing waits */
 };
 
 /* Says on stderr what goes wrong. Returns an exit code; *out is filled in any case. */

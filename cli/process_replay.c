@@ -97,13 +97,14 @@ static int look(struct scene *scene, const struct replay_about *about, LuggagePi
 }
 
 static int unpack(struct scene *scene, const struct replay_about *about, uint64_t store) {
-    char file[SCENE_PATH_SIZE] = "";
+    char file[SCENE_PATH_SIZE] = "", columns[SCENE_PATH_SIZE] = "";
     int code = make_folder(scene);
     if (code == EXIT_OK) code = open_log(scene, scene->folder);
     if (code == EXIT_OK) code = open_points(scene);
     if (code != EXIT_OK) return code;
     shard_index_path(scene->index_dir, store, file, sizeof file);
-    const struct luggage_place place = {scene->log, scene->points, file};
+    shard_columns_path(scene->index_dir, store, columns, sizeof columns);
+    const struct luggage_place place = {scene->log, scene->points, file, columns};
     enum status s = luggage_unpack((struct bytes){about->disk.data, about->disk.size}, &place);
     if (s == STATUS_OK) return EXIT_OK;
     return command_fail("%s: what the recording has of its disk: %s", about->name, status_text(s));

@@ -41,6 +41,8 @@ struct index_bulk {
     struct index *index;   /* borrowed */
     struct linker *linker; /* its */
     enum bulk_stage stage;
+    uint32_t batch_max;
+    bool bounded;
     struct graph_entry entry;  /* of the graph the batch looks at */
     struct bulk_point *points; /* owned; BATCH_MAX */
     uint32_t n, at;            /* at: next to leave the tail */
@@ -61,6 +63,7 @@ enum status index_bulk_open(struct index *index, struct index_bulk **out) {
     if (!bulk) return STATUS_NO_MEMORY;
     bulk->index = index;
     bulk->linker = &index->linker;
+    bulk->batch_max = BATCH_MAX;
     bulk->points = mem_alloc(BATCH_MAX * sizeof *bulk->points);
     if (!bulk->points) {
         mem_free(bulk);
@@ -93,6 +96,11 @@ void index_bulk_worker_close(struct index_bulk_worker *worker) {
     mem_free(worker);
 }
 
+void index_bulk_bound(struct index_bulk *bulk, uint32_t most) {
+    bulk->bounded = true;
+    bulk->batch_max = most < BATCH_MAX ? most : BATCH_MAX;
+}
+
 /* --- a batch begins
  * --------------------------------------------------------------------------------------- */
 
@@ -101,7 +109,7 @@ static uint32_t batch_size(const struct index_bulk *bulk) {
     uint32_t n_linked = atomic_load_explicit(&view->graph.n_linked, memory_order_relaxed);
     size_t n = n_linked / BATCH_SHARE, n_tail = tail_size(&view->tail);
     if (n_linked < GRAPH_MIN || bulk->linker->root == SLOT_NONE) return 0;
-    if (n > BATCH_MAX) n = BATCH_MAX;
+    if (n > bulk->batch_max) n = bulk->batch_max;
     if (n > n_tail) n = n_tail;
     return n < BATCH_MIN ? 0 : (uint32_t)n;
 }
@@ -151,13 +159,14 @@ static enum status take_batch(struct index_bulk *bulk, uint32_t n) {
 
 static enum status begin_batch(struct index_bulk *bulk, uint32_t *n_tasks) {
     struct linker *linker = bulk->linker;
+    *n_tasks = 0;
     repair_collect(linker);
+    if (bulk->bounded && recode_has_work(linker)) return STATUS_OK;
     while (recode_has_work(linker)) {
         enum status s = recode_step(linker);
         if (s != STATUS_OK) return s;
     }
     uint32_t n = repair_has_work(linker) ? 0 : batch_size(bulk);
-    *n_tasks = 0;
     if (n == 0) return STATUS_OK;
     enum status s = reserve(bulk, n);
     if (s == STATUS_OK) s = take_batch(bulk, n);

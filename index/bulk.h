@@ -33,6 +33,10 @@ MUST_USE enum status index_bulk_open(struct index *index, struct index_bulk **ou
  */
 void index_bulk_close(struct index_bulk *bulk);
 
+/* For a thread that has no time: a next does nothing that takes long, so batches have at most
+ * `most` points, and recoding is left to index_link_step. 0: no batch begins any more. The
+ * linker's. */
+void index_bulk_bound(struct index_bulk *bulk, uint32_t most);
 /* All tasks of before are done. *n_tasks are to be run now, each once, on any threads; 0: the tail
  * is too small for a batch, or there is other work: index_link_step. Only then may another call of
  * the linker be made, a save too. NO_MEMORY. */

@@ -102,7 +102,7 @@ static enum status grow_table(struct column *column, uint32_t n) {
     return STATUS_OK;
 }
 
-static enum status code_of(struct column *column, const struct filter_text *text, uint32_t *out) {
+enum status column_code(struct column *column, const struct filter_text *text, uint32_t *out) {
     uint32_t *place = find_text(column, text);
     if (*place) {
         *out = *place;
@@ -132,28 +132,37 @@ static void count_value(struct column *column, bool had, bool has) {
     if (had && !has) atomic_fetch_sub_explicit(&column->n_values, 1, memory_order_relaxed);
 }
 
+/* True: the slot had another. */
+static bool put_code(struct column *column, uint32_t slot, uint32_t code) {
+    _Atomic uint32_t *at = slots_at(&column->values, slot);
+    uint32_t before = atomic_load_explicit(at, memory_order_relaxed);
+    count_value(column, before != FILTER_MISSING, code != FILTER_MISSING);
+    atomic_store_explicit(at, code, memory_order_release);
+    return before != code;
+}
+
+bool column_put(struct column *column, uint32_t slot, uint64_t value) {
+    if (column->type == FILTER_KEYWORD) return put_code(column, slot, (uint32_t)value);
+    _Atomic uint64_t *at = slots_at(&column->values, slot);
+    uint64_t before = atomic_load_explicit(at, memory_order_relaxed);
+    if (value == FILTER_UNREAD && before != value) note_unread(column); /* not when it is filled */
+    count_value(column, before >= FILTER_LOWEST, value >= FILTER_LOWEST);
+    atomic_store_explicit(at, value, memory_order_release);
+    return before != value;
+}
+
 enum status
 column_write(struct column *column, uint32_t slot, const struct filter_text *text, bool *changed) {
-    void *at = slots_at(&column->values, slot);
-    if (column->type == FILTER_KEYWORD) {
-        uint32_t code = FILTER_MISSING;
-        enum status s = text ? code_of(column, text, &code) : STATUS_OK;
-        if (s != STATUS_OK) return s;
-        uint32_t before = atomic_load_explicit((_Atomic uint32_t *)at, memory_order_relaxed);
-        *changed = before != code;
-        count_value(column, before != FILTER_MISSING, code != FILTER_MISSING);
-        atomic_store_explicit((_Atomic uint32_t *)at, code, memory_order_release);
-        return STATUS_OK;
-    }
     uint64_t value = FILTER_MISSING;
-    if (text && !filter_read(column->type, text->data, text->size, &value)) {
+    uint32_t code = FILTER_MISSING;
+    if (column->type == FILTER_KEYWORD) {
+        enum status s = text ? column_code(column, text, &code) : STATUS_OK;
+        if (s != STATUS_OK) return s;
+        value = code;
+    } else if (text && !filter_read(column->type, text->data, text->size, &value)) {
         value = FILTER_UNREAD;
-        note_unread(column);
     }
-    uint64_t before = atomic_load_explicit((_Atomic uint64_t *)at, memory_order_relaxed);
-    *changed = before != value;
-    count_value(column, before >= FILTER_LOWEST, value >= FILTER_LOWEST);
-    atomic_store_explicit((_Atomic uint64_t *)at, value, memory_order_release);
+    *changed = column_put(column, slot, value);
     return STATUS_OK;
 }
 

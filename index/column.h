@@ -20,6 +20,7 @@ struct column {
     char *key; /* owned */
     uint32_t key_size;
     enum filter_type type;
+    uint64_t serial;               /* no other column of the index has it, from 1 */
     atomic_bool complete;          /* every live point's value is in it */
     _Atomic uint64_t n_unread;     /* values written that did not read as the type */
     _Atomic uint64_t n_values;     /* slots that have a value of the type */
@@ -32,6 +33,7 @@ struct column {
     uint32_t table_mask;
     struct column_chunk *chunks; /* owned; bytes of texts */
     uint32_t chunk_left;
+    struct column *next;         /* of those given up */
     _Atomic uint64_t text_bytes; /* of chunks and table */
 };
 
@@ -43,6 +45,11 @@ MUST_USE enum status column_grow(struct column *column, uint64_t n);
 /* text NULL: the key is not there. True in *changed when the slot had another value. NO_MEMORY. */
 MUST_USE enum status
 column_write(struct column *column, uint32_t slot, const struct filter_text *text, bool *changed);
+/* The code of a text, given when it is new. Appender, as the next. NO_MEMORY. */
+MUST_USE enum status
+column_code(struct column *column, const struct filter_text *text, uint32_t *out);
+/* A value as it is kept. True: the slot had another. */
+bool column_put(struct column *column, uint32_t slot, uint64_t value);
 /* Does the slot's value meet a condition on this column? */
 bool column_meets(const struct column *column, uint32_t slot, const struct filter_node *node);
 uint64_t column_bytes(const struct column *column, uint64_t n_slots);

@@ -211,6 +211,10 @@ enum status index_column_begin(struct index *index, const struct index_column *c
     return columns_add(&view->columns, &column->key, column->type, n_slots, n_slots == 0);
 }
 
+enum status index_column_drop(struct index *index, const struct index_column *column) {
+    return columns_drop(&index->view->columns, &column->key, column->type);
+}
+
 enum status
 index_column_fill(struct index *index, uint64_t number, const void *payload, size_t payload_size) {
     enum status s = index_wake(index);

@@ -45,6 +45,7 @@ enum {
     INDEX_EXACT_MAX = 2 * INDEX_K_MAX, /* candidates of an exact search */
     INDEX_EF_DEFAULT = 128,            /* raised to k when k is larger */
     INDEX_EF_MAX = 20000,
+    INDEX_RESCORE_MAX = 100,
 };
 
 enum index_metric { INDEX_COSINE, INDEX_EUCLIDEAN, INDEX_DOT };
@@ -142,12 +143,15 @@ bool index_has(const struct index *index, uint64_t number);
 size_t index_numbers(const struct index_view *view, uint32_t *slot, uint64_t *numbers, size_t n);
 /* Begins a column on an index that has points: filters may use it once index_column_fill was given
  * the payload of every point and index_columns_complete told so. EXISTS; QUOTA: INDEX_COLUMNS_MAX
- * are there; NO_MEMORY. Appender's thread, as the next two. */
+ * are there; NO_MEMORY. Appender's thread, as the next three. */
 MUST_USE enum status index_column_begin(struct index *index, const struct index_column *column);
 /* NOT_FOUND: no such point, it went meanwhile. NO_MEMORY. */
 MUST_USE enum status
 index_column_fill(struct index *index, uint64_t number, const void *payload, size_t payload_size);
 void index_columns_complete(struct index *index);
+/* No filter that starts after this uses it; those under way do. Link steps give its memory back,
+ * once they ended. NOT_FOUND. */
+MUST_USE enum status index_column_drop(struct index *index, const struct index_column *column);
 /* Points the tail can still take. Appender's thread. */
 size_t index_tail_room(const struct index *index);
 
@@ -178,6 +182,9 @@ size_t index_columns_missing(const struct index_view *view,
                              struct index_column *out,
                              size_t n);
 
+/* Is there such a column, complete or being filled? */
+bool index_has_column(const struct index_view *view, const struct index_column *column);
+
 /* Scratch of one reading thread (visited set, heaps), usable with any index, one search at a time.
  */
 struct index_reader;
@@ -190,6 +197,8 @@ struct index_query {
     uint32_t ef;         /* 0 = by target; the list size of HNSW (Malkov 2016, alg. 5); a filtered
                             walk has one that finds 0.97 without a filter at least */
     float target_recall; /* without ef: the ef that reaches it (tuner.h); 0 = the options' */
+    float rescore;       /* of each result so many candidates are measured on whole codes, of those
+                            that the walk kept: 1..INDEX_RESCORE_MAX; 0: as the storage wants it */
     bool exact;          /* scan everything that matches; of codes as exactly as they are: ask for
                             more than is wanted and measure them with a ruler */
     bool ranged;  /* only points at a distance of at most `within`, k of them at most; a walk widens
@@ -279,6 +288,24 @@ struct index_save_stats {
 struct index_save_stats index_save_stats(const struct index_save *save);
 void index_save_end(struct index_save *save);
 
+/* Payload indexes have a file of their own beside the index file (docs/index-file.md). A save
+ * writes what the live points have in complete columns, whole, beside the old file, and renames it;
+ * any thread that holds the view, beside all others; it blocks. Points that come meanwhile may be
+ * missing. CANCELLED: *cancel became true (NULL: it cannot), or a column was dropped. DISK_FULL,
+ * IO, NO_MEMORY. */
+MUST_USE enum status
+index_columns_save(const struct index_view *view, const char *path, const atomic_bool *cancel);
+/* Fills the columns of an index that was just opened, with the points it has: steps until done, and
+ * then append those that it does not know once more, with their payloads. NOT_FOUND: no such file,
+ * or it lacks one of the columns. CORRUPT, also of a step: what was filled so far counts for
+ * nothing, append all. NO_MEMORY, IO. Appender; it blocks. */
+struct index_columns_load;
+MUST_USE enum status
+index_columns_load_open(struct index *index, const char *path, struct index_columns_load **out);
+MUST_USE enum status index_columns_load_step(struct index_columns_load *load, bool *done);
+bool index_columns_load_knew(const struct index_columns_load *load, uint64_t number);
+void index_columns_load_close(struct index_columns_load *load); /* NULL is fine */
+
 /* Checks every invariant of graph and maps: edges in range, levels, no edge to a free slot, the
  * tree (tree.h), every linked point reachable at level 0, every live one there or in the tail.
  * `text` (may be NULL) says what is wrong. No writer call may run meanwhile. Slow; for tests.
@@ -315,7 +342,8 @@ struct index_column_stats {
     uint64_t texts;  /* of keywords: different ones so far */
     uint64_t bytes;  /* of memory */
 };
-/* The payload indexes, at most n; returns how many. Any thread. */
+/* The payload indexes, at most n; returns how many. Keys are good until the appender drops one: any
+ * thread where none is dropped, else the appender's. */
 size_t index_columns(const struct index_view *view, struct index_column_stats *out, size_t n);
 
 /* "auto" (also ""), "f32", "sq8", "sq4", "rabitq"; "none" (also ""), "ram", "mapped"; any case.

@@ -97,8 +97,7 @@ static enum status resolve(struct match *match) {
         struct column *column = complete_column(match->columns, node, &place);
         if (!column) return STATUS_NOT_READY;
         match->of[i] = column;
-        if (match->batch && place < match->batch->n_columns)
-            match->sorted[i] = match->batch->lists[place];
+        match->sorted[i] = columns_list(match->batch, column, place);
     }
     return STATUS_OK;
 }

@@ -34,6 +34,7 @@ struct index_reader {
     bool scans;  /* after the tail, instead of walking */
     bool lists;  /* … the matches' list, instead of everything */
     bool coarse; /* the scan ranks its candidates in the end */
+    float rescore;
     size_t rank_at, rank_left;
     uint32_t scan_word, scan_words; /* of live bits */
     bool ranged;                    /* only what is within a distance */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "index/disk.h"
 #include "index/stream.h"
 #include "index/writer.h"
 #include "runtime/assert.h"
@@ -188,10 +189,6 @@ static enum status take_all(struct index_save *save, uint64_t applied) {
     mark(save);
     assert(save->n_work == n);
     return STATUS_OK;
-}
-
-static enum status disk_status(void) {
-    return errno == ENOSPC || errno == EDQUOT ? STATUS_DISK_FULL : STATUS_IO;
 }
 
 /* The file that the pages' places are of, if it is still there as it was left. */
@@ -448,20 +445,6 @@ static enum status put_table(struct index_save *save) {
     return s;
 }
 
-/* The name of a file is durable once its folder is. */
-static enum status sync_folder(const char *path) {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? mem_copy(path, (size_t)(slash - path) + 2) : mem_string(".");
-    if (!folder) return STATUS_NO_MEMORY;
-    if (slash) folder[slash - path + 1] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    mem_free(folder);
-    if (fd < 0) return STATUS_IO;
-    enum status s = fsync(fd) == 0 ? STATUS_OK : STATUS_IO;
-    (void)close(fd);
-    return s;
-}
-
 static enum status put_root(struct index_save *save) {
     struct file_root *root = &save->root;
     root->sum = XXH3_64bits(root, offsetof(struct file_root, sum));
@@ -470,7 +453,7 @@ static enum status put_root(struct index_save *save) {
     if (s == STATUS_OK && fdatasync(save->fd) != 0) s = disk_status();
     if (s != STATUS_OK || !save->whole) return s;
     if (rename(save->temporary, save->path) != 0) return disk_status();
-    return sync_folder(save->path);
+    return disk_sync_folder(save->path);
 }
 
 static enum status publish(struct index_save *save) {

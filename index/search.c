@@ -327,7 +327,19 @@ size_t index_columns_missing(const struct index_view *view,
                              const struct filter *filter,
                              struct index_column *out,
                              size_t n) {
-    return match_missing(&view->columns, filter, out, n);
+    struct epoch *epoch = &((struct index_view *)(uintptr_t)view)->epoch;
+    uint64_t ticket = epoch_enter(epoch);
+    n = match_missing(&view->columns, filter, out, n);
+    epoch_leave(epoch, ticket);
+    return n;
+}
+
+bool index_has_column(const struct index_view *view, const struct index_column *column) {
+    struct epoch *epoch = &((struct index_view *)(uintptr_t)view)->epoch;
+    uint64_t ticket = epoch_enter(epoch);
+    bool has = columns_find(&view->columns, &column->key, column->type) != NULL;
+    epoch_leave(epoch, ticket);
+    return has;
 }
 
 const char *index_plan_name(enum index_plan plan) {

@@ -90,10 +90,18 @@ enum status search_begin_tail(struct index_reader *reader, bool scans) {
     return s;
 }
 
+/* As the query says it. */
+static size_t wanted_depth(const struct index_reader *reader) {
+    size_t depth = (size_t)ceilf((float)reader->k * reader->rescore);
+    if (depth > INDEX_EXACT_MAX) depth = INDEX_EXACT_MAX;
+    return depth > reader->k ? depth : reader->k;
+}
+
 size_t search_rank_depth(const struct index_reader *reader) {
     static const struct {
         uint8_t halves, extra; /* of k, and besides */
     } depths[STORE_KINDS] = {{3, 8}, {3, 8}, {8, 24}, {20, 64}, {2, 0}};
+    if (reader->rescore > 0) return wanted_depth(reader);
     enum store_kind kind = reader->store->kind;
     return (size_t)reader->k * depths[kind].halves / 2 + depths[kind].extra;
 }
@@ -102,7 +110,7 @@ size_t search_rank_depth(const struct index_reader *reader) {
  */
 size_t search_rank_count(const struct index_reader *reader) {
     if (reader->ranged) return reader->walk.pool.size;
-    if (reader->coarse) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
+    if (reader->coarse && reader->rescore == 0) return (size_t)reader->k * 4 + RANK_EXTRA_FAR;
     return search_rank_depth(reader);
 }
 
@@ -203,6 +211,7 @@ static enum status begin(struct index_reader *reader, const struct index_query *
     reader->n_hits = 0;
     reader->lists = reader->coarse = false;
     reader->exact = query->exact;
+    reader->rescore = query->rescore;
     reader->ranged = query->ranged;
     reader->within = query->within;
     reader->ef = ef;
@@ -238,6 +247,8 @@ enum status index_search_start(struct index_reader *reader,
     if (query->k < 1 || query->k > k_max || query->ef > INDEX_EF_MAX) return STATUS_INVALID;
     if (!(query->target_recall >= 0 && query->target_recall < 1)) return STATUS_INVALID;
     if (query->ranged && !isfinite(query->within)) return STATUS_INVALID;
+    bool rescored = query->rescore >= 1 && query->rescore <= INDEX_RESCORE_MAX;
+    if (query->rescore != 0 && !rescored) return STATUS_INVALID;
     reader->view = view;
     reader->ticket = epoch_enter((struct epoch *)(uintptr_t)&view->epoch); /* counts, no more */
     enum status s = begin(reader, query);

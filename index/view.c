@@ -144,8 +144,7 @@ struct index_stats index_stats(const struct index_view *view) {
     kept *= (store->metric.n_floats + 4) * sizeof(float); /* and the allocator's */
     enum store_kind kind = store->kind;
     float target = view->options.target_recall;
-    epoch_leave(epoch, ticket);
-    return (struct index_stats){
+    struct index_stats stats = {
         .points = live,
         .tail = tail_size(&view->tail),
         .removed = slots > live + idle ? slots - live - idle : 0,
@@ -153,7 +152,7 @@ struct index_stats index_stats(const struct index_view *view) {
         .memory_bytes = memory_bytes(view, slots, vector) + kept,
         .storage = store_storage(kind),
         .max_level = graph_entry(&view->graph).level,
-        .columns = atomic_load_explicit(&view->columns.n, memory_order_acquire),
+        .columns = columns_count(&view->columns),
         .column_bytes = columns_bytes(&view->columns, slots),
         .unread = columns_unread(&view->columns),
         .unsorted = columns_behind(&view->columns, slots),
@@ -166,9 +165,15 @@ struct index_stats index_stats(const struct index_view *view) {
         .unverified = atomic_load_explicit(&view->unverified, memory_order_relaxed),
         .damaged = atomic_load_explicit(&view->damaged, memory_order_relaxed),
     };
+    epoch_leave(epoch, ticket);
+    return stats;
 }
 
 size_t index_columns(const struct index_view *view, struct index_column_stats *out, size_t n) {
     uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
-    return columns_stats(&view->columns, slots, out, n);
+    struct epoch *epoch = &counted(view)->epoch;
+    uint64_t ticket = epoch_enter(epoch);
+    n = columns_stats(&view->columns, slots, out, n);
+    epoch_leave(epoch, ticket);
+    return n;
 }

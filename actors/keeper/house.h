@@ -22,6 +22,8 @@ struct tenant_member {
 struct tenant {
     struct shard_options options; /* the actor's, on another lane: never changed */
     struct buffer founders;       /* owned: encoded, of the options */
+    struct buffer columns;        /* owned: encoded, of the assignment in force */
+    bool columns_changed;         /* … and others than the options say */
     char state[16];               /* as the shard said last */
     uint64_t epoch;               /* of the assignment in force */
     uint64_t term;                /* of its group, as the shard said last; 0: it is alone */
@@ -65,12 +67,14 @@ void house_beat_soon(struct house *self, struct turn *turn);
 
 /* tenants.c: opens what the ledger says and stops the rest; again whenever a tenant is gone. */
 void tenants_settle(struct house *self, struct turn *turn);
-/* Tells the replicas their epoch again: what they were told may have found a full mailbox. */
+/* Tells the replicas their epoch and payload indexes again: what they were told may have found a
+ * full mailbox. */
 void tenants_remind(const struct house *self, struct turn *turn);
 /* Says on the shelf that it is filled, once no tenant is loading. */
 void tenants_look(const struct house *self);
 struct tenant *tenant_find(const struct house *self, uint64_t shard);
-/* What the shard said of itself; it hears its epoch, which its options may be behind. */
+/* What the shard said of itself; it hears what its options may be behind: epoch, payload indexes.
+ */
 void tenant_heard(struct tenant *tenant, const KeeperShard *said, struct turn *turn);
 /* Fills in one row a running tenant. */
 MUST_USE enum status tenants_report(const struct house *self, PdBeat *beat, struct turn *turn);

@@ -263,7 +263,8 @@ static bool same_assignments(const KeeperLedger *ledger, const PdAssignments *gi
         const PdAssignment *a = ledger->assignments[i];
         const PdAssignment *b = given->assignments[i];
         if (a->shard != b->shard || a->store_id != b->store_id || a->epoch != b->epoch ||
-            a->born != b->born)
+            a->born != b->born || a->payload_indexes.len != b->payload_indexes.len ||
+            memcmp(a->payload_indexes.data, b->payload_indexes.data, a->payload_indexes.len) != 0)
             return false;
     }
     return true;

@@ -46,6 +46,7 @@ struct tenant *tenant_find(const struct house *self, uint64_t shard) {
 
 static void tenant_free(struct tenant *tenant) {
     buffer_free(&tenant->founders);
+    buffer_free(&tenant->columns);
     mem_free(tenant);
 }
 
@@ -106,6 +107,13 @@ static enum status keep_founders(struct tenant *tenant, const PdAssignment *give
     return s;
 }
 
+static enum status keep_columns(struct tenant *tenant, const PdAssignment *given) {
+    buffer_clear(&tenant->columns);
+    if (given->payload_indexes.len > 0)
+        buffer_append(&tenant->columns, given->payload_indexes.data, given->payload_indexes.len);
+    return tenant->columns.failed ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 static void open_tenant(struct house *self, const PdAssignment *given, struct turn *turn) {
     enum index_metric metric;
     struct payload_columns columns;
@@ -136,6 +144,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .doomed = &tenant->doomed};
     tenant->epoch = given->epoch;
     s = keep_founders(tenant, given);
+    if (s == STATUS_OK) s = keep_columns(tenant, given);
     if (s == STATUS_OK) s = tenant_add(self, tenant);
     if (s != STATUS_OK) {
         tenant_free(tenant);
@@ -206,11 +215,39 @@ static void tell_epoch(struct tenant *tenant, uint64_t epoch, struct turn *turn)
     if (actor) turn_tell(turn, actor, &told.base);
 }
 
+static void tell_columns(struct tenant *tenant, struct turn *turn) {
+    char name[NAME_SIZE];
+    shard_name(tenant->options.shard, name, sizeof name);
+    actor_handle actor = turn_find(turn, name);
+    ShardColumns told = SHARD_COLUMNS__INIT;
+    told.payload_indexes = (ProtobufCBinaryData){tenant->columns.size, tenant->columns.data};
+    if (actor) turn_tell(turn, actor, &told.base);
+}
+
+/* What its options are behind. */
+static void tell_again(struct tenant *tenant, struct turn *turn) {
+    if (tenant->epoch != tenant->options.epoch) tell_epoch(tenant, tenant->epoch, turn);
+    if (tenant->columns_changed) tell_columns(tenant, turn);
+}
+
+static void settle_columns(struct tenant *tenant, const PdAssignment *given, struct turn *turn) {
+    const ProtobufCBinaryData *columns = &given->payload_indexes;
+    bool same =
+        columns->len == tenant->columns.size &&
+        (columns->len == 0 || memcmp(columns->data, tenant->columns.data, columns->len) == 0);
+    if (same) return;
+    enum status s = keep_columns(tenant, given);
+    tenant->columns_changed = true;
+    if (s == STATUS_OK)
+        tell_columns(tenant, turn);
+    else
+        turn_note(turn, "payload indexes of shard %" PRIu64 " %s", given->shard, status_name(s));
+}
+
 void tenants_remind(const struct house *self, struct turn *turn) {
     for (uint32_t i = 0; i < self->n_tenants; i++) {
         struct tenant *tenant = self->tenants[i];
-        if (!tenant->stopping && tenant->epoch != tenant->options.epoch)
-            tell_epoch(tenant, tenant->epoch, turn);
+        if (!tenant->stopping) tell_again(tenant, turn);
     }
 }
 
@@ -227,10 +264,12 @@ void tenants_settle(struct house *self, struct turn *turn) {
         struct tenant *tenant = self->tenants[i];
         if (tenant->stopping) continue;
         const PdAssignment *given = assignment_find(self, &tenant->options);
-        if (!given)
+        if (!given) {
             stop_tenant(self, tenant, turn);
-        else if (given->epoch != tenant->epoch)
-            tell_epoch(tenant, given->epoch, turn);
+            continue;
+        }
+        if (given->epoch != tenant->epoch) tell_epoch(tenant, given->epoch, turn);
+        settle_columns(tenant, given, turn);
     }
     for (size_t i = 0; i < self->ledger->n_assignments; i++)
         if (!tenant_find(self, self->ledger->assignments[i]->shard))
@@ -258,7 +297,7 @@ void tenant_heard(struct tenant *tenant, const KeeperShard *said, struct turn *t
         tenant->is_leader = serves;
         tenant->leader = serves ? tenant->options.store_id : 0;
     }
-    if (tenant->epoch != tenant->options.epoch) tell_epoch(tenant, tenant->epoch, turn);
+    tell_again(tenant, turn);
 }
 
 static enum status

@@ -1,7 +1,9 @@
 /* linker: a ring of indexes with work, one step of one of them a turn.
  *
  *     LinkerWork ─▶ [job] ─▶ index_link_step … idle ─▶ off the ring
- *     LinkerSave ─▶ [job, starting] ─▶ index_save_start on the blocking pool
+ *     LinkerWork, bulk ─▶ [job] ─▶ tasks of a team (team.h) … none ─▶ index_link_step, as above
+ *     LinkerHelp ─▶ [help] ─▶ tasks of another linker's team … none ─▶ gone
+ *     LinkerSave ─▶ [job, starting] ─▶ index_save_start on the blocking pool, behind a team's batch
  *                ─▶ [job, writing]  ─▶ index_save_step there, linking goes on ─▶ Done
  *
  * A job holds the index's holding: the shard may close at any time, the index stays until the job
@@ -11,6 +13,8 @@
 #include "actors/linker/linker.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "actors/shard/shard.h"
 #include "runtime/assert.h"
@@ -26,25 +30,41 @@ enum {
     DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
     PATH_SIZE = 4096,
     SAVE_STEP_BYTES = 4 * 1024 * 1024, /* between two looks whether the shard closed */
+    BULK_TAIL_MIN = 512,               /* points that are worth a team */
 };
+
+struct saving;
 
 struct job {
     struct job *next;
     struct holding *holding; /* owned hold */
     bool resting;            /* no steps: a save starts, or one is written and there is no work */
     bool saving;
-    bool starting; /* the linker may not step */
+    bool starting;                    /* the linker may not step */
+    bool bulk;                        /* it may call the other linkers */
+    bool leading;                     /* a team */
+    struct index_bulk_worker *worker; /* owned; while it leads */
+    struct saving *save_next;         /* owned; waits for the end of the team's batch */
+};
+
+/* Tasks of another linker's team. */
+struct help {
+    struct help *next;
+    struct holding *holding;          /* owned hold */
+    struct index_bulk_worker *worker; /* owned */
 };
 
 struct linker {
     struct linker_options options;
     struct job *first;
     struct job *last;
+    struct help *helps; /* owned */
     bool ticking;
 };
 
 #define LINKER_ACCEPTS(X) \
     X(struct linker, LinkerWork, linker_work, on_work) \
+    X(struct linker, LinkerHelp, linker_help, on_help) \
     X(struct linker, LinkerSave, linker_save, on_save)
 ACTOR_HANDLERS(linker_handlers, LINKER_ACCEPTS);
 
@@ -72,7 +92,11 @@ static struct job *pop(struct linker *self) {
     return job;
 }
 
+static void saving_free(void *context);
+
 static void job_free(struct job *job) {
+    if (job->leading) team_close(&job->holding->team, job->worker);
+    if (job->save_next) saving_free(job->save_next);
     atomic_store_explicit(&job->holding->linking, false, memory_order_release);
     holding_drop(job->holding);
     mem_free(job);
@@ -100,12 +124,118 @@ static size_t budget_of(const struct holding *holding) {
     return distances > 0 ? distances : 1;
 }
 
+/* --- a team
+ * ------------------------------------------------------------------------------------------- */
+
+static void call_others(struct linker *self, const struct holding *holding, struct turn *turn) {
+    uint32_t own = shelf_linker(self->options.shelf, holding->shard);
+    LinkerHelp help = LINKER_HELP__INIT;
+    help.shard = holding->shard;
+    for (uint32_t i = 0; i < shelf_linkers(self->options.shelf); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "linker/%" PRIu32, i);
+        actor_handle other = i == own ? 0 : turn_find(turn, name);
+        if (other) turn_tell(turn, other, &help.base);
+    }
+}
+
+static void start_saving(struct job *job, struct saving *saving, struct turn *turn);
+
+static void end_team(struct job *job, struct turn *turn) {
+    struct saving *saving = job->save_next;
+    team_close(&job->holding->team, job->worker);
+    job->worker = NULL;
+    job->leading = false;
+    job->save_next = NULL;
+    if (saving) start_saving(job, saving, turn);
+}
+
+/* One task, or what lies between them. */
+static void lead(struct linker *self, struct job *job, struct turn *turn) {
+    struct team *team = &job->holding->team;
+    uint32_t task, n = 0;
+    if (team_take(team, &task)) {
+        index_bulk_run(job->worker, task);
+        (void)team_done(team);
+        return;
+    }
+    if (!team_idle(team) || team_next(team, &n) != STATUS_OK) return; /* again in the next turn */
+    if (n > 0)
+        call_others(self, job->holding, turn);
+    else
+        end_team(job, turn);
+}
+
+/* True: a team is at work. */
+static bool may_lead(struct job *job) {
+    const struct holding *holding = job->holding;
+    if (job->leading) return true;
+    if (!job->bulk || job->saving || index_stats(holding->view).tail < BULK_TAIL_MIN) return false;
+    job->leading = team_open(&job->holding->team, holding->index, &job->worker) == STATUS_OK;
+    return job->leading;
+}
+
+/* True while there is more to do. */
+static bool help_step(struct help *help) {
+    struct team *team = &help->holding->team;
+    uint32_t task;
+    if (!team_take(team, &task)) return false;
+    index_bulk_run(help->worker, task);
+    (void)team_done(team);
+    return true;
+}
+
+static void help_free(struct help *help) {
+    team_leave(&help->holding->team, help->worker);
+    holding_drop(help->holding);
+    mem_free(help);
+}
+
+/* A task of each team that it helps. */
+static void help_all(struct linker *self) {
+    for (struct help **link = &self->helps; *link;) {
+        struct help *help = *link;
+        if (help_step(help)) {
+            link = &help->next;
+            continue;
+        }
+        *link = help->next;
+        help_free(help);
+    }
+}
+
+static void wake(struct linker *self, struct turn *turn);
+
+static enum status on_help(struct linker *self, const LinkerHelp *msg, struct turn *turn) {
+    for (struct help *help = self->helps; help; help = help->next)
+        if (help->holding->shard == msg->shard) return STATUS_OK;
+    struct holding *holding = shelf_take(self->options.shelf, msg->shard);
+    struct help *help = holding ? mem_zero(1, sizeof *help) : NULL;
+    struct index_bulk_worker *worker = help ? team_join(&holding->team) : NULL;
+    if (!worker) { /* it is done already */
+        holding_drop(holding);
+        mem_free(help);
+        return STATUS_OK;
+    }
+    *help = (struct help){.next = self->helps, .holding = holding, .worker = worker};
+    self->helps = help;
+    wake(self, turn);
+    return STATUS_OK;
+}
+
+/* --- work
+ * --------------------------------------------------------------------------------------------- */
+
 /* One step; true while there is more to do. A failure (no memory) ends the job: the points stay in
  * the tail, where they are found, and the shard asks again. */
-static bool step(struct job *job) {
+static bool step(struct linker *self, struct job *job, struct turn *turn) {
     struct holding *holding = job->holding;
     if (job->resting) return true;
     if (atomic_load_explicit(&holding->closed, memory_order_acquire)) return false;
+    if (may_lead(job)) {
+        lead(self, job, turn);
+        if (job->leading || job->resting) return true;
+    }
     bool idle = false;
     if (index_link_step(holding->index, budget_of(holding), &idle) != STATUS_OK) return false;
     if (!idle) return true;
@@ -120,9 +250,13 @@ static void tick(void *actor, void *context, struct turn *turn) {
     struct linker *self = actor;
     (void)context;
     self->ticking = false;
+    help_all(self);
     struct job *job = pop(self);
-    if (!job) return;
-    if (step(job)) {
+    if (!job) {
+        if (self->helps) wake(self, turn);
+        return;
+    }
+    if (step(self, job, turn)) {
         push(self, job);
     } else if (job->saving) {
         job->resting = true; /* until its end, or until there is work */
@@ -133,9 +267,7 @@ static void tick(void *actor, void *context, struct turn *turn) {
     /* A ring of resting jobs only would spin: their ends wake it. */
     for (job = self->first; job && job->resting; job = job->next)
         continue;
-    if (!job) return;
-    self->ticking = true;
-    turn_later(turn, tick, NULL);
+    if (job || self->helps) wake(self, turn);
 }
 
 static void wake(struct linker *self, struct turn *turn) {
@@ -149,6 +281,7 @@ static enum status on_work(struct linker *self, const LinkerWork *msg, struct tu
     if (!job) return STATUS_OK;
     atomic_store_explicit(&job->holding->linking, true, memory_order_release);
     if (!job->starting) job->resting = false;
+    job->bulk = msg->bulk;
     wake(self, turn);
     return STATUS_OK;
 }
@@ -162,6 +295,7 @@ struct saving {
     struct index_save *save; /* owned */
     uint64_t applied;
     char path[PATH_SIZE];
+    char columns_path[PATH_SIZE];
 };
 
 static void saving_free(void *context) {
@@ -176,6 +310,15 @@ static enum status start_work(void *context) {
     return index_save_start(saving->holding->index, saving->path, saving->applied, &saving->save);
 }
 
+/* Payload indexes, behind the index: their file is right whatever the age of either is. */
+static enum status write_columns(const struct saving *saving) {
+    const struct holding *holding = saving->holding;
+    if (index_stats(holding->view).columns > 0)
+        return index_columns_save(holding->view, saving->columns_path, &holding->closed);
+    (void)unlink(saving->columns_path); /* mostly it is not there */
+    return STATUS_OK;
+}
+
 static enum status write_work(void *context) {
     struct saving *saving = context;
     enum status s = STATUS_OK;
@@ -188,7 +331,7 @@ static enum status write_work(void *context) {
     }
     index_save_end(saving->save);
     saving->save = NULL;
-    return s;
+    return s == STATUS_OK ? write_columns(saving) : s;
 }
 
 static struct job *job_of(struct linker *self, const struct saving *saving) {
@@ -229,10 +372,18 @@ on_started(void *actor, void *context, const struct outcome *outcome, struct tur
     wake(self, turn);
 }
 
+static void start_saving(struct job *job, struct saving *saving, struct turn *turn) {
+    job->saving = job->starting = job->resting = true;
+    turn_block(turn, &(struct block){.work = start_work,
+                                     .done = on_started,
+                                     .abandon = saving_free,
+                                     .context = saving});
+}
+
 static enum status on_save(struct linker *self, const LinkerSave *msg, struct turn *turn) {
     struct job *job = self->options.index_dir ? get(self, msg->shard) : NULL;
     if (!job) return turn_fail(turn, STATUS_NOT_FOUND, "shard %" PRIu64 " is closed", msg->shard);
-    if (job->saving)
+    if (job->saving || job->save_next)
         return turn_fail(turn, STATUS_BUSY, "index of shard %" PRIu64 " is being saved",
                          msg->shard);
     struct saving *saving = mem_zero(1, sizeof *saving);
@@ -240,12 +391,16 @@ static enum status on_save(struct linker *self, const LinkerSave *msg, struct tu
     *saving = (struct saving){.holding = holding_again(job->holding),
                               .promise = turn_defer(turn),
                               .applied = msg->applied};
-    shard_index_path(self->options.index_dir, job->holding->store_id, saving->path, PATH_SIZE);
-    job->saving = job->starting = job->resting = true;
-    turn_block(turn, &(struct block){.work = start_work,
-                                     .done = on_started,
-                                     .abandon = saving_free,
-                                     .context = saving});
+    const char *folder = self->options.index_dir;
+    uint64_t store_id = shard_store_of(job->holding->store_id); /* that is of its points */
+    shard_index_path(folder, store_id, saving->path, PATH_SIZE);
+    shard_columns_path(folder, store_id, saving->columns_path, PATH_SIZE);
+    if (job->leading) { /* behind the batch */
+        job->save_next = saving;
+        team_rest(&job->holding->team);
+    } else {
+        start_saving(job, saving, turn);
+    }
     return STATUS_OK;
 }
 
@@ -264,6 +419,11 @@ static void linker_close(void *actor) {
     struct job *job;
     while ((job = pop(self)))
         job_free(job);
+    while (self->helps) {
+        struct help *help = self->helps;
+        self->helps = help->next;
+        help_free(help);
+    }
 }
 
 const struct actor_type linker_type = {

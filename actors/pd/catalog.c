@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "actors/filters.h"
 #include "actors/pd/catalog_parts.h"
 #include "runtime/arena.h"
 #include "runtime/assert.h"
@@ -281,6 +282,33 @@ static enum status apply_deleted(struct catalog *catalog, const char *name, uint
     return STATUS_OK;
 }
 
+/* Two changes at a time may want the same: the later one finds it done. */
+static enum status apply_column(struct catalog *catalog, const PdChangeColumn *change) {
+    struct catalog_collection *collection = catalog_find(catalog, change->name);
+    if (!collection || !change->column) return STATUS_OK; /* deleted meanwhile */
+    const struct filter_text key = {change->column->key, (uint32_t)strlen(change->column->key)};
+    enum filter_type type = (enum filter_type)change->column->type;
+    struct payload_columns columns;
+    struct buffer bytes;
+    enum status s = payload_columns_read(collection->payload_indexes,
+                                         collection->payload_indexes_size, &columns);
+    if (s != STATUS_OK) return s;
+    s = change->drop ? payload_columns_drop(&columns, &key, type)
+                     : payload_columns_add(&columns, &key, type);
+    if (s != STATUS_OK) return STATUS_OK;
+    buffer_init(&bytes);
+    s = payload_columns_write(&columns, &bytes);
+    void *copy = s == STATUS_OK ? mem_copy(bytes.data, bytes.size) : NULL;
+    if (copy) {
+        mem_free(collection->payload_indexes);
+        collection->payload_indexes = copy;
+        collection->payload_indexes_size = bytes.size;
+        catalog->epoch++;
+    }
+    buffer_free(&bytes);
+    return copy ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static enum status snapshot_rows(struct catalog *catalog, const PdSnapshot *part) {
     enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < part->n_peers; i++)
@@ -347,6 +375,8 @@ enum status catalog_apply(struct catalog *catalog, const PdCommand *command) {
         return apply_born(catalog, command->collection_born);
     case PD_COMMAND__COMMAND_COLLECTION_DELETED:
         return apply_deleted(catalog, command->collection_deleted, command->token);
+    case PD_COMMAND__COMMAND_COLUMN:
+        return apply_column(catalog, command->column);
     case PD_COMMAND__COMMAND_SNAPSHOT:
         return apply_snapshot(catalog, command->snapshot);
     default:

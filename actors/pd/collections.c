@@ -1,4 +1,4 @@
-/* collections: creating, deleting, listing, routing.
+/* collections: creating, deleting, listing, routing; payload indexes that come and go.
  *
  *     create ─▶ logged ─▶ keepers woken ─▶ shards serve ─▶ logged as born ─▶ Done
  *                              └─ not in time ─▶ logged as deleted ─▶ NOT_READY
@@ -394,6 +394,70 @@ deleted(struct driver *self, const char *name, const struct promise *promise, st
         worker_wake(self, self->catalog.workers[i]->id, turn);
 }
 
+/* --- payload indexes
+ * ----------------------------------------------------------------------------------------- */
+
+static enum status
+judge_column(const struct driver *self, const PdChangeColumn *msg, struct turn *turn) {
+    const struct catalog_collection *collection = catalog_find(&self->catalog, msg->name);
+    struct payload_columns columns;
+    if (!collection || !collection->born)
+        return turn_fail(turn, STATUS_NOT_FOUND, "collection '%s' not found", msg->name);
+    if (!msg->column) return turn_fail(turn, STATUS_INVALID, "a payload index needs a key");
+    const struct filter_text key = {msg->column->key, (uint32_t)strlen(msg->column->key)};
+    enum filter_type type = (enum filter_type)msg->column->type;
+    enum status s = payload_columns_read(collection->payload_indexes,
+                                         collection->payload_indexes_size, &columns);
+    if (s == STATUS_OK)
+        s = msg->drop ? payload_columns_drop(&columns, &key, type)
+                      : payload_columns_add(&columns, &key, type);
+    switch (s) {
+    case STATUS_OK:
+        return s;
+    case STATUS_EXISTS:
+        return turn_fail(turn, s, "collection '%s' has a payload index on \"%s\" as %s already",
+                         msg->name, key.data, filter_type_name(type));
+    case STATUS_NOT_FOUND:
+        return turn_fail(turn, s, "collection '%s' has no payload index on \"%s\" as %s", msg->name,
+                         key.data, filter_type_name(type));
+    case STATUS_QUOTA:
+        return turn_fail(turn, s,
+                         "collection '%s' has %d payload indexes, the limit: drop one that is not "
+                         "needed",
+                         msg->name, PAYLOAD_COLUMNS_MAX);
+    default:
+        return turn_fail(turn, s, "a payload index needs a key of 1 to %d bytes and a type",
+                         PAYLOAD_KEY_MAX);
+    }
+}
+
+enum status
+driver_change_column(struct driver *self, const PdChangeColumn *msg, struct turn *turn) {
+    enum status s = judge_column(self, msg, turn);
+    if (s != STATUS_OK) return s;
+    PdCommand command = PD_COMMAND__INIT;
+    struct promise promise = turn_defer(turn);
+    command.command_case = PD_COMMAND__COMMAND_COLUMN;
+    command.column = (PdChangeColumn *)(uintptr_t)msg;
+    s = driver_propose(self, &command, &promise, turn);
+    if (s != STATUS_OK) turn_reject(turn, &promise, s, "%s", turn_words(turn));
+    return STATUS_OK;
+}
+
+static void column_changed(struct driver *self,
+                           const PdChangeColumn *change,
+                           const struct promise *promise,
+                           struct turn *turn) {
+    const struct catalog_collection *collection = catalog_find(&self->catalog, change->name);
+    Done done = DONE__INIT;
+    if (collection) wake_workers(self, collection, turn);
+    if (promise && collection)
+        turn_resolve(turn, promise, &done.base);
+    else if (promise)
+        turn_reject(turn, promise, STATUS_NOT_FOUND, "collection '%s' was deleted meanwhile",
+                    change->name);
+}
+
 void collection_applied(struct driver *self,
                         const PdCommand *command,
                         const struct promise *promise,
@@ -407,6 +471,9 @@ void collection_applied(struct driver *self,
         break;
     case PD_COMMAND__COMMAND_COLLECTION_DELETED:
         deleted(self, command->collection_deleted, promise, turn);
+        break;
+    case PD_COMMAND__COMMAND_COLUMN:
+        column_changed(self, command->column, promise, turn);
         break;
     default:
         break;

@@ -164,6 +164,8 @@ driver_create(struct driver *self, const PdCreateCollection *msg, struct turn *t
 MUST_USE enum status
 driver_delete(struct driver *self, const PdDeleteCollection *msg, struct turn *turn);
 MUST_USE enum status
+driver_change_column(struct driver *self, const PdChangeColumn *msg, struct turn *turn);
+MUST_USE enum status
 driver_list(struct driver *self, const PdListCollections *msg, struct turn *turn);
 MUST_USE enum status driver_route(struct driver *self, const PdRoute *msg, struct turn *turn);
 /* A command on a collection was applied. */

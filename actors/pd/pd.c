@@ -16,6 +16,7 @@
 #define PD_ANSWERS(X, Y) \
     X(Y, PdCreateCollection, pd_create_collection, driver_create) \
     X(Y, PdDeleteCollection, pd_delete_collection, driver_delete) \
+    X(Y, PdChangeColumn, pd_change_column, driver_change_column) \
     X(Y, PdListCollections, pd_list_collections, driver_list) \
     X(Y, PdRoute, pd_route, driver_route) \
     X(Y, PdRegister, pd_register, driver_register) \

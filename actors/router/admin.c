@@ -22,6 +22,7 @@ struct errand {
         PdCreateCollection create;
         PdDeleteCollection remove;
         PdListCollections list;
+        PdChangeColumn column;
     } message;
     char *name; /* of the collection; in the arena */
 };
@@ -109,8 +110,10 @@ pack_columns(const RouterCreateCollection *msg, struct arena *arena, ProtobufCBi
     columns.storage = storage;
     columns.originals = originals;
     columns.target_recall = msg->target_recall;
+    columns.exact = msg->exact;
+    columns.rescore = msg->rescore;
     if (columns.n_columns == 0 && storage == INDEX_AUTO && originals == INDEX_ORIGINALS_NONE &&
-        msg->target_recall == 0)
+        msg->target_recall == 0 && !msg->exact && msg->rescore == 0)
         return true;
     if (codec_measure(&columns.base, &size) != STATUS_OK) return false;
     out->data = arena_alloc(arena, size);
@@ -164,6 +167,47 @@ enum status admin_delete(struct hub *self, const RouterDeleteCollection *msg, st
     errand->message.remove.name = errand->name;
     errand->message.remove.token = turn_random(turn) | 1;
     ask_pd(self, errand, on_removed, turn);
+    return STATUS_OK;
+}
+
+static void on_column_changed(struct hub *self,
+                              struct ask *ask,
+                              const struct outcome *outcome,
+                              struct turn *turn) {
+    struct errand *errand = ask->context;
+    bool drop = errand->message.column.drop;
+    bool is_so = outcome->status == (drop ? STATUS_NOT_FOUND : STATUS_EXISTS);
+    if (outcome->status == STATUS_OK || (is_so && ask->unsure)) { /* it was this one's doing */
+        Done done = DONE__INIT;
+        turn_resolve(turn, &errand->base.promise, &done.base);
+    } else {
+        reject(errand, outcome, turn);
+    }
+    request_end(self, &errand->base);
+}
+
+enum status
+admin_change_column(struct hub *self, const RouterChangeColumn *msg, struct turn *turn) {
+    if (!msg->column) return turn_fail(turn, STATUS_INVALID, "a payload index needs a key");
+    struct promise promise = turn_defer(turn);
+    struct errand *errand = errand_new(self, msg->collection, &promise, turn);
+    if (!errand) return STATUS_OK;
+    struct arena *arena = &errand->base.arena;
+    PdChangeColumn *change = &errand->message.column;
+    pd_change_column__init(change);
+    change->name = errand->name;
+    change->drop = msg->drop;
+    change->column = arena_alloc(arena, sizeof *change->column);
+    char *key = arena_string(arena, msg->column->key);
+    if (!change->column || !key) {
+        turn_reject(turn, &promise, STATUS_NO_MEMORY, "payload index");
+        request_end(self, &errand->base);
+        return STATUS_OK;
+    }
+    payload_column__init(change->column);
+    change->column->key = key;
+    change->column->type = msg->column->type;
+    ask_pd(self, errand, on_column_changed, turn);
     return STATUS_OK;
 }
 

@@ -251,9 +251,13 @@ static enum status add_hits(struct batch *batch, struct finding *finding, const 
 }
 
 /* A search that one shard could not do. */
-static void lose(struct batch_part *part, struct finding *finding, enum status status) {
+static void
+lose(struct batch_part *part, struct finding *finding, enum status status, const char *words) {
     add_lost(finding, part);
-    if (!part->batch->may_be_partial) fail_finding(finding, status, status_text(status));
+    if (part->batch->may_be_partial) return;
+    bool told = words && words[0];
+    fail_finding(finding, status,
+                 told ? keep_words(part->batch, status, words) : status_text(status));
 }
 
 static enum status take_find(struct batch_part *part, const ShardFind *find) {
@@ -262,14 +266,14 @@ static enum status take_find(struct batch_part *part, const ShardFind *find) {
     struct finding *finding = &batch->findings[batch->asked[find->search]];
     const ShardHits *hits = find->hits;
     if (find->status != STATUS_OK) {
-        lose(part, finding, (enum status)find->status);
+        lose(part, finding, (enum status)find->status, find->text);
         return STATUS_OK;
     }
     if (!hits || !hits_valid(hits)) return STATUS_INTERNAL;
     if (hits->applied > 0 && (part->applied == 0 || hits->applied < part->applied))
         part->applied = hits->applied;
     enum status s = add_hits(batch, finding, hits);
-    if (s != STATUS_OK) lose(part, finding, s);
+    if (s != STATUS_OK) lose(part, finding, s, NULL);
     if (hits->page_more) return STATUS_OK;
     finding->cut |= hits->cut;
     keep_plan(part, finding, hits);
@@ -354,6 +358,7 @@ static ShardSearch *copy_search(const RouterSearch *msg, struct arena *arena) {
     search->ranged = msg->ranged;
     search->within = msg->within;
     search->target_recall = msg->target_recall;
+    search->rescore = msg->rescore;
     return search;
 }
 

@@ -30,6 +30,9 @@ struct census {
     struct resident *residents;
     uint32_t n_open;
     RouterColumn columns[COLUMNS_MAX];
+    uint32_t n_shards[COLUMNS_MAX]; /* that have it */
+    uint32_t n_said;                /* shards that answered */
+    uint64_t points;                /* theirs */
     PayloadColumn keys[COLUMNS_MAX];
     RouterColumn *rows[COLUMNS_MAX];
 };
@@ -71,6 +74,18 @@ static void add_column(struct census *census, const ShardColumn *said, const Sha
     column->points += state->points;
     column->filled += said->complete ? state->points : filled;
     column->complete &= said->complete;
+    column->declared |= said->declared;
+    census->n_shards[column - census->columns]++;
+}
+
+/* A shard that has not begun with a declared one has all of its points to read. */
+static void complete_columns(struct census *census) {
+    for (size_t i = 0; i < census->answer.n_columns; i++) {
+        RouterColumn *column = &census->columns[i];
+        if (!column->declared || census->n_shards[i] == census->n_said) continue;
+        column->complete = false;
+        column->points = census->points;
+    }
 }
 
 static void take_state(struct resident *resident, const ShardState *state) {
@@ -84,11 +99,17 @@ static void take_state(struct resident *resident, const ShardState *state) {
     row->recall = state->recall;
     row->recall_live = state->recall_live;
     row->ef = state->ef;
+    census->answer.target_recall = state->target_recall;
+    census->answer.exact = state->exact;
+    census->answer.rescore = state->rescore;
+    census->n_said++;
+    census->points += state->points;
     for (size_t i = 0; i < state->n_columns; i++)
         add_column(census, state->columns[i], state);
 }
 
 static void end(struct hub *self, struct census *census, struct turn *turn) {
+    complete_columns(census);
     turn_resolve(turn, &census->base.promise, &census->answer.base);
     request_end(self, &census->base);
 }

@@ -116,6 +116,7 @@ static void fill(struct hub *self, struct target *target, struct chunk *chunk, s
         memcpy(chunk->operations + chunk->message.n_operations, lot->operations,
                lot->n_operations * sizeof *chunk->operations);
         chunk->message.n_operations += lot->n_operations;
+        chunk->message.bulk |= lot->write->bulk;
         if (lot->write->due_us > chunk->ask.deadline_us)
             chunk->ask.deadline_us = lot->write->due_us;
         bytes += lot->bytes;

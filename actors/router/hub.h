@@ -369,6 +369,8 @@ admin_create(struct hub *self, const RouterCreateCollection *msg, struct turn *t
 MUST_USE enum status
 admin_delete(struct hub *self, const RouterDeleteCollection *msg, struct turn *turn);
 MUST_USE enum status
+admin_change_column(struct hub *self, const RouterChangeColumn *msg, struct turn *turn);
+MUST_USE enum status
 admin_list(struct hub *self, const RouterListCollections *msg, struct turn *turn);
 
 #endif

@@ -351,6 +351,7 @@ prepare(struct query *query, const RouterSearch *msg, const struct route *route)
         part->message.ranged = msg->ranged;
         part->message.within = msg->within;
         part->message.target_recall = msg->target_recall;
+        part->message.rescore = msg->rescore;
         part->message.consistency = level;
         part->message.session_index = level_index(level, msg->session, target);
         part->message.max_staleness_ms = level_staleness_ms(level, msg->max_staleness_ms);

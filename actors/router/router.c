@@ -37,6 +37,7 @@ static_assert(ROUTER_CHUNK_BYTES + INDEX_DIMENSION_MAX * 4 + 128 * 1024 < CODEC_
     X(struct hub, RouterDescribe, router_describe, on_describe) \
     X(struct hub, RouterCreateCollection, router_create_collection, on_create) \
     X(struct hub, RouterDeleteCollection, router_delete_collection, on_delete_collection) \
+    X(struct hub, RouterChangeColumn, router_change_column, on_change_column) \
     X(struct hub, RouterListCollections, router_list_collections, on_list)
 ACTOR_HANDLERS(router_handlers, ROUTER_ACCEPTS);
 
@@ -72,6 +73,11 @@ on_create(struct hub *self, const RouterCreateCollection *msg, struct turn *turn
 static enum status
 on_delete_collection(struct hub *self, const RouterDeleteCollection *msg, struct turn *turn) {
     return admin_delete(self, msg, turn);
+}
+
+static enum status
+on_change_column(struct hub *self, const RouterChangeColumn *msg, struct turn *turn) {
+    return admin_change_column(self, msg, turn);
 }
 
 static enum status on_list(struct hub *self, const RouterListCollections *msg, struct turn *turn) {

@@ -233,7 +233,9 @@ bool start_upsert(struct hub *self,
             id_size + point->n_vector * sizeof(float) + point->payload.len + sizeof(ShardOperation);
     }
     struct write *write = write_new(self, msg->collection, bytes, promise, turn);
-    if (write) start_write(self, write, route, msg->points, msg->n_points, turn);
+    if (!write) return true;
+    write->bulk = msg->bulk;
+    start_write(self, write, route, msg->points, msg->n_points, turn);
     return true;
 }
 

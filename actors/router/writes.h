@@ -14,6 +14,7 @@ struct write {
     uint64_t due_us; /* then it is said */
     uint32_t n_operations;
     bool deletes; /* answered RouterDeleted */
+    bool bulk;    /* of a bulk ingest */
 };
 
 /* The operations of one request on one shard, or as many as fit one chunk. In the request's arena.

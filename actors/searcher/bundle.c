@@ -79,7 +79,7 @@ enum status bundle_open(const ShardSearches *query,
         }
         search->bundle = bundle;
         search->place = i;
-        if (scan_takes(wanted)) s = scan_with(&leader, search, &room, &joined);
+        if (scan_takes(holding, wanted)) s = scan_with(&leader, search, &room, &joined);
         if (!joined) {
             *end = search;
             end = &search->next;
@@ -120,6 +120,7 @@ static void set_find(ShardFind *find, ShardHits *hits, struct search *search, bo
     shard_find__init(find);
     find->search = search->place;
     find->status = search->status;
+    if (search->words) find->text = (char *)(uintptr_t)search->words;
     if (search->status != STATUS_OK) return;
     search_page(search, last, hits);
     find->hits = hits;

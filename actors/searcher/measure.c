@@ -19,9 +19,14 @@ enum {
     WIDER = 4,
 };
 
-uint32_t measure_margin(uint32_t k, bool walked) {
-    uint32_t margin = walked ? k + MARGIN_WALKED : k * MARGIN_FACTOR + MARGIN_MIN;
+uint32_t measure_margin(uint32_t k) {
+    uint32_t margin = k * MARGIN_FACTOR + MARGIN_MIN;
     return margin < INDEX_K_MAX ? margin : INDEX_K_MAX;
+}
+
+uint32_t measure_margin_walked(uint32_t k, float rescore) {
+    float margin = rescore > 0 ? ceilf((float)k * (rescore - 1)) : (float)k + MARGIN_WALKED;
+    return margin < INDEX_K_MAX ? (uint32_t)margin : INDEX_K_MAX;
 }
 
 enum status measure_begin(struct search *search) {

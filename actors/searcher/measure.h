@@ -16,8 +16,10 @@ struct measure {
     float error;               /* the largest seen of a code */
 };
 
-/* Candidates to begin with, besides k; of a walk, which only asks who of them is nearest, fewer. */
-uint32_t measure_margin(uint32_t k, bool walked);
+/* Candidates to begin with, besides k; of a walk, which only asks who of them is nearest, fewer, or
+ * as many as are wanted for each result (0: nobody said). */
+uint32_t measure_margin(uint32_t k);
+uint32_t measure_margin_walked(uint32_t k, float rescore);
 /* The search has hits, none is measured yet. NO_MEMORY. */
 MUST_USE enum status measure_begin(struct search *search);
 /* Measures up to n more hits, from next_hit on; those without a point are dropped. NOT_READY: the

@@ -31,12 +31,16 @@ struct scan {
     uint32_t n; /* searches */
 };
 
-bool scan_takes(const ShardSearch *query) {
-    return query->exact && query->n_filter == 0 && !query->ranged;
+bool scan_is_exact(const struct holding *holding, const ShardSearch *query) {
+    return query->exact || (holding->exact && query->ef == 0 && query->target_recall == 0);
+}
+
+bool scan_takes(const struct holding *holding, const ShardSearch *query) {
+    return scan_is_exact(holding, query) && query->n_filter == 0 && !query->ranged;
 }
 
 uint32_t scan_room(uint32_t dimension, uint32_t k) {
-    uint64_t candidates = (uint64_t)k + measure_margin(k, false);
+    uint64_t candidates = (uint64_t)k + measure_margin(k);
     uint64_t n = STEP_MOST / ((uint64_t)ROWS * (dimension + 1));
     if (n > CANDIDATES_MAX / candidates) n = CANDIDATES_MAX / candidates;
     return n < 1 ? 1 : n > SCAN_MAX ? SCAN_MAX : (uint32_t)n;

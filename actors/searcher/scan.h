@@ -9,7 +9,9 @@
 struct scan;
 
 /* May this one be scanned with others? */
-bool scan_takes(const ShardSearch *query);
+bool scan_takes(const struct holding *holding, const ShardSearch *query);
+/* It says so, or its collection's searches are exact unless they say something else. */
+bool scan_is_exact(const struct holding *holding, const ShardSearch *query);
 /* So many at most, of this dimension, k each: a step on all of them is a turn's work, and their
  * candidates have a bound. */
 uint32_t scan_room(uint32_t dimension, uint32_t k);

@@ -55,11 +55,13 @@ enum status search_new(const ShardSearch *query,
     search->k = query->k;
     search->ef = query->ef;
     search->target_recall = query->target_recall;
-    search->exact = query->exact;
+    search->exact = scan_is_exact(holding, query);
+    search->rescore = query->rescore > 0 ? query->rescore : holding->rescore;
     search->mapped =
         index_view_originals(holding->view) == INDEX_ORIGINALS_MAPPED && !query->ranged;
-    if (query->exact || search->mapped)
-        search->measure.margin = measure_margin(query->k, !query->exact);
+    if (search->exact || search->mapped)
+        search->measure.margin = search->exact ? measure_margin(query->k)
+                                               : measure_margin_walked(query->k, search->rescore);
     search->with_vectors = query->include_vectors;
     search->with_payload = query->include_payload;
     search->explain = query->explain;
@@ -107,6 +109,7 @@ enum status search_start(struct search *search, struct index_reader *reader) {
                                 .k = k < k_max ? (uint32_t)k : k_max,
                                 .ef = search->ef < INDEX_EF_MAX ? search->ef : INDEX_EF_MAX,
                                 .target_recall = search->target_recall,
+                                .rescore = search->mapped ? 0 : search->rescore,
                                 .filter = search->filter.n_nodes ? &search->filter : NULL,
                                 .ranged = search->ranged,
                                 .within = search->exact ? reach(search) : search->within,
@@ -371,6 +374,21 @@ static bool lacks_columns(const struct search *search) {
     struct index_column missing;
     return search->filter.n_nodes &&
            index_columns_missing(search->holding->view, &search->filter, &missing, 1) > 0;
+}
+
+static_assert(INDEX_COLUMNS_MAX == 64, "words of search_hopeless");
+
+enum status search_hopeless(struct search *search) {
+    struct index_column missing;
+    const struct index_view *view = search->holding->view;
+    if (!search->filter.n_nodes || index_columns_missing(view, &search->filter, &missing, 1) == 0 ||
+        index_has_column(view, &missing))
+        return STATUS_OK;
+    if (index_stats(view).columns < INDEX_COLUMNS_MAX) return STATUS_NOT_READY;
+    search->words =
+        "the filter asks for a payload index that is not among the 64 of its shard, the "
+        "limit: create those that matter, drop those that do not";
+    return STATUS_INVALID;
 }
 
 bool search_ready(struct search *search) {

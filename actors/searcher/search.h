@@ -69,6 +69,7 @@ struct search {
     uint32_t k;
     uint32_t ef;
     float target_recall;
+    float rescore;
     bool mapped; /* candidates of a walk are measured on the points, too */
     bool exact;
     bool measures; /* its candidates, now */
@@ -107,6 +108,7 @@ struct search {
     struct search_page page;
     uint32_t n_sent; /* hits in earlier pages */
     enum status status;
+    const char *words; /* of a failure; static, NULL: none */
 };
 
 /* Takes the hold. NO_MEMORY: the hold stays the caller's. */
@@ -144,6 +146,9 @@ void search_page(struct search *search, bool last, ShardHits *out);
 void search_page_sent(struct search *search);
 /* False while a look now would miss what is just being applied; a few times at most. */
 bool search_ready(struct search *search);
+/* Not OK: it would wait for ever, for a payload index that nobody builds. INVALID, with words: the
+ * shard has as many as it may. NOT_READY: it was dropped just now, whoever asks again gets it. */
+enum status search_hopeless(struct search *search);
 /* The reader when the search no longer needs it: give it to another. NULL: it still does. */
 struct index_reader *search_release(struct search *search);
 

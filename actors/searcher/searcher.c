@@ -159,7 +159,11 @@ end_failed(struct searcher *self, struct search *search, enum status status, str
         end_bundled(self, search, turn);
         return;
     }
-    turn_reject(turn, &search->promise, status, "search on shard %" PRIu64, search->holding->shard);
+    if (search->words)
+        turn_reject(turn, &search->promise, status, "%s", search->words);
+    else
+        turn_reject(turn, &search->promise, status, "search on shard %" PRIu64,
+                    search->holding->shard);
     end(self, search, turn);
 }
 
@@ -281,8 +285,11 @@ static void settle(void *actor, void *context, struct turn *turn) {
     self->settle_armed = false;
     for (uint32_t n = self->settling.count; n > 0; n--) {
         struct search *search = pop(&self->settling);
+        enum status hopeless = search_hopeless(search);
         if (!turn_wanted(turn, &search->promise))
             end_unwanted(self, search, turn);
+        else if (hopeless != STATUS_OK)
+            end_failed(self, search, hopeless, turn);
         else if (search_ready(search))
             wait_in_line(self, search);
         else

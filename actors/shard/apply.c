@@ -203,6 +203,7 @@ index_entry(struct replica *self, const struct apply_entry *entry, struct turn *
         s = (enum status)turn_saw(turn, index_append(self->holding->index, points, n_points));
     if (s != STATUS_OK) return s;
     self->changes += n_points;
+    if (write->bulk) self->bulk_us = turn_now_us(turn);
     for (size_t i = 0; s == STATUS_OK && i < write->n_operations; i++)
         if (entry->removed[i] != 0)
             s = replace(self, entry->removed[i], entry->index, write->operations[i]->remove, turn);

@@ -382,7 +382,8 @@ void shard_take_index(const char *index_dir, uint64_t store_id) {
 }
 
 void shard_drop_index(const char *index_dir, uint64_t store_id) {
-    static const char *const ends[] = {"", ".coming", ".snapshot"};
+    static const char *const ends[] = {"",          ".tmp",     ".coming",
+                                       ".snapshot", ".columns", ".columns.tmp"};
     char path[PATH_SIZE], file[PATH_SIZE + 16];
     shard_index_path(index_dir, store_id, path, sizeof path);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {

@@ -1,13 +1,14 @@
 /* load: from the stores to SERVING, in jobs on the blocking pool.
  *
- *     CHECK ─▶ REPLAY ─▶ OPEN ─▶ FILL ──────────────▶ PRUNE ─▶ serve
+ *     CHECK ─▶ REPLAY ─▶ OPEN ─▶ FILL ──────────────────────────▶ PRUNE ─▶ serve
  *                         ▲ │        └▶ COUNT ─▶ OPEN, with a larger tail
- *                         │ └──▶ LIST ─▶ FETCH ────▶ PRUNE
- *                         └───────────────┘ the same
+ *                         │ └──▶ (COLUMNS ─▶) LIST ─▶ FETCH ────▶ PRUNE
+ *                         └─────────────────────────────┘ the same
  *
  * REPLAY: log to points. OPEN: the index file, or an empty one. FILL: all points to the index. With
- * a file, and no payload indexes, the points themselves are not read: LIST compares their numbers
- * with the index, FETCH reads those that it lacks.
+ * a file the points themselves are not read: COLUMNS reads the file of the payload indexes, when
+ * there are any, LIST compares the points' numbers with both, FETCH reads those that one of them
+ * lacks. Without a sound file of all payload indexes all points are read.
  *
  * The points are the truth and the index is compared with all of them: so it does not matter how
  * old its file is, nor whether it is older or newer than what the points had kept. Appending a
@@ -45,6 +46,7 @@ enum load_stage {
     LOAD_OPEN,
     LOAD_COUNT,
     LOAD_FILL,
+    LOAD_COLUMNS,
     LOAD_LIST,
     LOAD_FETCH,
     LOAD_PRUNE,
@@ -74,10 +76,11 @@ struct load {
     struct point_listing *listing; /* owned; LIST */
     uint64_t *lacking;             /* owned; numbers the index does not have */
     size_t n_lacking, room_lacking, fetched;
-    bool in_order;       /* read all points, the file has too few of them */
-    uint64_t n_saved;    /* points the index file had */
-    uint64_t n_pruned;   /* … and the store does not */
-    uint64_t count_from; /* next number to count */
+    struct index_columns_load *columns; /* owned; NULL: the index has no payload indexes */
+    bool in_order;                      /* read all points, the file has too few of them */
+    uint64_t n_saved;                   /* points the index file had */
+    uint64_t n_pruned;                  /* … and the store does not */
+    uint64_t count_from;                /* next number to count */
     uint64_t n_counted;
     struct luggage luggage; /* for whoever records this life; max 0: nobody */
     enum status status;
@@ -86,6 +89,7 @@ struct load {
 
 void load_free(struct load *load) {
     if (!load) return;
+    index_columns_load_close(load->columns);
     index_close(load->index);
     seat_facts_free(&load->facts);
     point_listing_close(load->listing);
@@ -210,7 +214,9 @@ static enum status open_index(struct load *load) {
                                   .columns = columns,
                                   .n_columns = payload_columns_give(&options->columns, columns)};
     uint64_t applied;
+    index_columns_load_close(load->columns);
     index_close(load->index);
+    load->columns = NULL;
     load->index = NULL;
     enum status s = index_open(&index, path[0] ? path : NULL, &load->index, &applied);
     if (s == STATUS_OK) s = index_wake(load->index);
@@ -227,9 +233,41 @@ static enum status open_index(struct load *load) {
         load->tail_limit = (uint32_t)(index_tail_room(load->index) + stats_of(load).tail);
     load->n_numbers = 0;
     load->n_lacking = load->fetched = 0;
-    bool list = load->n_saved > 0 && index.n_columns == 0 && !load->in_order;
-    load->stage = list ? LOAD_LIST : LOAD_FILL;
+    load->stage = load->n_saved == 0 || load->in_order ? LOAD_FILL
+                  : index.n_columns > 0                ? LOAD_COLUMNS
+                                                       : LOAD_LIST;
     return STATUS_OK;
+}
+
+/* The file of payload indexes; without it all payloads are read. */
+static enum status read_columns(struct load *load) {
+    const struct shard_options *options = &load->options;
+    char path[4096];
+    bool done = false;
+    shard_columns_path(options->index_dir, options->store_id, path, sizeof path);
+    enum status s = STATUS_OK;
+    if (!load->columns) s = index_columns_load_open(load->index, path, &load->columns);
+    if (s == STATUS_OK) s = index_columns_load_step(load->columns, &done);
+    if (s == STATUS_OK && done) load->stage = LOAD_LIST;
+    if (s == STATUS_OK) return s;
+    if (s != STATUS_NOT_FOUND && s != STATUS_CORRUPT)
+        return load_fail(load, s, "payload indexes", status_text(s));
+    if (s == STATUS_CORRUPT) {
+        log_info("shard/%" PRIu64 ": %s is damaged: its payload indexes are built anew from the "
+                 "points",
+                 options->shard, path);
+        (void)unlink(path);
+    }
+    index_columns_load_close(load->columns);
+    load->columns = NULL;
+    load->in_order = true;
+    load->stage = LOAD_FILL;
+    return STATUS_OK;
+}
+
+static bool lacks(const struct load *load, uint64_t number) {
+    if (!index_has(load->index, number)) return true;
+    return load->columns && !index_columns_load_knew(load->columns, number);
 }
 
 static enum status push_number(uint64_t **list, size_t *n, size_t *room, uint64_t number) {
@@ -349,7 +387,7 @@ static enum status list_piece(struct load *load) {
             break;
         }
         s = note_number(load, number);
-        if (s == STATUS_OK && !index_has(load->index, number))
+        if (s == STATUS_OK && lacks(load, number))
             s = push_number(&load->lacking, &load->n_lacking, &load->room_lacking, number);
     }
     return s == STATUS_OK ? s : load_fail(load, s, "points", kv_error());
@@ -363,7 +401,9 @@ static enum status fetch_point(struct load *load, uint64_t number) {
     struct index_point entry = {.number = number,
                                 .vector = point->vector.data,
                                 .id = point->id.data,
-                                .id_size = (uint32_t)point->id.size};
+                                .id_size = (uint32_t)point->id.size,
+                                .payload = point->payload.data,
+                                .payload_size = point->payload.size};
     s = point->vector.size == load->options.dimension * sizeof(float)
             ? index_append(load->index, &entry, 1)
             : STATUS_CORRUPT;
@@ -440,6 +480,9 @@ static enum status load_work(void *context) {
     case LOAD_FILL:
         load->status = fill_piece(load);
         break;
+    case LOAD_COLUMNS:
+        load->status = read_columns(load);
+        break;
     case LOAD_LIST:
         load->status = list_piece(load);
         break;
@@ -508,7 +551,9 @@ static void load_done(struct replica *self, struct turn *turn) {
     self->holding->store_id = load->data_id;
     holding_publish(self->holding, &load->index);
     self->load = NULL;
+    self->columns_unsaved = turn_saw(turn, load->options.columns.n > 0 && !load->columns) != 0;
     replica_serve(self, &result, turn);
+    columns_settle(self, &load->options.columns, turn); /* it may have been told of others */
     load_free(load);
 }
 
@@ -553,7 +598,9 @@ void load_start(struct replica *self, struct turn *turn) {
     struct holding like = {.shard = options->shard,
                            .store_id = options->store_id,
                            .dimension = options->dimension,
-                           .metric = options->metric};
+                           .metric = options->metric,
+                           .exact = options->columns.exact,
+                           .rescore = options->columns.rescore};
     enum status s = holding_open(options->shelf, &like, &self->holding);
     s = (enum status)turn_saw(turn, s);
     struct load *load = s == STATUS_OK ? mem_zero(1, sizeof *load) : NULL;

@@ -1,8 +1,8 @@
 /* replica: the state of a shard actor, shared by the files that make it up: shard.c (conversation),
  * load.c (from the stores to SERVING), offer.c and intake.c (snapshots), peers.c (its Raft group),
  * apply.c (committed entries to points and index), reads.c (levels of consistency), fetch.c (one
- * point), columns.c (payload indexes on demand), upkeep.c (flush, cut, save). Nobody else includes
- * it. */
+ * point), columns.c (payload indexes that come and go), upkeep.c (flush, cut, save). Nobody else
+ * includes it. */
 #ifndef ACTORS_SHARD_REPLICA_H
 #define ACTORS_SHARD_REPLICA_H
 
@@ -10,6 +10,7 @@
 #include "actors/shard/shard.h"
 #include "actors/shard/window.h"
 #include "runtime/turn.h"
+#include "schemas/pd.pb-c.h"
 #include "schemas/raft.pb-c.h"
 #include "schemas/shard.pb-c.h"
 
@@ -24,6 +25,7 @@ struct replica_member {
 };
 
 struct apply;
+struct fill;
 struct load;
 struct read;
 struct offer;
@@ -59,9 +61,14 @@ struct replica {
     bool saving;
     bool stopping;               /* exits when the index is saved */
     bool retire_armed;           /* a timer looks whether replaced points may leave the index */
+    uint64_t bulk_us;            /* a write of a bulk ingest was applied last; 0: none was */
     bool filling;                /* payloads are read for new columns */
+    struct fill *fill;           /* owned; what was read, while in the lane */
     uint64_t filled;             /* points read for them so far */
     bool fill_again;             /* once more: another began meanwhile */
+    bool settle_armed;           /* a timer begins the declared ones that could not begin yet */
+    bool columns_unsaved;        /* the file beside the index file lacks some, or has too many */
+    bool columns_saving;         /* … that the save under way brings there */
     bool room_armed;             /* a timer looks for room in the tail */
     bool tell_armed;             /* a timer looks whether followers moved */
     uint64_t told, told_matches; /* digests of what the keeper heard last */
@@ -193,11 +200,17 @@ void reads_free(struct replica *self);
 
 enum { COLUMNS_DEMAND_MAX = 64 };
 /* columns.c: begins the payload indexes that a filter needs and that are not there. The search may
- * be forwarded: it waits for them. INVALID: no sound filter, or too many indexes. */
+ * be forwarded: it waits for them. INVALID: no sound filter; QUOTA: too many indexes, as words say.
+ */
 MUST_USE enum status
 columns_demand(struct replica *self, FilterNode *const *nodes, size_t n_nodes, struct turn *turn);
 /* Reads the payloads of all points for the columns that are not complete. */
 void columns_fill(struct replica *self, struct turn *turn);
+void columns_free(struct replica *self);
+/* The keeper says which are declared. */
+enum status columns_told(struct replica *self, const ShardColumns *msg, struct turn *turn);
+/* The index has what is declared now: begins what it lacks, drops what `before` declared. */
+void columns_settle(struct replica *self, const struct payload_columns *before, struct turn *turn);
 /* What there is of them. False: no memory. */
 bool columns_tell(const struct replica *self, ShardState *state, struct turn *turn);
 
@@ -205,6 +218,8 @@ bool columns_tell(const struct replica *self, ShardState *state, struct turn *tu
 void upkeep_watch(struct replica *self, struct turn *turn);
 /* Something was applied. */
 void upkeep_arm(struct replica *self, struct turn *turn);
+/* Payload indexes came or went: their file is to be written. */
+void upkeep_arm_save(struct replica *self, struct turn *turn);
 /* The actor is to stop: saves an index that changed much, so that the next start need not link so
  * much again, then exits. False: there is nothing to wait for. */
 bool upkeep_stop(struct replica *self, struct turn *turn);

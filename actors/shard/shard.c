@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/searcher/scan.h"
 #include "actors/shard/replica.h"
 #include "runtime/assert.h"
 #include "runtime/codec.h"
@@ -28,11 +29,13 @@
 enum {
     MEMORY_RETRY_MS = 1000, /* told to writers of points that memory is not there for */
     MEBIBYTE = 1024 * 1024,
-    BUSY_RETRY_MS = 20,      /* told to writers that found the queue full */
-    ROOM_LOOK_US = 2 * 1000, /* pause before a full tail is looked at again */
-    WALK_NEIGHBOURS = 32,    /* reached for each of ef candidates, about */
-    POINT_FLOATS = 128,      /* reaching a point costs as comparing so many floats */
-    SMALL_FLOATS = 1 << 23,  /* some 0.6 ms with wide registers */
+    BUSY_RETRY_MS = 20,              /* told to writers that found the queue full */
+    ROOM_LOOK_US = 2 * 1000,         /* pause before a full tail is looked at again */
+    BULK_REST_US = 1000 * 1000,      /* without a bulk write: what waits is linked */
+    BULK_OVER_US = 60 * 1000 * 1000, /* … and this long after it by all linkers */
+    WALK_NEIGHBOURS = 32,            /* reached for each of ef candidates, about */
+    POINT_FLOATS = 128,              /* reaching a point costs as comparing so many floats */
+    SMALL_FLOATS = 1 << 23,          /* some 0.6 ms with wide registers */
 };
 
 static_assert((int)SHARD_PENDING_BYTES_MAX >= (int)JOURNAL_ENTRY_MAX,
@@ -54,6 +57,7 @@ static const char *const state_names[] = {
     X(struct replica, ShardSearches, shard_searches, on_searches) \
     X(struct replica, ShardAsk, shard_ask, on_ask) \
     X(struct replica, ShardEpoch, shard_epoch, on_epoch) \
+    X(struct replica, ShardColumns, shard_columns, on_columns) \
     X(struct replica, ShardChange, shard_change, on_change) \
     X(struct replica, ShardReadIndex, shard_read_index, on_read_index) \
     X(struct replica, ShardFetch, shard_fetch, on_fetch) \
@@ -76,6 +80,10 @@ uint64_t shard_store_of(uint64_t data_id) {
 
 void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size) {
     snprintf(text, size, "%s/%" PRIu64 ".index", index_dir, store_id);
+}
+
+void shard_columns_path(const char *index_dir, uint64_t store_id, char *text, size_t size) {
+    snprintf(text, size, "%s/%" PRIu64 ".index.columns", index_dir, store_id);
 }
 
 /* --- states
@@ -143,6 +151,10 @@ static enum status on_epoch(struct replica *self, const ShardEpoch *msg, struct 
     (void)turn;
     if (msg->epoch > self->options.epoch) self->options.epoch = msg->epoch;
     return STATUS_OK;
+}
+
+static enum status on_columns(struct replica *self, const ShardColumns *msg, struct turn *turn) {
+    return columns_told(self, msg, turn);
 }
 
 /* Words for a request that this state cannot serve. */
@@ -379,7 +391,8 @@ static bool is_small(const struct replica *self, const ShardSearch *msg) {
     struct index_stats stats = index_stats(self->holding->view);
     uint64_t ef = msg->ef > msg->k ? msg->ef : msg->k;
     uint64_t walk = stats.tail + (ef > INDEX_EF_DEFAULT ? ef : INDEX_EF_DEFAULT) * WALK_NEIGHBOURS;
-    uint64_t points = msg->exact || stats.points < walk ? stats.points : walk;
+    uint64_t points =
+        scan_is_exact(self->holding, msg) || stats.points < walk ? stats.points : walk;
     return points * (POINT_FLOATS + msg->n_vector) <= SMALL_FLOATS;
 }
 
@@ -411,14 +424,17 @@ static enum status judge_query(struct replica *self, const ShardSearch *msg, str
 
 static enum status judge_search(struct replica *self, const ShardSearch *msg, struct turn *turn) {
     enum status s = judge_read(self, msg->epoch, turn);
-    return s == STATUS_OK ? judge_query(self, msg, turn) : s;
+    if (s == STATUS_OK) s = judge_query(self, msg, turn);
+    return s == STATUS_QUOTA ? STATUS_INVALID : s;
 }
 
 static enum status
 judge_searches(struct replica *self, const ShardSearches *msg, struct turn *turn) {
     enum status s = judge_read(self, msg->epoch, turn);
-    for (size_t i = 0; s == STATUS_OK && i < msg->n_searches; i++)
+    for (size_t i = 0; s == STATUS_OK && i < msg->n_searches; i++) {
         s = judge_query(self, msg->searches[i], turn);
+        if (s == STATUS_QUOTA) s = STATUS_OK; /* its searcher refuses that one alone */
+    }
     return s;
 }
 
@@ -470,6 +486,9 @@ static enum status on_ask(struct replica *self, const ShardAsk *msg, struct turn
     state->state = (char *)(uintptr_t)state_names[self->state];
     state->applied = self->applied;
     state->text = self->why;
+    state->target_recall = self->options.columns.target_recall;
+    state->exact = self->options.columns.exact;
+    state->rescore = self->options.columns.rescore;
     if (self->holding && self->holding->view) {
         struct index_stats stats = index_stats(self->holding->view);
         state->points = turn_saw(turn, stats.points);
@@ -512,15 +531,24 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
     return turn_find(turn, name);
 }
 
+/* Points of a bulk ingest come: they are linked together when half of the tail is full, or when no
+ * more come. */
+static bool gathers(struct replica *self, struct turn *turn) {
+    if (self->bulk_us == 0 || turn_now_us(turn) - self->bulk_us >= BULK_REST_US) return false;
+    return tail_room(self, turn) > self->tail_limit / 2;
+}
+
 void replica_link(struct replica *self, struct turn *turn) {
     bool linking = atomic_load_explicit(&self->holding->linking, memory_order_acquire);
     struct index_stats stats = index_stats(self->holding->view);
     bool idle = stats.tail == 0 && stats.removed == 0 && stats.unverified == 0 && !stats.unsorted;
     if (!turn_saw(turn, !linking && !stats.damaged && !idle)) return;
+    if (gathers(self, turn)) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;
     work.shard = self->options.shard;
+    work.bulk = self->bulk_us != 0 && turn_now_us(turn) - self->bulk_us < BULK_OVER_US;
     turn_tell(turn, linker, &work.base);
 }
 
@@ -554,6 +582,7 @@ static void shard_stop(void *actor, struct turn *turn) {
 static void shard_close(void *actor) {
     struct replica *self = actor;
     load_free(self->load);
+    columns_free(self);
     apply_free(self->apply);
     transfer_free(self);
     seat_close(self->seat);

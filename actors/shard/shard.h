@@ -62,6 +62,8 @@ uint64_t shard_data_id(uint64_t store_id, uint64_t generation);
 /* The replica whose points are there. */
 uint64_t shard_store_of(uint64_t data_id);
 void shard_index_path(const char *index_dir, uint64_t store_id, char *text, size_t size);
+/* The file of the payload indexes, beside it. */
+void shard_columns_path(const char *index_dir, uint64_t store_id, char *text, size_t size);
 /* An index file that came whole with a snapshot takes the place of the replica's own. NULL: there
  * are no files. Blocks. */
 void shard_take_index(const char *index_dir, uint64_t store_id);

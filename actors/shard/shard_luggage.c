@@ -42,7 +42,9 @@ void shard_luggage_pack(const struct shard_options *options,
     luggage_add_points(luggage, options->points, points);
     if (options->index_dir) {
         shard_index_path(options->index_dir, options->store_id, path, sizeof path);
-        luggage_add_file(luggage, path);
+        luggage_add_file(luggage, LUGGAGE_INDEX, path);
+        shard_columns_path(options->index_dir, options->store_id, path, sizeof path);
+        luggage_add_file(luggage, LUGGAGE_COLUMNS, path);
     }
     buffer_free(&columns);
 }

@@ -93,15 +93,20 @@ static void on_saved(void *actor, void *context, const struct outcome *outcome, 
     uint64_t covered = (uint64_t)(uintptr_t)context;
     self->saving = false;
     self->saved_us = turn_now_us(turn);
-    if (outcome->status == STATUS_OK)
+    if (outcome->status == STATUS_OK) {
         self->changes -= covered;
-    else
+    } else {
+        self->columns_unsaved |= self->columns_saving;
         turn_note(turn, "save %s %s", status_name(outcome->status), outcome->text);
+    }
     if (self->stopping) turn_exit(turn, STATUS_OK, "stopped");
 }
 
-static bool worth_saving(const struct replica *self) {
-    return self->options.index_dir && self->changes >= SHARD_SAVE_CHANGES_MIN;
+static bool worth_saving(const struct replica *self, struct turn *turn) {
+    if (!self->options.index_dir) return false;
+    if (self->changes >= SHARD_SAVE_CHANGES_MIN) return true;
+    if (!self->columns_unsaved) return false;
+    return turn_saw(turn, index_stats(self->holding->view).points >= SHARD_SAVE_CHANGES_MIN) != 0;
 }
 
 static void save(struct replica *self, struct turn *turn) {
@@ -111,6 +116,8 @@ static void save(struct replica *self, struct turn *turn) {
     save.shard = self->options.shard;
     save.applied = self->applied;
     self->saving = true;
+    self->columns_saving = self->columns_unsaved;
+    self->columns_unsaved = false;
     turn_call(turn, &(struct call){.to = linker,
                                    .message = &save.base,
                                    .done = on_saved,
@@ -119,7 +126,7 @@ static void save(struct replica *self, struct turn *turn) {
 }
 
 static void start_save(struct replica *self, struct turn *turn) {
-    if (self->saving || !worth_saving(self)) return;
+    if (self->saving || !worth_saving(self, turn)) return;
     uint64_t now = turn_now_us(turn);
     if (now - self->saved_us < SHARD_SAVE_MS * UINT64_C(1000)) return;
     bool rests = now - self->changed_us >= SHARD_SAVE_RESTS_MS * UINT64_C(1000);
@@ -132,14 +139,14 @@ bool upkeep_stop(struct replica *self, struct turn *turn) {
     bool whole = self->state == REPLICA_SERVING || self->state == REPLICA_DISK_FULL;
     if (doomed || !whole) return false;
     self->stopping = true;
-    if (!self->saving && worth_saving(self)) save(self, turn);
+    if (!self->saving && worth_saving(self, turn)) save(self, turn);
     return self->saving;
 }
 
 static bool has_work(const struct replica *self, struct turn *turn) {
     struct index_stats stats = index_stats(self->holding->view);
     bool linker_has = turn_saw(turn, stats.tail > 0 || stats.unverified > 0);
-    return self->dirty_us != 0 || linker_has || worth_saving(self);
+    return self->dirty_us != 0 || linker_has || worth_saving(self, turn);
 }
 
 /* What was answered from it meanwhile may have missed a neighbour; what is written is in log and
@@ -172,6 +179,13 @@ static void look(void *actor, void *context, struct turn *turn) {
 void upkeep_watch(struct replica *self, struct turn *turn) {
     if (self->upkeep_armed) return;
     if (!turn_saw(turn, index_stats(self->holding->view).unverified > 0)) return;
+    self->upkeep_armed = true;
+    turn_timer(turn, LOOK_US, look, NULL);
+}
+
+void upkeep_arm_save(struct replica *self, struct turn *turn) {
+    self->changed_us = turn_now_us(turn);
+    if (self->upkeep_armed) return;
     self->upkeep_armed = true;
     turn_timer(turn, LOOK_US, look, NULL);
 }

@@ -32,6 +32,27 @@ static int shown(const char *text) {
     return (int)(size > SHOWN_MAX ? text_cut(text, SHOWN_MAX) : size);
 }
 
+enum status check_preset(struct check *check, const char *name) {
+    return fail(check, STATUS_INVALID,
+                "preset \"%.*s\" is unknown: use fast, balanced, accurate or exact", shown(name),
+                name);
+}
+
+static enum status check_rescore(struct check *check, float rescore) {
+    if (rescore == 0 || (rescore >= 1 && rescore <= CHECK_RESCORE_MAX)) return STATUS_OK;
+    return fail(
+        check, STATUS_INVALID,
+        "rescore %g is not from 1 to %d candidates for each result (0: as the storage wants "
+        "it)",
+        (double)rescore, CHECK_RESCORE_MAX);
+}
+
+enum status check_index_type(struct check *check, const char *type) {
+    return fail(check, STATUS_INVALID,
+                "type \"%.*s\" is none of keyword, integer, number, bool and datetime", shown(type),
+                type);
+}
+
 /* --- names ----------------------------------------------------------------------------------- */
 
 static bool is_letter_or_digit(char c) {
@@ -101,13 +122,17 @@ enum status check_keeping(struct check *check,
     const char *text = request->storage;
     if (index_storage_parse(text, &storage) != STATUS_OK)
         return fail(check, STATUS_INVALID,
-                    "storage \"%.*s\" is unknown: use auto, f32, f16, sq8, sq4 or rabitq", shown(text),
-                    text);
+                    "storage \"%.*s\" is unknown: use auto, f32, f16, sq8, sq4 or rabitq",
+                    shown(text), text);
     text = request->originals;
     if (index_originals_parse(text, &originals) != STATUS_OK)
         return fail(check, STATUS_INVALID, "originals \"%.*s\" is unknown: use none, ram or mapped",
                     shown(text), text);
-    return check_recall(check, request->target_recall);
+    if (request->preset[0] && request->target_recall != 0)
+        return fail(check, STATUS_INVALID,
+                    "preset and target_recall are two words for one thing: give one of them");
+    enum status s = check_rescore(check, request->rescore);
+    return s == STATUS_OK ? check_recall(check, request->target_recall) : s;
 }
 
 enum status check_id(struct check *check, const char *id) {
@@ -148,6 +173,18 @@ static enum status check_freshness(struct check *check, int consistency, const c
     return STATUS_OK;
 }
 
+/* How widely it looks is said once. */
+static enum status check_width(struct check *check, const Vectron__V1__SearchRequest *request) {
+    const char *beside = request->ef                   ? "ef"
+                         : request->exact              ? "exact"
+                         : request->target_recall != 0 ? "target_recall"
+                                                       : NULL;
+    if (!request->preset[0] || !beside) return STATUS_OK;
+    return fail(check, STATUS_INVALID,
+                "preset \"%.*s\" and %s are given: both say how widely to search, give one of them",
+                shown(request->preset), request->preset, beside);
+}
+
 enum status check_search(struct check *check, const Vectron__V1__SearchRequest *request) {
     enum status s = check_name(check, request->collection, "collection name cannot be empty");
     if (s != STATUS_OK) return s;
@@ -160,6 +197,8 @@ enum status check_search(struct check *check, const Vectron__V1__SearchRequest *
         return fail(check, STATUS_INVALID, "search vector[%zu] is %s: values must be finite", bad,
                     value_name(request->vector[bad]));
     s = check_recall(check, request->target_recall);
+    if (s == STATUS_OK) s = check_rescore(check, request->rescore);
+    if (s == STATUS_OK) s = check_width(check, request);
     if (s != STATUS_OK) return s;
     if (request->top_k > CHECK_TOP_K_MAX)
         return fail(check, STATUS_INVALID, "top_k %u is above the limit of %d", request->top_k,

@@ -13,6 +13,7 @@ enum {
     CHECK_NAME_MAX = 128,      /* bytes of a collection's name */
     CHECK_POINTS_MAX = 100000, /* of one request */
     CHECK_TOP_K_MAX = 10000,
+    CHECK_RESCORE_MAX = 100, /* candidates measured again for each result */
     CHECK_TOP_K_DEFAULT = 10,
     CHECK_BATCH_MAX = 1000,           /* searches of a batch */
     CHECK_BATCH_RESULTS_MAX = 100000, /* … and their results */
@@ -33,6 +34,10 @@ MUST_USE enum status check_dimension(struct check *check, int32_t dimension);
 MUST_USE enum status check_keeping(struct check *check,
                                    const Vectron__V1__CreateCollectionRequest *request);
 MUST_USE enum status check_distance(struct check *check, const char *distance, const char **out);
+/* INVALID: words for a name that is no preset. */
+enum status check_preset(struct check *check, const char *name);
+/* INVALID: words for a text that names no type of payload index. */
+enum status check_index_type(struct check *check, const char *type);
 MUST_USE enum status check_id(struct check *check, const char *id);
 MUST_USE enum status check_consistency(struct check *check, int consistency);
 MUST_USE enum status check_search(struct check *check, const Vectron__V1__SearchRequest *request);

@@ -375,33 +375,38 @@ enum status filter_translate(const Vectron__V1__Filter *filter,
 
 /* --- payload indexes ------------------------------------------------------------------------- */
 
-static enum status fail_index(struct check *check, size_t i, const char *format, ...)
+static enum status fail_index(struct check *check, const char *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static enum status fail_index(struct check *check, size_t i, const char *format, ...) {
+static enum status fail_index(struct check *check, const char *place, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    int n = snprintf(check->words, sizeof check->words, "payload_indexes[%zu]", i);
+    int n = snprintf(check->words, sizeof check->words, "%s", place);
     vsnprintf(check->words + n, sizeof check->words - (size_t)n, format, args);
     va_end(args);
     return STATUS_INVALID;
 }
 
-static enum status
-check_index(struct check *check, const Vectron__V1__CreateCollectionRequest *request, size_t i) {
-    const Vectron__V1__PayloadIndex *index = request->payload_indexes[i];
-    size_t size = strlen(index->key);
+enum status filter_column(const Vectron__V1__PayloadIndex *index,
+                          const char *place,
+                          struct arena *arena,
+                          PayloadColumn **out,
+                          struct check *check) {
+    size_t size = index ? strlen(index->key) : 0;
+    if (!index) return fail_index(check, place, " is missing: give its key and type");
     if (size < 1 || size > CHECK_INDEX_KEY_MAX)
-        return fail_index(check, i, ".key has %zu bytes, not 1 to %d", size, CHECK_INDEX_KEY_MAX);
+        return fail_index(check, place, ".key has %zu bytes, not 1 to %d", size,
+                          CHECK_INDEX_KEY_MAX);
     if ((unsigned)index->type >= FILTER_TYPES)
-        return fail_index(check, i,
+        return fail_index(check, place,
                           ".type %d is unknown: use PAYLOAD_KEYWORD, _INTEGER, _NUMBER, _BOOL or "
                           "_DATETIME",
                           (int)index->type);
-    for (size_t j = 0; j < i; j++)
-        if (request->payload_indexes[j]->type == index->type &&
-            strcmp(request->payload_indexes[j]->key, index->key) == 0)
-            return fail_index(check, i, " is the same as payload_indexes[%zu]", j);
+    PayloadColumn *column = *out = arena_alloc(arena, sizeof *column);
+    if (!column) return STATUS_NO_MEMORY;
+    payload_column__init(column);
+    column->key = index->key;
+    column->type = (uint32_t)index->type; /* the same numbers */
     return STATUS_OK;
 }
 
@@ -410,21 +415,23 @@ enum status filter_columns(const Vectron__V1__CreateCollectionRequest *request,
                            struct filter_columns *out,
                            struct check *check) {
     size_t n = request->n_payload_indexes;
+    char place[64];
+    snprintf(place, sizeof place, "payload_indexes[%d]", CHECK_INDEXES_MAX);
     if (n > CHECK_INDEXES_MAX)
-        return fail_index(check, CHECK_INDEXES_MAX, " is above the limit of %d payload indexes",
+        return fail_index(check, place, " is above the limit of %d payload indexes",
                           CHECK_INDEXES_MAX);
     out->n = n;
     out->columns = arena_alloc(arena, n * sizeof *out->columns);
     if (!out->columns) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
-        enum status s = check_index(check, request, i);
+        snprintf(place, sizeof place, "payload_indexes[%zu]", i);
+        enum status s =
+            filter_column(request->payload_indexes[i], place, arena, &out->columns[i], check);
         if (s != STATUS_OK) return s;
-        PayloadColumn *column = arena_alloc(arena, sizeof *column);
-        if (!column) return STATUS_NO_MEMORY;
-        payload_column__init(column);
-        column->key = request->payload_indexes[i]->key;
-        column->type = (uint32_t)request->payload_indexes[i]->type; /* the same numbers */
-        out->columns[i] = column;
+        for (size_t j = 0; j < i; j++)
+            if (out->columns[j]->type == out->columns[i]->type &&
+                strcmp(out->columns[j]->key, out->columns[i]->key) == 0)
+                return fail_index(check, place, " is the same as payload_indexes[%zu]", j);
     }
     return STATUS_OK;
 }

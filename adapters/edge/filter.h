@@ -22,6 +22,12 @@ MUST_USE enum status filter_translate(const Vectron__V1__Filter *filter,
                                       struct filter_nodes *out,
                                       struct check *check);
 
+/* One payload index; `place` names it in words. INVALID, NO_MEMORY. */
+MUST_USE enum status filter_column(const Vectron__V1__PayloadIndex *index,
+                                   const char *place,
+                                   struct arena *arena,
+                                   PayloadColumn **out,
+                                   struct check *check);
 struct filter_columns {
     PayloadColumn **columns; /* in the arena */
     size_t n;

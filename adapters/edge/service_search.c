@@ -8,6 +8,7 @@
 
 #include "adapters/edge/filter.h"
 #include "adapters/edge/hit_list.h"
+#include "adapters/edge/preset.h"
 #include "adapters/edge/question.h"
 #include "adapters/edge/service_vectron.h"
 #include "runtime/assert.h"
@@ -114,7 +115,9 @@ enum status service_query(const Vectron__V1__SearchRequest *request,
                           RouterSearch *query,
                           struct check *check) {
     struct filter_nodes filter;
+    struct preset preset;
     enum status s = check_search(check, request);
+    if (s == STATUS_OK) s = preset_read(request->preset, &preset, check);
     if (s == STATUS_OK) s = filter_translate(request->filter, arena, &filter, check);
     if (s != STATUS_OK) return s;
     router_search__init(query);
@@ -127,8 +130,9 @@ enum status service_query(const Vectron__V1__SearchRequest *request,
                    : query->ranged ? CHECK_TOP_K_MAX
                                    : CHECK_TOP_K_DEFAULT;
     query->ef = request->ef;
-    query->target_recall = request->target_recall;
-    query->exact = request->exact;
+    query->target_recall = preset.target_recall > 0 ? preset.target_recall : request->target_recall;
+    query->exact = request->exact || preset.exact;
+    query->rescore = request->rescore;
     query->n_filter = filter.n;
     query->filter = filter.nodes;
     query->explain = request->explain;

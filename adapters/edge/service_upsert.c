@@ -66,6 +66,7 @@ struct upsert {
     enum stage stage;
     char *collection;
     uint32_t dimension;
+    bool bulk;             /* of a bulk ingest */
     size_t total;          /* points of the request, known after CHECK */
     size_t acknowledged;   /* … and how many of them are written */
     size_t partly;         /* … of the page on its way, on some of its shards */
@@ -242,6 +243,7 @@ static void send_page(struct upsert *upsert, struct turn *turn) {
     message.collection = upsert->collection;
     message.points = page->points;
     message.n_points = page->n;
+    message.bulk = upsert->bulk;
     upsert->question.deadline_us = upsert->pages_end_us;
     upsert->partly = 0;
     if (!question_send(&upsert->question, &message.base, turn))
@@ -457,6 +459,8 @@ void service_upsert(void *self, struct edge_call *call, struct turn *turn) {
     if (!upsert) return;
     upsert->question = (struct question){.call = call, .done = on_outcome};
     upsert->collection = (char *)edge_call_field(call, "collection");
+    const char *bulk = edge_call_header(call, BULK_HEADER);
+    upsert->bulk = bulk && strcmp(bulk, "1") == 0;
     arena_init(&upsert->pages[0].arena, ARENA_MAX);
     arena_init(&upsert->pages[1].arena, ARENA_MAX);
     point_walk_init(&upsert->points, edge_call_format(call), body, size);

@@ -8,6 +8,7 @@
 #include "adapters/edge/check.h"
 #include "adapters/edge/filter.h"
 #include "adapters/edge/payload.h"
+#include "adapters/edge/preset.h"
 #include "adapters/edge/question.h"
 #include "runtime/poison.h"
 #include "schemas/apigateway.pb-c.h"
@@ -57,6 +58,8 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     struct filter_columns columns = {.n = 0};
     if (s == STATUS_OK) s = check_distance(&check, request->distance, &distance);
     if (s == STATUS_OK) s = check_keeping(&check, request);
+    struct preset preset = {0};
+    if (s == STATUS_OK) s = preset_read(request->preset, &preset, &check);
     if (s == STATUS_OK) s = filter_columns(request, edge_call_arena(call), &columns, &check);
     if (s != STATUS_OK) {
         edge_fail(call, s, check.words, turn);
@@ -70,7 +73,9 @@ static void create_collection(void *self, struct edge_call *call, struct turn *t
     create.replicas = request->replicas;
     create.storage = request->storage;
     create.originals = request->originals;
-    create.target_recall = request->target_recall;
+    create.target_recall = preset.target_recall > 0 ? preset.target_recall : request->target_recall;
+    create.exact = preset.exact;
+    create.rescore = request->rescore;
     create.n_payload_indexes = columns.n;
     create.payload_indexes = columns.columns;
     ask(call, &create.base, on_created, turn);
@@ -167,9 +172,10 @@ static Vectron__V1__PayloadIndexStatus **public_indexes(const RouterCollection *
         indexes[i]->unparsed = column->unread;
         indexes[i]->bytes = column->bytes;
         indexes[i]->ready = column->complete;
-        indexes[i]->progress = column->points     ? (float)column->filled / (float)column->points
-                               : column->complete ? 1
-                                                  : 0;
+        indexes[i]->declared = column->declared;
+        indexes[i]->progress = column->complete ? 1
+                               : column->points ? (float)column->filled / (float)column->points
+                                                : 0;
     }
     if (indexes) qsort(indexes, found->n_columns, sizeof *indexes, by_key);
     return indexes;
@@ -188,6 +194,9 @@ static void on_status(struct question *question, const struct outcome *outcome, 
     response.distance = found->distance;
     response.n_shards = found->n_shards;
     response.shards = public_shards(found, turn);
+    response.preset = (char *)preset_name(found->target_recall, found->exact);
+    response.target_recall = found->target_recall;
+    response.rescore = found->rescore;
     response.n_payload_indexes = found->n_columns;
     response.payload_indexes = public_indexes(found, turn);
     if (response.shards && response.payload_indexes)
@@ -330,6 +339,8 @@ static const struct edge_method methods[] = {
     METHOD(DeleteCollection, delete_collection, .run = delete_collection, WRITE),
     METHOD(ListCollections, list_collections, .run = list_collections, READ),
     METHOD(GetCollectionStatus, get_collection_status, .run = get_collection_status, READ),
+    METHOD(CreatePayloadIndex, create_payload_index, .run = service_create_index, WRITE),
+    METHOD(DropPayloadIndex, drop_payload_index, .run = service_drop_index, WRITE),
     METHOD(Upsert, upsert, .run = service_upsert, .raw = true, .deadline_ms = WRITE_DEADLINE_MS),
     METHOD(Get, get, .run = get, READ),
     METHOD(Delete, delete, .run = delete_point, WRITE),

@@ -1,6 +1,6 @@
 /* service_vectron: the gRPC service vectron.v1.VectronService: public requests become questions to
  * the router, its answers public responses. One file a conversation: service_vectron.c the short
- * ones, service_search.c, service_batch.c, service_upsert.c. */
+ * ones, service_search.c, service_batch.c, service_upsert.c, service_indexes.c. */
 #ifndef EDGE_SERVICE_VECTRON_H
 #define EDGE_SERVICE_VECTRON_H
 
@@ -9,6 +9,7 @@
 #include "schemas/router.pb-c.h"
 
 #define SESSION_HEADER "vectron-session"
+#define BULK_HEADER    "vectron-bulk" /* "1": points of a bulk ingest */
 enum {
     SESSION_HEADER_MAX = 4096,    /* bytes; gRPC clients give up at 8 KiB of metadata */
     READ_DEADLINE_MS = 10 * 1000, /* of calls whose client gave none */
@@ -32,6 +33,8 @@ MUST_USE enum status service_query(const Vectron__V1__SearchRequest *request,
 void service_batch_search(void *self, struct edge_call *call, struct turn *turn);
 void service_search(void *self, struct edge_call *call, struct turn *turn);
 void service_search_stream(void *self, struct edge_call *call, struct turn *turn);
+void service_create_index(void *self, struct edge_call *call, struct turn *turn);
+void service_drop_index(void *self, struct edge_call *call, struct turn *turn);
 void service_upsert(void *self, struct edge_call *call, struct turn *turn);
 
 #endif

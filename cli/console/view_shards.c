@@ -22,6 +22,9 @@ static const struct column shard_columns[] = {
     {"applied", "APPLIED", VALUE_COUNT, 8, 0, 1},
     {"lag", "BEHIND", VALUE_COUNT, 6, 0, 2},
     {"memory_bytes", "MEMORY", VALUE_BYTES, 7, 0, 0},
+    {"recall", "RECALL", VALUE_TEXT, 10, 0, 1},
+    {"ef", "EF", VALUE_COUNT, 5, 0, 3},
+    {"storage", "STORAGE", VALUE_TEXT, 7, 0, 4},
     {"epoch", "EPOCH", VALUE_ID, 5, 0, 3},
     {"range", "HASHES", VALUE_TEXT, 13, 0, 4},
     {"dimension", "DIM", VALUE_COUNT, 5, 0, 3},
@@ -86,6 +89,12 @@ static void fill_state(struct list *list,
     list_number(list, row, "applied", (double)state->applied);
     list_number(list, row, "memory_bytes", (double)state->memory_bytes);
     list_text(list, row, "text", state->text);
+    list_text(list, row, "storage", state->storage);
+    list_number(list, row, "ef", state->ef);
+    if (state->recall > 0)
+        list_format(list, row, "recall", "%.3f%s", (double)state->recall,
+                    state->recall_live ? " live" : "");
+    if (state->recall > 0 && !state->recall_live) list_style(list, row, "recall", STYLE_DIM);
 }
 
 /* Points of a collection: what a bar is a share of. */

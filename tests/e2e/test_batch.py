@@ -3,7 +3,6 @@
 alone, errors are of one query, limits hold."""
 import json
 import os
-import subprocess
 import sys
 import urllib.request
 
@@ -38,13 +37,6 @@ def alone(collection, one):
 
 def hits(reply):
     return [(r.id, r.score, dict(r.payload), list(r.vector)) for r in reply.results]
-
-
-def run(*arguments, code=0, stdin=None):
-    done = subprocess.run([vectron.BINARY, *arguments], capture_output=True, text=True, timeout=60, input=stdin,
-                          env={**vectron.clean_environment(), 'VECTRON_ADDRESS': server.target})
-    assert done.returncode == code, (arguments, done)
-    return done
 
 
 def test_fill():
@@ -134,13 +126,13 @@ def test_http():
 def test_the_command_line():
     path = os.path.join(vectron.TEMPORARY, 'queries.npy')
     numpy.save(path, ROWS['three'][:700])
-    lines = run('search', 'three', '--batch', path, '-k', '1', '--exact').stdout.splitlines()
+    lines = server.run('search', 'three', '--batch', path, '-k', '1', '--exact').stdout.splitlines()
     assert len(lines) == 701 and lines[0].split() == ['QUERY', '#', 'SCORE', 'ID'], lines[:3]
     assert all(line.split() == [str(i), '1', '0.0000', f'p{i}'] for i, line in enumerate(lines[1:])), lines[:3]
     rows = ''.join(json.dumps({'id': f'q{i}', 'vector': [float(x) for x in ROWS['three'][i]][:8 - i]}) + '\n' for i in (0, 1))
-    done = run('search', 'three', '--batch', '-', '--format', 'jsonl', '--json', stdin=rows, code=1)
+    done = server.run('search', 'three', '--batch', '-', '--format', 'jsonl', '--json', stdin=rows, code=1)
     assert [json.loads(line)['code'] for line in done.stdout.splitlines()] == [0, 3] and 'query q1: INVALID_ARGUMENT' in done.stderr
-    assert '--batch' in run('search', 'three', '--batch', path, '--vector', '[1]', code=2).stderr
+    assert '--batch' in server.run('search', 'three', '--batch', path, '--vector', '[1]', code=2).stderr
 
 
 if __name__ == '__main__':

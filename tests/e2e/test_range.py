@@ -3,7 +3,6 @@
 numpy; and `explain` of searches with and without a filter."""
 import json
 import os
-import subprocess
 import sys
 import urllib.request
 
@@ -27,13 +26,6 @@ def search(collection, vector, **more):
 
 def distances(collection, vector):
     return ((ROWS[collection].astype('f8') - vector) ** 2).sum(1)
-
-
-def run(*arguments, code=0):
-    done = subprocess.run([vectron.BINARY, *arguments], capture_output=True, text=True, timeout=60,
-                          env={**vectron.clean_environment(), 'VECTRON_ADDRESS': server.target})
-    assert done.returncode == code, (arguments, done)
-    return done
 
 
 def test_fill():
@@ -99,11 +91,11 @@ def test_http_and_the_command_line():
     with urllib.request.urlopen(urllib.request.Request(url, body)) as answer:
         reply = json.load(answer)
     assert [len(reply['results']), reply['range']] == [3, {'cut': False}], reply
-    printed = run('search', 'three', '--vector', json.dumps(vector), '--within', str(within), '--exact')
+    printed = server.run('search', 'three', '--vector', json.dumps(vector), '--within', str(within), '--exact')
     assert len(printed.stdout.strip().split('\n')) == 4 and 'more points' not in printed.stderr
-    printed = run('search', 'three', '--vector', json.dumps(vector), '--within', str(within), '-k', '2', '--exact')
+    printed = server.run('search', 'three', '--vector', json.dumps(vector), '--within', str(within), '-k', '2', '--exact')
     assert 'more points lie within: these are the 2 nearest' in printed.stderr
-    assert '--within' in run('search', 'three', '--vector', '[1]', '--within', 'far', code=2).stderr
+    assert '--within' in server.run('search', 'three', '--vector', '[1]', '--within', 'far', code=2).stderr
 
 
 def test_what_is_no_distance_is_refused():
@@ -123,7 +115,7 @@ def test_explain_tells_of_searches_without_a_filter_too():
     plan = search('one', ROWS['one'][0], explain=True).explain.shards[0]
     assert 0 < plan.visited < 6000 and plan.search_ns > 0 and not plan.fell_back, plan
     assert search('one', ROWS['one'][0], explain=True, exact=True).explain.shards[0].plan == 'scan'
-    told = run('search', 'one', '--vector', json.dumps([float(x) for x in ROWS['one'][0]]), '--explain').stdout
+    told = server.run('search', 'one', '--vector', json.dumps([float(x) for x in ROWS['one'][0]]), '--explain').stdout
     assert 'PLAN' in told and 'walk' in told, told
 
 

@@ -3,7 +3,6 @@
 recall of a search that explains itself."""
 import json
 import os
-import subprocess
 import sys
 
 import numpy
@@ -24,13 +23,6 @@ def status():
 
 def indexes():
     return {(i.key, i.type): i for i in status().payload_indexes}
-
-
-def run(*arguments):
-    done = subprocess.run([vectron.BINARY, *arguments], capture_output=True, text=True, timeout=60,
-                          env={**vectron.clean_environment(), 'VECTRON_ADDRESS': server.target})
-    assert done.returncode == 0, (arguments, done)
-    return done.stdout
 
 
 def test_an_empty_collection():
@@ -74,10 +66,10 @@ def test_http_and_the_command_line():
     code, told = vectron.http('GET', f'{server.url}/v1/collections/shop/status')
     assert code == 200 and [i['key'] for i in told['payloadIndexes']] == ['color', 'price', 'price'], told
     assert told['payloadIndexes'][0]['values'] == str(N // 2) and told['shards'][0]['recall'] > 0
-    printed = run('collections', 'status', 'shop')
+    printed = server.run('collections', 'status', 'shop').stdout
     assert f'price  number     {N - N // 10}' in printed and 'RECALL' in printed and 'UNPARSED' in printed, printed
-    assert json.loads(run('collections', 'status', 'shop', '--json'))['payloadIndexes'] == told['payloadIndexes']
-    explained = run('search', 'shop', '--vector', json.dumps(ROWS[0].tolist()), '--explain')
+    assert json.loads(server.run('collections', 'status', 'shop', '--json').stdout)['payloadIndexes'] == told['payloadIndexes']
+    explained = server.run('search', 'shop', '--vector', json.dumps(ROWS[0].tolist()), '--explain').stdout
     assert 'EF' in explained and 'RECALL' in explained, explained
 
 

@@ -30,7 +30,7 @@ static void look(struct bytes bytes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct kv *log = open_kv(true), *points = open_kv(false);
-    struct luggage_place place = {.file = "/dev/null"};
+    struct luggage_place place = {.file = "/dev/null", .columns = "/dev/null"};
     enum status s = log_store_open(&log, &place.log);
     if (s == STATUS_OK) s = point_store_open(&points, &place.points);
     assert(s == STATUS_OK);

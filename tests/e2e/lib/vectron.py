@@ -169,6 +169,13 @@ class Up:
     def client(self, **options):
         return Client(self.target, **options)
 
+    def run(self, *arguments, code=0, stdin=None):
+        """A command of the binary against it; it must end with this exit code."""
+        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=60, input=stdin,
+                              env={**clean_environment(), 'VECTRON_ADDRESS': self.target})
+        assert done.returncode == code, (arguments, done)
+        return done
+
     def stats(self):
         """What `vectron stats --json` says."""
         run = subprocess.run([BINARY, 'stats', '--json'], env={**clean_environment(), 'VECTRON_DATA_DIR': self.env['VECTRON_DATA_DIR']},

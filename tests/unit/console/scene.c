@@ -312,10 +312,15 @@ static void tell_shards(struct console *console) {
     state.points = 9000;
     state.tail = 120;
     state.memory_bytes = 31 << 20;
+    state.storage = (char *)"sq8";
+    state.ef = 128;
+    state.recall = 0.984f;
+    state.recall_live = true;
     send(console, WORKER1, QUESTION_SHARD, "shard/1", &state.base);
     state.shard = 2;
     state.state = (char *)"disk_full";
     state.points = 1000;
+    state.recall_live = false;
     state.text = (char *)"no space left for the log";
     send(console, WORKER2, QUESTION_SHARD, "shard/2", &state.base);
 }

@@ -275,6 +275,7 @@ static enum status on_question(void *self, const void *message, struct turn *tur
 static const struct handler router_handlers[] = {
     {&router_create_collection__descriptor, on_question},
     {&router_delete_collection__descriptor, on_question},
+    {&router_change_column__descriptor, on_question},
     {&router_list_collections__descriptor, on_question},
     {&router_describe__descriptor, on_question},
     {&router_upsert__descriptor, on_question},

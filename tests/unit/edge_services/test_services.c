@@ -32,6 +32,87 @@ static void serve_rows(const struct row *rows, size_t n) {
 #define LONG_NAME \
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+Test(services, presets_stand_for_a_recall_or_for_everything) {
+    static const struct row rows[] = {
+        {"CreateCollection",
+         "{\"name\":\"d\",\"dimension\":2,\"preset\":\"accurate\",\"rescore\":2.5}",
+         ANSWER(done, ""),
+         "RouterCreateCollection name=d dimension=2 distance=euclidean target_recall=0.99 rescore=2.5\n",
+         "reply {\"success\":true}\n"},
+        {"CreateCollection", "{\"name\":\"d\",\"dimension\":2,\"preset\":\"exact\"}",
+         ANSWER(done, ""),
+         "RouterCreateCollection name=d dimension=2 distance=euclidean exact=true\n",
+         "reply {\"success\":true}\n"},
+        {"CreateCollection",
+         "{\"name\":\"d\",\"dimension\":2,\"preset\":\"fast\",\"target_recall\":0.5}",
+         {0},
+         "",
+         "fail INVALID preset and target_recall are two words for one thing: give one of them\n"},
+        {"CreateCollection",
+         "{\"name\":\"d\",\"dimension\":2,\"preset\":\"Fast\"}",
+         {0},
+         "",
+         "fail INVALID preset \"Fast\" is unknown: use fast, balanced, accurate or exact\n"},
+        {"Search",
+         "{\"collection\":\"d\",\"vector\":[1],\"preset\":\"fast\",\"ef\":9}",
+         {0},
+         "",
+         "fail INVALID preset \"fast\" and ef are given: both say how widely to search, give one of "
+         "them\n"},
+        {"Search",
+         "{\"collection\":\"d\",\"vector\":[1],\"preset\":\"exact\",\"exact\":true}",
+         {0},
+         "",
+         "fail INVALID preset \"exact\" and exact are given: both say how widely to search, give one "
+         "of them\n"},
+        {"Search",
+         "{\"collection\":\"d\",\"vector\":[1],\"rescore\":0.5}",
+         {0},
+         "",
+         "fail INVALID rescore 0.5 is not from 1 to 100 candidates for each result (0: as the storage "
+         "wants it)\n"},
+    };
+    SERVE_ROWS(rows);
+}
+
+Test(services, changes_payload_indexes) {
+    static const struct row rows[] = {
+        {"CreatePayloadIndex",
+         "{\"collection\":\"docs\",\"index\":{\"key\":\"price\",\"type\":\"PAYLOAD_NUMBER\"}}",
+         ANSWER(done, ""), "RouterChangeColumn collection=docs column={key=price type=2}\n",
+         "reply {\"success\":true}\n"},
+        {"CreatePayloadIndex",
+         "{\"collection\":\"docs\",\"index\":{\"key\":\"\"}}",
+         {0},
+         "",
+         "fail INVALID index.key has 0 bytes, not 1 to 128\n"},
+        {"CreatePayloadIndex",
+         "{\"collection\":\"docs\"}",
+         {0},
+         "",
+         "fail INVALID index is missing: give its key and type\n"},
+        {"CreatePayloadIndex",
+         "{\"index\":{\"key\":\"a\"}}",
+         {0},
+         "",
+         "fail INVALID collection name cannot be empty\n"},
+        {"DropPayloadIndex", "{\"collection\":\"docs\",\"key\":\"price\",\"type\":\"number\"}",
+         ANSWER(done, ""),
+         "RouterChangeColumn collection=docs column={key=price type=2} drop=true\n",
+         "reply {\"success\":true}\n"},
+        {"DropPayloadIndex", "{\"collection\":\"docs\",\"key\":\"price\"}",
+         FAILURE(STATUS_NOT_FOUND, "no such index"),
+         "RouterChangeColumn collection=docs column={key=price} drop=true\n",
+         "fail NOT_FOUND no such index\n"},
+        {"DropPayloadIndex",
+         "{\"collection\":\"docs\",\"key\":\"price\",\"type\":\"money\"}",
+         {0},
+         "",
+         "fail INVALID type \"money\" is none of keyword, integer, number, bool and datetime\n"},
+    };
+    SERVE_ROWS(rows);
+}
+
 Test(services, creates_collections) {
     static const struct row rows[] = {
         {"CreateCollection", "{\"name\":\"docs\",\"dimension\":768,\"distance\":\"Cosine\"}",
@@ -113,12 +194,14 @@ Test(services, deletes_lists_and_describes_collections) {
         {"ListCollections", "", ANSWER(router_collections, ""), "RouterListCollections\n",
          "reply {\"collections\":[]}\n"},
         {"GetCollectionStatus", "{\"name\":\"docs\"}",
-         ANSWER(router_collection,
-                "{\"name\":\"docs\",\"dimension\":3,\"distance\":\"dot\",\"shards\":[{\"shard\":0,"
-                "\"replicas\":[1,2],\"leader\":1,\"ready\":true,\"state\":\"serving\",\"points\":7,\"waiting\":2,"
-                "\"memory_bytes\":99,\"storage\":\"f32\",\"recall\":0.5,\"recall_live\":true,\"ef\":64},"
-                "{\"shard\":1}],\"columns\":[{\"column\":{\"key\":\"b\",\"type\":2},\"values\":5,\"unread\":1,"
-                "\"bytes\":8,\"points\":8,\"filled\":2},{\"column\":{\"key\":\"a\"},\"complete\":true}]}"),
+         ANSWER(
+             router_collection,
+             "{\"name\":\"docs\",\"dimension\":3,\"distance\":\"dot\",\"shards\":[{\"shard\":0,"
+             "\"replicas\":[1,2],\"leader\":1,\"ready\":true,\"state\":\"serving\",\"points\":7,\"waiting\":2,"
+             "\"memory_bytes\":99,\"storage\":\"f32\",\"recall\":0.5,\"recall_live\":true,\"ef\":64},"
+             "{\"shard\":1}],\"columns\":[{\"column\":{\"key\":\"b\",\"type\":2},\"values\":5,\"unread\":1,"
+             "\"bytes\":8,\"points\":8,\"filled\":2},{\"column\":{\"key\":\"a\"},\"complete\":true,\"declared\":true}],"
+             "\"target_recall\":0.99,\"rescore\":2}"),
          "RouterDescribe name=docs shards=true\n",
          "reply {\"name\":\"docs\",\"dimension\":3,\"distance\":\"dot\",\"shards\":[{\"shardId\":0,\"replicas\":[\"1\",\"2\"],"
          "\"leaderId\":\"1\",\"ready\":true,\"state\":\"serving\",\"points\":\"7\",\"waiting\":\"2\","
@@ -126,8 +209,9 @@ Test(services, deletes_lists_and_describes_collections) {
          "{\"shardId\":1,\"replicas\":[],\"leaderId\":\"0\",\"ready\":false,\"state\":\"\",\"points\":\"0\","
          "\"waiting\":\"0\",\"memoryBytes\":\"0\",\"storage\":\"\",\"recall\":0,\"recallLive\":false,\"ef\":0}],"
          "\"payloadIndexes\":[{\"key\":\"a\",\"type\":\"PAYLOAD_KEYWORD\",\"values\":\"0\",\"unparsed\":\"0\","
-         "\"bytes\":\"0\",\"progress\":1,\"ready\":true},{\"key\":\"b\",\"type\":\"PAYLOAD_NUMBER\",\"values\":\"5\","
-         "\"unparsed\":\"1\",\"bytes\":\"8\",\"progress\":0.25,\"ready\":false}]}\n"},
+         "\"bytes\":\"0\",\"progress\":1,\"ready\":true,\"declared\":true},{\"key\":\"b\",\"type\":\"PAYLOAD_NUMBER\",\"values\":\"5\","
+         "\"unparsed\":\"1\",\"bytes\":\"8\",\"progress\":0.25,\"ready\":false,\"declared\":false}],"
+         "\"preset\":\"accurate\",\"targetRecall\":0.99,\"rescore\":2}\n"},
         {"GetCollectionStatus", "{}", {0}, "", "fail INVALID collection name is required\n"},
     };
     SERVE_ROWS(rows);
@@ -157,8 +241,8 @@ Test(services, gets_and_deletes_points) {
         {"Delete", "{\"collection\":\"docs\",\"id\":\"a\"}", ANSWER(router_deleted, "{}"),
          "RouterDelete collection=docs id=a\n", "reply {}\n"},
         {"Delete", "{\"collection\":\"docs\",\"id\":\"a\"}",
-         ANSWER(router_deleted, "{\"session\":\"1.2:3\"}"),
-         "RouterDelete collection=docs id=a\n", "header vectron-session=1.2:3\nreply {}\n"},
+         ANSWER(router_deleted, "{\"session\":\"1.2:3\"}"), "RouterDelete collection=docs id=a\n",
+         "header vectron-session=1.2:3\nreply {}\n"},
         {"Delete", "{\"collection\":\"docs\"}", {0}, "", "fail INVALID point ID cannot be empty\n"},
         {"Delete", "{\"id\":\"a\"}", {0}, "", "fail INVALID collection name cannot be empty\n"},
     };
