@@ -41,7 +41,7 @@ static enum status unknown(const struct args *args, const char *name, struct buf
     for (size_t i = 0; i < setting_count; i++)
         if ((setting_table[i].roles & args->role) && setting_table[i].flag)
             nearer(name, setting_table[i].flag, &best, &least);
-    buffer_printf(why, "unknown flag -%s", name);
+    buffer_printf(why, "unknown flag %s%s", name[1] ? "--" : "-", name);
     if (best) buffer_printf(why, "; did you mean --%s?", best);
     return STATUS_INVALID;
 }

@@ -41,6 +41,14 @@ const char *node_error(void) {
     return error_words;
 }
 
+void node_zmq_version(unsigned *major, unsigned *minor, unsigned *patch) {
+    int numbers[3];
+    zmq_version(&numbers[0], &numbers[1], &numbers[2]);
+    *major = (unsigned)numbers[0];
+    *minor = (unsigned)numbers[1];
+    *patch = (unsigned)numbers[2];
+}
+
 void node_set_error(const char *words) {
     snprintf(error_words, sizeof error_words, "%s", words);
 }

@@ -45,6 +45,8 @@ struct node_options {
  * NO_MEMORY: node_error has words. */
 MUST_USE enum status node_open(const struct node_options *options, struct node **out);
 const char *node_error(void);
+/* Of the ZeroMQ that runs. */
+void node_zmq_version(unsigned *major, unsigned *minor, unsigned *patch);
 /* Stops actors in reverse order of spawning, joins the threads, frees everything. NULL is fine. */
 void node_close(struct node *node);
 /* Asks node_wait to return; async-signal-safe. */

@@ -86,7 +86,7 @@ Test(args, what_is_wrong_is_said) {
     struct args args;
     struct buffer why;
     cr_assert_eq(PARSE("--exakt"), STATUS_INVALID);
-    cr_expect_str_eq((char *)why.data, "unknown flag -exakt; did you mean --exact?");
+    cr_expect_str_eq((char *)why.data, "unknown flag --exakt; did you mean --exact?");
     buffer_free(&why);
     cr_assert_eq(PARSE("--k"), STATUS_INVALID);
     cr_expect_str_eq((char *)why.data, "flag --k needs a value");
