@@ -131,12 +131,18 @@ struct walk_pages {
     uint64_t n, n_dirty, bytes, dirty_bytes;
 };
 
+/* Written to since, or longer since: points that only wait have slots in it, too. */
+static bool is_dirty(const struct slots_piece *piece) {
+    const struct slots_page *page = piece->page;
+    return atomic_load(&page->state) == SLOTS_DIRTY || (page->at != 0 && page->size != piece->size);
+}
+
 static void count_pages(const struct index_save *save, struct walk_pages *out) {
     for (unsigned i = 0; i < save->root.n_sections; i++) {
         const struct file_section *section = &save->sections[i];
         for (uint64_t slot = 0; slot < section->n;) {
             struct slots_piece piece = slots_piece(section->slots, (uint32_t)slot, section->n);
-            bool dirty = atomic_load(&piece.page->state) == SLOTS_DIRTY;
+            bool dirty = is_dirty(&piece);
             slot = piece.end;
             if (!dirty && piece.page->at == 0) continue;
             out->n++;
@@ -162,7 +168,7 @@ static void mark(struct index_save *save) {
         slots->images = &save->images;
         for (uint64_t slot = 0; slot < section->n;) {
             struct slots_piece piece = slots_piece(slots, (uint32_t)slot, section->n);
-            bool dirty = atomic_load(&piece.page->state) == SLOTS_DIRTY;
+            bool dirty = is_dirty(&piece);
             slot = piece.end;
             if (!dirty && (!save->whole || piece.page->at == 0)) continue;
             save->work[save->n_work++] = (struct work){piece.page, piece.memory};

@@ -667,6 +667,34 @@ static void crash_everywhere(bool whole) {
     fixture_close(&f);
 }
 
+/* Linked points fill a page in part, waiting ones make its part of the file longer without writing
+ * to it. */
+Test(index_file, points_that_only_wait_make_a_page_longer) {
+    for (int coded = 0; coded < 2; coded++) {
+        struct fixture f;
+        struct index_options options = {.dimension = 9,
+                                        .storage = coded ? INDEX_SQ8 : INDEX_AUTO,
+                                        .train_min = 500,
+                                        .tail_max = 4000};
+        fixture_open(&f, &options, 3);
+        fixture_append_random(&f, 1500);
+        fixture_settle(&f);
+        save(&f, 1);
+        fixture_append_random(&f, 7);
+        save(&f, 2);
+        reopen(&f, 2);
+        fixture_append_random(&f, 7);
+        save(&f, 3);
+        reopen(&f, 3);
+        cr_expect_eq(stats_of(&f).points, 1514);
+        fixture_validate(&f);
+        fixture_settle(&f);
+        fixture_validate(&f);
+        cr_expect_gt(fixture_recall(&f, 20, 10, 50), 0.95);
+        fixture_close(&f);
+    }
+}
+
 Test(index_file, a_crash_at_any_call_of_a_whole_save_leaves_old_or_new) {
     crash_everywhere(true);
 }
