@@ -231,6 +231,13 @@ static enum status step_rank(struct index_reader *reader) {
     return search_begin_tail(reader, true);
 }
 
+/* Of slots that nobody was found in, the linker may be making the rows just now. */
+static void ask_next(const struct index_reader *reader) {
+    uint32_t word = reader->scan_word;
+    if (word == reader->scan_words || points_found_word(&reader->view->points, word) == 0) return;
+    store_ask(reader->store, word * 64);
+}
+
 static void step_scan(struct index_reader *reader) {
     if (reader->scan_word == reader->scan_words) {
         end_scan(reader);
@@ -241,7 +248,7 @@ static void step_scan(struct index_reader *reader) {
     uint64_t bits = points_found_word(&reader->view->points, word);
     if (walk->bitmap && word > walk->bitmap_slots / 64) bits = 0;
     size_t n = 0;
-    if (reader->scan_word < reader->scan_words) store_ask(reader->store, (word + 1) * 64);
+    ask_next(reader);
     for (; bits; bits &= bits - 1) {
         uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
         if (walk->bitmap && !walk_is_live(walk, slot)) continue;

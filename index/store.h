@@ -107,8 +107,8 @@ static inline const void *store_row(const struct store *store, uint32_t slot) {
     return slots_at(&store->rows, slot);
 }
 
-/* A scan comes to the rows from this slot on next: the beginning of what the walked-on parts fill
- * is asked for, as the processor's own looking ahead ends with a page. */
+/* A scan comes to the rows from this slot on next, which are there: the beginning of what the
+ * walked-on parts fill is asked for, as the processor's own looking ahead ends with a page. */
 static inline void store_ask(const struct store *store, uint32_t slot) {
     enum { AHEAD = 1536 };
     prefetch_bytes(store_row(store, slot), AHEAD);
