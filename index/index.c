@@ -201,8 +201,17 @@ enum status index_remove(struct index *index, uint64_t number) {
     return slot != SLOT_NONE ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-bool index_has(const struct index *index, uint64_t number) {
-    return numbers_find(&index->numbers, &index->view->points, number) != SLOT_NONE;
+size_t
+index_lacking(const struct index *index, const uint64_t *numbers, size_t n, uint64_t *lacking) {
+    const struct numbers *map = &index->numbers;
+    const struct points *points = &index->view->points;
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i + NUMBERS_FAR < n) numbers_ask(map, numbers[i + NUMBERS_FAR]);
+        if (i + NUMBERS_NEAR < n) numbers_ask_first(map, points, numbers[i + NUMBERS_NEAR]);
+        if (numbers_find(map, points, numbers[i]) == SLOT_NONE) lacking[found++] = numbers[i];
+    }
+    return found;
 }
 
 enum status index_column_begin(struct index *index, const struct index_column *column) {

@@ -135,8 +135,10 @@ MUST_USE enum status
 index_append(struct index *index, const struct index_point *points, size_t n_points);
 /* Invisible to every search that starts after this returns. NOT_FOUND for an unknown number. */
 MUST_USE enum status index_remove(struct index *index, uint64_t number);
-/* Is there a live point of this number? Appender's thread; index_wake was called. */
-bool index_has(const struct index *index, uint64_t number);
+/* Those of n numbers that no live point has go to `lacking`, which has room for n, in their order;
+ * returns how many. Appender's thread; index_wake was called. */
+size_t
+index_lacking(const struct index *index, const uint64_t *numbers, size_t n, uint64_t *lacking);
 /* Lists the numbers of the live points: at most n from slot *slot (0 at first) on; returns how
  * many, 0 at the end. Appender's thread, which may remove between two calls. What a replica
  * compares with its points after a restart. */

@@ -20,6 +20,7 @@ MUST_USE enum status numbers_reserve(struct numbers *numbers, uint64_t n);
 void numbers_add(struct numbers *numbers, struct points *points, uint32_t slot);
 /* SLOT_NONE when unknown. */
 uint32_t numbers_find(const struct numbers *numbers, const struct points *points, uint64_t number);
+enum { NUMBERS_FAR = 24, NUMBERS_NEAR = 12 }; /* how long before to ask for its bucket, and first */
 /* A number will be looked for soon: its bucket is asked for; and a little later, when that is
  * there, what the bucket leads to. For who looks for many. */
 void numbers_ask(const struct numbers *numbers, uint64_t number);

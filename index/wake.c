@@ -118,12 +118,12 @@ static void resume_repair(const struct waking *waking) {
 
 /* Numbers lie in no order in their map: each would be waited for. */
 static void ask_ahead(const struct waking *waking, uint32_t slot) {
-    enum { FAR = 24, NEAR = 12 };
     const struct points *points = &waking->index->view->points;
     const struct numbers *numbers = &waking->index->numbers;
-    if (slot + FAR < waking->n_slots) numbers_ask(numbers, points_at(points, slot + FAR)->number);
-    if (slot + NEAR < waking->n_slots)
-        numbers_ask_first(numbers, points, points_at(points, slot + NEAR)->number);
+    if (slot + NUMBERS_FAR < waking->n_slots)
+        numbers_ask(numbers, points_at(points, slot + NUMBERS_FAR)->number);
+    if (slot + NUMBERS_NEAR < waking->n_slots)
+        numbers_ask_first(numbers, points, points_at(points, slot + NUMBERS_NEAR)->number);
 }
 
 static enum status run(struct waking *waking) {

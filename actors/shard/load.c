@@ -34,6 +34,7 @@ enum {
     REPLAY_ENTRIES = 256,       /* in one job */
     FILL_POINTS = 4096,         /* in one job */
     COUNT_POINTS = 65536,       /* in one job */
+    LIST_BATCH = 256,           /* numbers compared at a time */
     FETCH_SHARE = 4,            /* with more than one in so many to fetch, all are read in order */
     PRUNE_BATCH = 256,          /* numbers listed at a time */
     HOLDING_LOOK_US = 5 * 1000, /* pause while an older holding is still used */
@@ -265,11 +266,6 @@ static enum status read_columns(struct load *load) {
     return STATUS_OK;
 }
 
-static bool lacks(const struct load *load, uint64_t number) {
-    if (!index_has(load->index, number)) return true;
-    return load->columns && !index_columns_load_knew(load->columns, number);
-}
-
 static enum status push_number(uint64_t **list, size_t *n, size_t *room, uint64_t number) {
     if (*n == *room) {
         size_t more = *room ? 2 * *room : FILL_POINTS;
@@ -375,20 +371,36 @@ static enum status end_list(struct load *load) {
     return STATUS_OK;
 }
 
+/* Of a few numbers, those that the index does not have, or not in its columns. */
+static enum status compare(struct load *load, const uint64_t *numbers, size_t n) {
+    uint64_t lacking[LIST_BATCH];
+    size_t n_lacking = index_lacking(load->index, numbers, n, lacking);
+    if (load->columns) {
+        n_lacking = 0; /* they do not know what the index lacks either */
+        for (size_t i = 0; i < n; i++)
+            if (!index_columns_load_knew(load->columns, numbers[i]))
+                lacking[n_lacking++] = numbers[i];
+    }
+    enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < n_lacking; i++)
+        s = push_number(&load->lacking, &load->n_lacking, &load->room_lacking, lacking[i]);
+    return s;
+}
+
 /* A piece of the numbers of all points. */
 static enum status list_piece(struct load *load) {
     enum status s = STATUS_OK;
     if (!load->listing) s = point_listing_open(load->options.points, load->data_id, &load->listing);
-    uint64_t number;
-    for (uint32_t i = 0; s == STATUS_OK && i < COUNT_POINTS; i++) {
-        if (!point_listing_next(load->listing, &number)) {
-            s = point_listing_status(load->listing);
-            if (s == STATUS_OK) return end_list(load);
-            break;
-        }
-        s = note_number(load, number);
-        if (s == STATUS_OK && lacks(load, number))
-            s = push_number(&load->lacking, &load->n_lacking, &load->room_lacking, number);
+    for (uint32_t listed = 0; s == STATUS_OK && listed < COUNT_POINTS; listed += LIST_BATCH) {
+        uint64_t numbers[LIST_BATCH];
+        size_t n = 0;
+        while (n < LIST_BATCH && point_listing_next(load->listing, &numbers[n]))
+            n++;
+        s = point_listing_status(load->listing);
+        for (size_t i = 0; s == STATUS_OK && i < n; i++)
+            s = note_number(load, numbers[i]);
+        if (s == STATUS_OK) s = compare(load, numbers, n);
+        if (s == STATUS_OK && n < LIST_BATCH) return end_list(load);
     }
     return s == STATUS_OK ? s : load_fail(load, s, "points", kv_error());
 }

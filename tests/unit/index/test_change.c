@@ -37,6 +37,34 @@ Test(index, a_removed_point_never_returns) {
     }
 }
 
+/* What a start asks: of many numbers in any order, which are not there? */
+Test(index, the_numbers_it_lacks) {
+    enum { ALL = 1000, ASKED = 2 * ALL };
+    struct fixture f;
+    fixture_open(&f, &(struct index_options){.dimension = 3}, 1);
+    uint64_t asked[ASKED], expected[ASKED], lacking[ASKED];
+    cr_assert_eq(index_lacking(f.index, asked, 0, lacking), 0);
+    bool has[ASKED + 1] = {false};
+    for (int round = 0; round < 3; round++) { /* nothing; all; some */
+        if (round == 1) fixture_append_random(&f, ALL);
+        if (round == 2) fixture_remove_random(&f, ALL / 3);
+        memset(has, 0, sizeof has);
+        for (size_t i = 0; i < f.n; i++) {
+            cr_assert_leq(f.numbers[i], ASKED);
+            has[f.numbers[i]] = true;
+        }
+        size_t n = 0;
+        for (uint64_t i = 0; i < ASKED; i++) {
+            asked[i] = 1 + i * 77 % ASKED; /* each once */
+            if (!has[asked[i]]) expected[n++] = asked[i];
+        }
+        cr_assert_eq(n, ASKED - f.n);
+        cr_assert_eq(index_lacking(f.index, asked, ASKED, lacking), n);
+        cr_expect_arr_eq(lacking, expected, n * sizeof *lacking);
+    }
+    fixture_close(&f);
+}
+
 Test(index, slots_of_removed_points_are_used_again) {
     struct fixture f;
     fixture_open(&f, &(struct index_options){.dimension = 6}, 1);
