@@ -347,32 +347,6 @@ Test(gateway, an_id_that_is_updated_is_neither_missing_nor_twice) {
     }
 }
 
-/* Points p0, p1, … in a line, in collection "docs" of dimension 2. */
-static void fill_pages(int n_points) {
-    enum { PAGE = 1000 };
-    static RouterPoint points[PAGE], *rows[PAGE];
-    static float vectors[PAGE][2];
-    static char ids[PAGE][16];
-    for (int start = 0; start < n_points; start += PAGE) {
-        for (int i = 0; i < PAGE; i++) {
-            router_point__init(&points[i]);
-            snprintf(ids[i], sizeof ids[i], "p%d", start + i);
-            vectors[i][0] = (float)(start + i);
-            points[i].id = ids[i];
-            points[i].n_vector = 2;
-            points[i].vector = vectors[i];
-            rows[i] = &points[i];
-        }
-        const ProtobufCMessage *reply;
-        cr_assert_eq(sim_call(world.sim, "router",
-                              MESSAGE(RouterUpsert, router_upsert, .collection = "docs",
-                                      .n_points = PAGE, .points = rows),
-                              60 * SECOND, &reply),
-                     STATUS_OK, "%s", world_words(&world));
-        sim_trace_clear(world.sim);
-    }
-}
-
 /* The file is older than the points: what was written and deleted since is found by comparing. */
 Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
     enum { POINTS = 12000 };
@@ -380,7 +354,7 @@ Test(gateway, an_index_file_is_brought_up_to_date_at_start) {
     cr_assert(mkdtemp(folder));
     world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
     cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
-    fill_pages(POINTS);
+    world_put_line(&world, "docs", POINTS);
     sim_run(world.sim, 30 * SECOND);
     char path[128];
     shard_index_path(folder, 16, path, sizeof path);
@@ -421,7 +395,7 @@ Test(gateway, a_stop_saves_the_index) {
     shard_index_path(folder, 16, path, sizeof path);
     world_open(&world, &(struct world_options){.workers = 1, .index_dir = folder});
     cr_assert_eq(world_create(&world, "docs", 2, 1), STATUS_OK);
-    fill_pages(POINTS);
+    world_put_line(&world, "docs", POINTS);
     cr_assert_neq(access(path, F_OK), 0, "it did not rest yet");
     world_worker_stop(&world, 0);
     cr_expect_eq(access(path, R_OK), 0);
@@ -431,7 +405,7 @@ Test(gateway, a_stop_saves_the_index) {
     cr_expect_str_eq(hits->hits[0]->id, "p5");
 
     cr_assert_eq(unlink(path), 0);
-    fill_pages(POINTS);
+    world_put_line(&world, "docs", POINTS);
     const ProtobufCMessage *reply;
     cr_assert_eq(sim_call(world.sim, "router",
                           MESSAGE(RouterDeleteCollection, router_delete_collection, .name = "docs"),

@@ -1,9 +1,14 @@
 /* Shards with three copies, in simulated processes: what survives a leader, a lost disk and a long
  * absence. */
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "actors/shard/shard.h"
 #include "runtime/sim/world.h"
 #include "schemas/shard.pb-c.h"
 #include "schemas/sys.pb-c.h"
@@ -280,15 +285,14 @@ Test(full_disk, of_the_points_gives_leadership_to_another) {
     fill_the_leaders_disk(true);
 }
 
-/* The log is cut twice: what a new replica needs is not in it any more. */
-Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
-    open_workers(4, 0);
+/* The log is cut twice: what a new replica needs is not in it any more. The one that crashed. */
+static uint32_t repair_by_snapshot(void) {
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < POINTS; i++)
             put(round * POINTS + i);
         if (round < 2) sim_run(world.sim, 70 * SECOND);
     }
-    uint32_t first = keeps(0), second = keeps(first + 1);
+    uint32_t first = keeps(0);
     sim_trace_clear(world.sim);
     world_worker_crash(&world, first);
     for (int i = 0; i < 60 && !strstr(sim_trace(world.sim), "is a voter"); i++) {
@@ -297,6 +301,12 @@ Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
     }
     cr_assert(strstr(sim_trace(world.sim), "is here: "), "no snapshot came");
     cr_assert(strstr(sim_trace(world.sim), "is a voter"), "not repaired");
+    return first;
+}
+
+Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
+    open_workers(4, 0);
+    uint32_t first = repair_by_snapshot(), second = keeps(first + 1);
     size_t n = found();
     cr_expect_geq(n, 3 * POINTS);
     world_worker_crash(&world, second); /* the new one is needed now */
@@ -305,4 +315,45 @@ Test(replicas, a_new_one_gets_a_snapshot_and_counts_from_then_on) {
     world_worker_start(&world, first);
     world_worker_start(&world, second);
     world_close(&world);
+}
+
+/* How many index files there are, each under the name that a start looks for. */
+static int index_files(const char *folder) {
+    DIR *files = opendir(folder);
+    int n = 0;
+    cr_assert(files);
+    for (struct dirent *entry; (entry = readdir(files));) {
+        char path[128];
+        uint64_t id;
+        if (entry->d_name[0] == '.') continue;
+        cr_assert_eq(sscanf(entry->d_name, "%" SCNu64, &id), 1, "%s", entry->d_name);
+        shard_index_path("", shard_store_of(id), path, sizeof path);
+        cr_expect_str_eq(entry->d_name, path + 1);
+        n++;
+    }
+    closedir(files);
+    return n;
+}
+
+/* Its points lie in a store of another generation, which the file's name does not follow. */
+Test(replicas, one_that_got_a_snapshot_saves_its_index_where_a_start_looks) {
+    enum { CHANGES = 11000 };
+    char folder[] = "/tmp/vectron-test-index-XXXXXX";
+    cr_assert(mkdtemp(folder));
+    world_open(&world,
+               &(struct world_options){
+                   .workers = 4, .seed = 5, .grace_ms = 6000, .factor = 3, .index_dir = folder});
+    create_docs();
+    (void)repair_by_snapshot();
+    world_put_line(&world, "docs", CHANGES);
+    sim_run(world.sim, 30 * SECOND);
+    cr_expect_eq(index_files(folder), 3);
+    const ProtobufCMessage *reply;
+    cr_assert_eq(sim_call(world.sim, "router",
+                          MESSAGE(RouterDeleteCollection, router_delete_collection, .name = "docs"),
+                          10 * SECOND, &reply),
+                 STATUS_OK);
+    sim_run(world.sim, 5 * SECOND);
+    world_close(&world);
+    cr_expect_eq(rmdir(folder), 0, "the files go with the collection");
 }

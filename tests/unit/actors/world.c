@@ -374,6 +374,32 @@ enum status world_put(struct world *world,
                 &reply);
 }
 
+void world_put_line(struct world *world, const char *collection, int n) {
+    enum { PAGE = 1000 };
+    static RouterPoint points[PAGE], *rows[PAGE];
+    static float vectors[PAGE][2];
+    static char ids[PAGE][16];
+    for (int start = 0; start < n; start += PAGE) {
+        for (int i = 0; i < PAGE; i++) {
+            router_point__init(&points[i]);
+            snprintf(ids[i], sizeof ids[i], "p%d", start + i);
+            vectors[i][0] = (float)(start + i);
+            points[i].id = ids[i];
+            points[i].n_vector = 2;
+            points[i].vector = vectors[i];
+            rows[i] = &points[i];
+        }
+        const ProtobufCMessage *reply;
+        enum status s =
+            sim_call(world->sim, "router",
+                     MESSAGE(RouterUpsert, router_upsert, .collection = (char *)collection,
+                             .n_points = PAGE, .points = rows),
+                     60 * SECOND, &reply);
+        assert(s == STATUS_OK);
+        sim_trace_clear(world->sim);
+    }
+}
+
 enum status world_delete(struct world *world, const char *collection, const char *id) {
     const ProtobufCMessage *reply;
     return call(

@@ -133,6 +133,8 @@ enum status world_put(struct world *world,
                       float x,
                       float y,
                       const char *payload);
+/* Puts points p0, p1, … at (0, 0), (1, 0), …, in thousands; clears the trace. */
+void world_put_line(struct world *world, const char *collection, int n);
 enum status world_delete(struct world *world, const char *collection, const char *id);
 /* OK: *x and *y are the point's, the payload starts with `payload`. */
 enum status
