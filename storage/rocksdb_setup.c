@@ -12,6 +12,8 @@
 enum {
     MIB = 1024 * 1024,
     CACHE_BYTES = 32 * MIB,
+    CACHE_PART_BYTES = 8 * MIB, /* under a lock of its own, at least */
+    CACHE_PARTS_BITS_MAX = 6,
     WRITE_BUFFER_BYTES = 16 * MIB,
     WRITE_BUFFERS = 3,              /* one filling, one being flushed, one spare against stalls */
     ARENA_BLOCK_BYTES = 256 * 1024, /* a memtable grows by this, so an idle store stays small */
@@ -33,10 +35,23 @@ static const double blob_share = 0.5; /* the same */
  * compaction. */
 static const double blob_garbage_ratio = 0.5;
 
+/* What is larger than a part of the cache is read and checked anew for every key, and the filter of
+ * a full file of ids has 2 MB: RocksDB's own choice, parts of half a megabyte, is too small. */
+static rocksdb_cache_t *cache_new(uint64_t bytes) {
+    int bits = 0;
+    while (bits < CACHE_PARTS_BITS_MAX && bytes >> (bits + 1) >= CACHE_PART_BYTES)
+        bits++;
+    rocksdb_lru_cache_options_t *options = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(options, (size_t)bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits(options, bits);
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(options);
+    rocksdb_lru_cache_options_destroy(options);
+    return cache;
+}
+
 /* Indexes and filters live in the cache too: memory stays bounded however much is stored. */
 static void set_table(struct rocksdb_setup *self, const struct kv_options *options) {
-    self->cache =
-        rocksdb_cache_create_lru(options->cache_bytes ? options->cache_bytes : CACHE_BYTES);
+    self->cache = cache_new(options->cache_bytes ? options->cache_bytes : CACHE_BYTES);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     self->table = table;
     rocksdb_block_based_options_set_block_cache(table, self->cache);
