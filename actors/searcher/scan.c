@@ -35,8 +35,11 @@ bool scan_is_exact(const struct holding *holding, const ShardSearch *query) {
     return query->exact || (holding->exact && query->ef == 0 && query->target_recall == 0);
 }
 
+/* A search alone sees from the first bits of most codes that they are too far; a scan of many
+ * decodes every one, which costs more than what it saves (docs/index.md). */
 bool scan_takes(const struct holding *holding, const ShardSearch *query) {
-    return scan_is_exact(holding, query) && query->n_filter == 0 && !query->ranged;
+    if (!scan_is_exact(holding, query) || query->n_filter > 0 || query->ranged) return false;
+    return index_stats(holding->view).storage == INDEX_F32;
 }
 
 uint32_t scan_room(uint32_t dimension, uint32_t k) {

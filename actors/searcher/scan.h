@@ -1,6 +1,6 @@
-/* scan: exact searches without a filter that came in one request look at the points together, so
- * that memory is read once for all of them (index/batch.h). One of them leads: it is stepped for
- * all; then each goes on by itself, from its hits. Of the searcher only. */
+/* scan: exact searches of float32 without a filter that came in one request look at the points
+ * together, so that memory is read once for all of them (index/batch.h). One of them leads: it is
+ * stepped for all; then each goes on by itself, from its hits. Of the searcher only. */
 #ifndef ACTORS_SEARCHER_SCAN_H
 #define ACTORS_SEARCHER_SCAN_H
 

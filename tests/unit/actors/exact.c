@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actors/hits.h"
+#include "actors/searcher/scan.h"
 #include "actors/shard/shard.h"
 #include "schemas/shard.pb-c.h"
 #include "tests/unit/actors/world.h"
@@ -38,7 +39,7 @@ static float roll(void) {
     return (float)(dice >> 40) / (float)(1 << 23) - 1;
 }
 
-static void start(enum index_metric metric) {
+static void start(enum index_metric metric, enum index_storage storage) {
     sim = sim_open(&(struct sim_options){.seed = 1, .quiet = true, .block_us = 1000});
     cr_assert_eq(kv_memory_open(&(struct kv_options){.path = "log", .wal = true},
                                 &(struct kv_faults){.seed = 1}, &log_disk),
@@ -61,7 +62,9 @@ static void start(enum index_metric metric) {
         .epoch = 1,
         .dimension = DIMENSION,
         .metric = metric,
-        .columns = {.n = 1, .of = {{.type = FILTER_KEYWORD, .size = 6, .key = "colour"}}},
+        .columns = {.storage = storage,
+                    .n = 1,
+                    .of = {{.type = FILTER_KEYWORD, .size = 6, .key = "colour"}}},
         .founder = true,
         .log = log_store,
         .points = points,
@@ -128,11 +131,13 @@ static void put(size_t first, size_t n, enum how how) {
         cr_assert_eq(ask(write), STATUS_OK, "%s", sim_words(sim));
 }
 
-static bool keeps_codes(void) {
+/* All are in the graph, as codes if not as float32. */
+static bool is_settled(void) {
     struct holding *holding = shelf_take(shelf, 7);
     struct index_stats stats = index_stats(holding->view);
     holding_drop(holding);
-    return stats.storage == INDEX_SQ8 && stats.tail == 0;
+    enum index_storage kept = options.columns.storage == INDEX_F32 ? INDEX_F32 : INDEX_SQ8;
+    return stats.storage == kept && stats.tail == 0;
 }
 
 static void fill(void) {
@@ -142,9 +147,9 @@ static void fill(void) {
     }
     for (size_t i = 0; i < N; i += BATCH)
         put(i, BATCH, PUT);
-    for (int i = 0; i < 600 && !keeps_codes(); i++)
+    for (int i = 0; i < 600 && !is_settled(); i++)
         sim_run(sim, SECOND / 10);
-    cr_assert(keeps_codes());
+    cr_assert(is_settled());
 }
 
 struct answer {
@@ -232,7 +237,7 @@ ParameterizedTestParameters(exact, searches_of_codes_answer_as_float32_does) {
 }
 
 ParameterizedTest(enum index_metric *metric, exact, searches_of_codes_answer_as_float32_does) {
-    start(*metric);
+    start(*metric, INDEX_AUTO);
     fill();
     expect_all_exact();
     kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 20000});
@@ -243,7 +248,7 @@ ParameterizedTest(enum index_metric *metric, exact, searches_of_codes_answer_as_
 
 /* New versions of the nearest, of the same vectors, are applied while they are measured. */
 Test(exact, searches_of_codes_beside_updates_lose_nothing) {
-    start(INDEX_EUCLIDEAN);
+    start(INDEX_EUCLIDEAN, INDEX_AUTO);
     fill();
     kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 1000000});
     for (uint64_t i = 0; i < 12; i++) {
@@ -297,8 +302,13 @@ static void expect_many(const ShardFinds *finds) {
     }
 }
 
-Test(exact, many_at_once_answer_as_one_does) {
-    start(INDEX_EUCLIDEAN);
+ParameterizedTestParameters(exact, many_at_once_answer_as_one_does) {
+    static enum index_storage storages[] = {INDEX_AUTO, INDEX_F32};
+    return cr_make_param_array(enum index_storage, storages, 2);
+}
+
+ParameterizedTest(enum index_storage *storage, exact, many_at_once_answer_as_one_does) {
+    start(INDEX_EUCLIDEAN, *storage);
     fill();
     cr_assert_eq(ask(many()), STATUS_OK, "%s", sim_words(sim));
     expect_many((const ShardFinds *)reply);
@@ -313,8 +323,13 @@ Test(exact, many_at_once_answer_as_one_does) {
 
 /* Whenever their time is up, or the searcher stops, nothing is left behind (the sanitizer tells),
  * and the next ones are answered. */
-Test(exact, many_at_once_end_whenever_they_are_left) {
-    start(INDEX_EUCLIDEAN);
+ParameterizedTestParameters(exact, many_at_once_end_whenever_they_are_left) {
+    static enum index_storage storages[] = {INDEX_AUTO, INDEX_F32};
+    return cr_make_param_array(enum index_storage, storages, 2);
+}
+
+ParameterizedTest(enum index_storage *storage, exact, many_at_once_end_whenever_they_are_left) {
+    start(INDEX_EUCLIDEAN, *storage);
     fill();
     kv_memory_set_faults(points_disk, &(struct kv_faults){.seed = 3, .uncached_ppm = 300000});
     for (uint64_t us = 1; us < 200 * 1000; us = us * 3 / 2 + 1) {
@@ -338,7 +353,7 @@ Test(exact, many_at_once_have_a_limit) {
         uint32_t n, dimension, k;
     } rows[] = {{0, DIMENSION, 1}, {257, DIMENSION, 1}, {2, DIMENSION - 1, 1}, {2, DIMENSION, 0}};
     ShardSearch search = SHARD_SEARCH__INIT, *list[257];
-    start(INDEX_EUCLIDEAN);
+    start(INDEX_EUCLIDEAN, INDEX_AUTO);
     put(0, BATCH, PUT);
     for (size_t i = 0; i < 257; i++)
         list[i] = &search;
@@ -351,4 +366,26 @@ Test(exact, many_at_once_have_a_limit) {
                      STATUS_INVALID, "%zu: %s", i, sim_words(sim));
     }
     stop();
+}
+
+/* Eight at once took twice the time of eight alone: all codes were decoded for them. */
+Test(exact, those_of_codes_are_not_scanned_together) {
+    static const struct {
+        enum index_storage storage;
+        bool exact, ranged, together;
+    } rows[] = {{INDEX_F32, true, false, true},
+                {INDEX_F32, false, false, false},
+                {INDEX_F32, true, true, false},
+                {INDEX_AUTO, true, false, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ShardSearch search = SHARD_SEARCH__INIT;
+        search.exact = rows[i].exact;
+        search.ranged = rows[i].ranged;
+        start(INDEX_EUCLIDEAN, rows[i].storage);
+        fill();
+        struct holding *holding = shelf_take(shelf, 7);
+        cr_expect_eq(scan_takes(holding, &search), rows[i].together, "%zu", i);
+        holding_drop(holding);
+        stop();
+    }
 }
