@@ -344,6 +344,41 @@ Test(kv, says_what_it_costs) {
 
 /* --- of the product's engine only ------------------------------------------------------------ */
 
+/* Bytes that this process asked the system for. */
+static uint64_t bytes_read(void) {
+    unsigned long long bytes = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    cr_assert(file && fscanf(file, "rchar: %llu", &bytes) == 1);
+    fclose(file);
+    return bytes;
+}
+
+/* The filter of so many keys has 0.6 MB: read once, not for every key. */
+Test(rocksdb, keeps_the_filter_of_a_large_file) {
+    enum { KEYS = 500000, LOOKED_UP = 100, EACH = 32 * 1024 };
+    struct place place;
+    place_make(&place, ROCKSDB, false);
+    struct kv *kv = place_open(&place);
+    struct kv_bulk *bulk;
+    char key[16];
+    cr_ok(kv_bulk_open(kv, &bulk));
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "%08d", i);
+        cr_ok(kv_bulk_put(bulk, text(key), text("1")));
+    }
+    cr_ok(kv_bulk_end(bulk));
+    kv_bulk_close(bulk);
+    cr_expect_str_eq(get_text(kv, "00000000", KV_ANY), "1");
+    uint64_t before = bytes_read();
+    for (int i = 1; i <= LOOKED_UP; i++) {
+        snprintf(key, sizeof key, "%08d", i * (KEYS / LOOKED_UP) - 1);
+        cr_expect_str_eq(get_text(kv, key, KV_ANY), "1");
+    }
+    cr_expect_lt(bytes_read() - before, LOOKED_UP * EACH);
+    kv_close(kv);
+    place_remove(&place);
+}
+
 Test(kv, makes_private_folders) {
     struct place place;
     place_make(&place, ROCKSDB, true);
