@@ -19,8 +19,13 @@ enum { EDIT = 5, POINTS = 40 };
 
 static const struct index_column columns[] = {{{"kind", 4}, FILTER_KEYWORD},
                                               {{"value", 5}, FILTER_INTEGER}};
-static const struct index_options options = {
-    .dimension = 1, .metric = INDEX_DOT, .columns = columns, .n_columns = 2};
+/* A graph that costs little: it is not what is tried here. */
+static const struct index_options options = {.dimension = 1,
+                                             .metric = INDEX_DOT,
+                                             .M = 2,
+                                             .ef_construction = 4,
+                                             .columns = columns,
+                                             .n_columns = 2};
 
 static void need(bool fine) {
     if (!fine) abort();
