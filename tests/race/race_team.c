@@ -215,7 +215,9 @@ static void *read_points(void *seed) {
 /* What the file does not have is appended again, as a shard does from its points. */
 static void catch_up(void) {
     for (uint64_t number = 1; number <= atomic_load(&n_appended); number++) {
-        bool has = index_has(shared, number), live = number > atomic_load(&n_removed);
+        uint64_t lacking;
+        bool has = index_lacking(shared, &number, 1, &lacking) == 0;
+        bool live = number > atomic_load(&n_removed);
         float vector[DIMENSION];
         struct index_point point = {.number = number, .vector = vector, .id = "x", .id_size = 1};
         bool idle;
