@@ -257,14 +257,18 @@ void house_beat_soon(struct house *self, struct turn *turn) {
     if (self->registered && !self->beating) beat(self, turn);
 }
 
+/* Empty ones have no data. */
+static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b) {
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
 static bool same_assignments(const KeeperLedger *ledger, const PdAssignments *given) {
     if (ledger->n_assignments != given->n_assignments) return false;
     for (size_t i = 0; i < given->n_assignments; i++) {
         const PdAssignment *a = ledger->assignments[i];
         const PdAssignment *b = given->assignments[i];
         if (a->shard != b->shard || a->store_id != b->store_id || a->epoch != b->epoch ||
-            a->born != b->born || a->payload_indexes.len != b->payload_indexes.len ||
-            memcmp(a->payload_indexes.data, b->payload_indexes.data, a->payload_indexes.len) != 0)
+            a->born != b->born || !same_bytes(&a->payload_indexes, &b->payload_indexes))
             return false;
     }
     return true;

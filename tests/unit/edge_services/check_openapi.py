@@ -13,6 +13,8 @@ POST /v1/collections
 GET /v1/collections
 DELETE /v1/collections/{name}
 GET /v1/collections/{name}/status
+POST /v1/collections/{collection}/indexes
+DELETE /v1/collections/{collection}/indexes/{key}/{type}
 POST /v1/collections/{collection}/points
 POST /v1/collections/{collection}/points/search
 POST /v1/collections/{collection}/points/search/stream
