@@ -4,6 +4,8 @@
 Row vectors_per_s: `vectron import` of the set, until every point is linked into the graph; peer: raw write + fdatasync of
 the same bytes in the import's batches (what the disk alone would take). Also acknowledged_per_s: until the last reply.
 Row bulk_per_s: `vectron import --bulk`, until every point is linked; peer: the same without --bulk, in turn.
+Row bulk_lane_us: processor time a vector of the busiest compute lane, which is what linking cannot be quicker than however many cores are idle; the
+one row that a busy machine does not spoil; peer: the same without --bulk.
 """
 import argparse
 import os
@@ -57,15 +59,28 @@ def linked_after(server, data, *arguments):
     return time.monotonic() - started
 
 
+def busiest_lane(server):
+    """Seconds of processor time of the compute lane that had most."""
+    seconds, tasks = [], f'/proc/{server.process.pid}/task'
+    for task in os.listdir(tasks):
+        with open(os.path.join(tasks, task, 'stat'), encoding='utf-8') as file:
+            name, rest = file.read().split('(', 1)[1].rsplit(')', 1)
+        if name.startswith('compute-'):
+            seconds.append(sum(map(int, rest.split()[11:13])) / os.sysconf('SC_CLK_TCK'))
+    return max(seconds)
+
+
 def bench_bulk(data, rounds):
-    rates = {(): [], ('--bulk',): []}
+    rates, lanes = {(): [], ('--bulk',): []}, {(): [], ('--bulk',): []}
     for _ in range(rounds):
         for arguments in rates:
             with vectron.Up() as server:
                 server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
                 rates[arguments].append(len(data.base) / linked_after(server, data, *arguments))
-    ours, peer = statistics.median(rates['--bulk',]), statistics.median(rates[()])
-    row('ingest', data.name, 'bulk_per_s', '1/s', round(ours), round(peer), 'without --bulk', round(ours / peer, 3))
+                lanes[arguments].append(busiest_lane(server) / len(data.base) * 1e6)
+    for metric, unit, digits, values in (('bulk_per_s', '1/s', None, rates), ('bulk_lane_us', 'us', 1, lanes)):
+        ours, peer = statistics.median(values['--bulk',]), statistics.median(values[()])
+        row('ingest', data.name, metric, unit, round(ours, digits), round(peer, digits), 'without --bulk', round(ours / peer, 3))
 
 
 def main():

@@ -31,6 +31,9 @@ enum {
     PATH_SIZE = 4096,
     SAVE_STEP_BYTES = 4 * 1024 * 1024, /* between two looks whether the shard closed */
     BULK_TAIL_MIN = 512,               /* points that are worth a team */
+    BULK_TAIL_LEAST = 128,             /* … and another batch of it */
+    BULK_GRAPH_MIN = 1024,             /* linked: below it batches are small */
+    NAP_US = 100,                      /* between two looks at tasks that others are in */
 };
 
 struct saving;
@@ -43,6 +46,7 @@ struct job {
     bool starting;                    /* the linker may not step */
     bool bulk;                        /* it may call the other linkers */
     bool leading;                     /* a team */
+    bool napping;                     /* others are in its last tasks */
     struct index_bulk_worker *worker; /* owned; while it leads */
     struct saving *save_next;         /* owned; waits for the end of the team's batch */
 };
@@ -60,6 +64,7 @@ struct linker {
     struct job *last;
     struct help *helps; /* owned */
     bool ticking;
+    bool nap_armed;
 };
 
 #define LINKER_ACCEPTS(X) \
@@ -90,6 +95,11 @@ static struct job *pop(struct linker *self) {
     self->first = job->next;
     if (!self->first) self->last = NULL;
     return job;
+}
+
+/* It is no step's turn. */
+static bool is_still(const struct job *job) {
+    return job->resting || job->napping;
 }
 
 static void saving_free(void *context);
@@ -150,6 +160,25 @@ static void end_team(struct job *job, struct turn *turn) {
     if (saving) start_saving(job, saving, turn);
 }
 
+static void wake(struct linker *self, struct turn *turn);
+
+static void nap_over(void *actor, void *context, struct turn *turn) {
+    struct linker *self = actor;
+    (void)context;
+    self->nap_armed = false;
+    for (struct job *job = self->first; job; job = job->next)
+        job->napping = false;
+    wake(self, turn);
+}
+
+/* Not turn after turn: where cores are short, those who are in the tasks need this one. */
+static void nap(struct linker *self, struct job *job, struct turn *turn) {
+    job->napping = true;
+    if (self->nap_armed) return;
+    self->nap_armed = true;
+    turn_timer(turn, NAP_US, nap_over, NULL);
+}
+
 /* One task, or what lies between them. */
 static void lead(struct linker *self, struct job *job, struct turn *turn) {
     struct team *team = &job->holding->team;
@@ -159,7 +188,12 @@ static void lead(struct linker *self, struct job *job, struct turn *turn) {
         (void)team_done(team);
         return;
     }
-    if (!team_idle(team) || team_next(team, &n) != STATUS_OK) return; /* again in the next turn */
+    if (!team_idle(team)) {
+        nap(self, job, turn);
+        return;
+    }
+    if (index_stats(job->holding->view).tail < BULK_TAIL_LEAST) team_rest(team);
+    if (team_next(team, &n) != STATUS_OK) return; /* again in the next turn */
     if (n > 0)
         call_others(self, job->holding, turn);
     else
@@ -170,7 +204,9 @@ static void lead(struct linker *self, struct job *job, struct turn *turn) {
 static bool may_lead(struct job *job) {
     const struct holding *holding = job->holding;
     if (job->leading) return true;
-    if (!job->bulk || job->saving || index_stats(holding->view).tail < BULK_TAIL_MIN) return false;
+    if (!job->bulk || job->saving) return false;
+    struct index_stats stats = index_stats(holding->view);
+    if (stats.tail < BULK_TAIL_MIN || stats.points < stats.tail + BULK_GRAPH_MIN) return false;
     job->leading = team_open(&job->holding->team, holding->index, &job->worker) == STATUS_OK;
     return job->leading;
 }
@@ -204,8 +240,6 @@ static void help_all(struct linker *self) {
     }
 }
 
-static void wake(struct linker *self, struct turn *turn);
-
 static enum status on_help(struct linker *self, const LinkerHelp *msg, struct turn *turn) {
     for (struct help *help = self->helps; help; help = help->next)
         if (help->holding->shard == msg->shard) return STATUS_OK;
@@ -230,7 +264,7 @@ static enum status on_help(struct linker *self, const LinkerHelp *msg, struct tu
  * the tail, where they are found, and the shard asks again. */
 static bool step(struct linker *self, struct job *job, struct turn *turn) {
     struct holding *holding = job->holding;
-    if (job->resting) return true;
+    if (is_still(job)) return true;
     if (atomic_load_explicit(&holding->closed, memory_order_acquire)) return false;
     if (may_lead(job)) {
         lead(self, job, turn);
@@ -264,8 +298,8 @@ static void tick(void *actor, void *context, struct turn *turn) {
     } else {
         job_free(job);
     }
-    /* A ring of resting jobs only would spin: their ends wake it. */
-    for (job = self->first; job && job->resting; job = job->next)
+    /* A ring of still jobs only would spin: what they wait for wakes it. */
+    for (job = self->first; job && is_still(job); job = job->next)
         continue;
     if (job || self->helps) wake(self, turn);
 }

@@ -31,8 +31,7 @@ enum {
     MEBIBYTE = 1024 * 1024,
     BUSY_RETRY_MS = 20,              /* told to writers that found the queue full */
     ROOM_LOOK_US = 2 * 1000,         /* pause before a full tail is looked at again */
-    BULK_REST_US = 1000 * 1000,      /* without a bulk write: what waits is linked */
-    BULK_OVER_US = 60 * 1000 * 1000, /* … and this long after it by all linkers */
+    BULK_OVER_US = 60 * 1000 * 1000, /* after a bulk write: all linkers link what waits */
     WALK_NEIGHBOURS = 32,            /* reached for each of ef candidates, about */
     POINT_FLOATS = 128,              /* reaching a point costs as comparing so many floats */
     SMALL_FLOATS = 1 << 23,          /* some 0.6 ms with wide registers */
@@ -531,19 +530,11 @@ actor_handle replica_linker(struct replica *self, struct turn *turn) {
     return turn_find(turn, name);
 }
 
-/* Points of a bulk ingest come: they are linked together when half of the tail is full, or when no
- * more come. */
-static bool gathers(struct replica *self, struct turn *turn) {
-    if (self->bulk_us == 0 || turn_now_us(turn) - self->bulk_us >= BULK_REST_US) return false;
-    return tail_room(self, turn) > self->tail_limit / 2;
-}
-
 void replica_link(struct replica *self, struct turn *turn) {
     bool linking = atomic_load_explicit(&self->holding->linking, memory_order_acquire);
     struct index_stats stats = index_stats(self->holding->view);
     bool idle = stats.tail == 0 && stats.removed == 0 && stats.unverified == 0 && !stats.unsorted;
     if (!turn_saw(turn, !linking && !stats.damaged && !idle)) return;
-    if (gathers(self, turn)) return;
     actor_handle linker = replica_linker(self, turn);
     if (linker == 0) return;
     LinkerWork work = LINKER_WORK__INIT;

@@ -258,6 +258,57 @@ Test(shard, of_two_equal_ids_in_one_write_the_later_wins) {
 }
 
 /* Points on the disk only: gets and searches fetch them from the blocking pool. */
+/* A bulk write of n points on the spiral; each has its own place. */
+static enum status write_bulk(uint64_t sequence, int n) {
+    enum { MOST = 1000 };
+    static ShardOperation list[MOST];
+    static ShardOperation *ops[MOST];
+    static float vectors[MOST][2];
+    static char ids[MOST][24];
+    for (int i = 0; i < n; i++) {
+        float angle = (float)i * 0.1f;
+        vectors[i][0] = angle * cosf(angle);
+        vectors[i][1] = angle * sinf(angle);
+        snprintf(ids[i], sizeof ids[i], "%d-%d", (int)sequence, i);
+        list[i] = (ShardOperation)SHARD_OPERATION__INIT;
+        list[i].id = ids[i];
+        list[i].n_vector = 2;
+        list[i].vector = vectors[i];
+        ops[i] = &list[i];
+    }
+    return ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 9, .sequence = sequence,
+                       .bulk = true, .n_operations = (size_t)n, .operations = ops));
+}
+
+static uint64_t waiting(void) {
+    struct holding *holding = shelf_take(shelf, 7);
+    cr_assert_not_null(holding);
+    uint64_t tail = index_stats(holding->view).tail;
+    holding_drop(holding);
+    return tail;
+}
+
+Test(shard, points_of_a_bulk_ingest_do_not_wait_for_more) {
+    cr_assert_eq(write_bulk(1, 10), STATUS_OK); /* fewer than are worth a team */
+    sim_run(sim, SECOND / 10);
+    cr_expect_eq(waiting(), 0);
+}
+
+Test(shard, many_points_of_a_bulk_ingest_are_linked_by_all_linkers) {
+    sim_stop(sim, "linker/0");
+    for (uint64_t sequence = 1; sequence <= 6; sequence++)
+        cr_assert_eq(write_bulk(sequence, 1000), STATUS_OK, "%s", sim_words(sim));
+    cr_expect_eq(waiting(), 6000);
+    shelf_searchers(shelf, 2);
+    sim_spawn(sim, "linker/0", &linker_type, &linker_options);
+    sim_spawn(sim, "linker/1", &linker_type, &linker_options);
+    sim_run(sim, 2 * SECOND);
+    sim_stop(sim, "linker/1");
+    cr_expect(was_seen("< LinkerHelp shard=7"));
+    cr_expect_eq(waiting(), 0);
+    cr_expect_eq(found(), 100);
+}
+
 Test(shard, reads_what_the_cache_does_not_have) {
     for (int i = 0; i < 20; i++) {
         char id[8];
