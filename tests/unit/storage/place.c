@@ -1,6 +1,8 @@
 /* place: see place.h. */
 #include "tests/unit/storage/place.h"
 
+#include "storage/point_store.h"
+
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,4 +86,21 @@ const char *scan_text(struct kv *kv, const char *begin, const char *end) {
     cr_ok(kv_cursor_status(cursor));
     kv_cursor_close(cursor);
     return out;
+}
+
+struct point_store *place_points(struct place *place) {
+    struct kv *kv = place_open(place);
+    struct point_store *store = NULL;
+    cr_ok(point_store_open(&kv, &store));
+    return store;
+}
+
+void place_on_both(void (*body)(struct place *place, struct point_store *store)) {
+    for (enum engine engine = 0; engine < N_ENGINES; engine++) {
+        struct place place;
+        place_make(&place, engine, false);
+        place.blob_min_bytes = 1024;
+        body(&place, place_points(&place));
+        place_remove(&place);
+    }
 }

@@ -9,6 +9,8 @@
 
 enum engine { ROCKSDB, MEMORY, N_ENGINES };
 
+struct point_store;
+
 struct place {
     enum engine engine;
     bool wal;
@@ -24,6 +26,10 @@ void place_make(struct place *place, enum engine engine, bool wal);
 /* A new handle on what is there. */
 struct kv *place_open(struct place *place);
 void place_remove(struct place *place);
+/* A point store on what is there. */
+struct point_store *place_points(struct place *place);
+/* On each engine, beginning empty; the body closes the store. */
+void place_on_both(void (*body)(struct place *place, struct point_store *store));
 
 /* The bytes of a text, without its NUL. */
 struct bytes text(const char *words);

@@ -9,23 +9,6 @@
 #include "runtime/rng.h"
 #include "tests/unit/storage/place.h"
 
-static struct point_store *open_at(struct place *place) {
-    struct kv *kv = place_open(place);
-    struct point_store *store = NULL;
-    cr_ok(point_store_open(&kv, &store));
-    return store;
-}
-
-static void on_both(void (*body)(struct place *place, struct point_store *store)) {
-    for (enum engine engine = 0; engine < N_ENGINES; engine++) {
-        struct place place;
-        place_make(&place, engine, false);
-        place.blob_min_bytes = 1024;
-        body(&place, open_at(&place)); /* closes the store */
-        place_remove(&place);
-    }
-}
-
 static uint64_t
 put(struct point_batch *batch, const char *id, uint64_t number, const char *payload) {
     float vector[] = {(float)number, 2};
@@ -99,12 +82,12 @@ static void remembers(struct place *place, struct point_store *store) {
     cr_status(point_store_get(store, 1, text(""), KV_ANY, &value), STATUS_NOT_FOUND);
     point_batch_close(batch);
     point_store_close(store);
-    store = open_at(place);
+    store = place_points(place);
     cr_expect_str_eq(show(store, 1), "a=20:y", "%s: reopened", name);
     point_store_close(store);
 }
 Test(point_store, remembers_points) {
-    on_both(remembers);
+    place_on_both(remembers);
 }
 
 static void later_wins(struct place *place, struct point_store *store) {
@@ -125,7 +108,7 @@ static void later_wins(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(point_store, of_two_equal_ids_the_later_wins) {
-    on_both(later_wins);
+    place_on_both(later_wins);
 }
 
 static void is_one_atom(struct place *place, struct point_store *store) {
@@ -148,7 +131,7 @@ static void is_one_atom(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(point_store, applied_index_and_points_are_one_atom) {
-    on_both(is_one_atom);
+    place_on_both(is_one_atom);
 }
 
 static void has_facts(struct place *place, struct point_store *store) {
@@ -166,7 +149,7 @@ static void has_facts(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(point_store, keeps_facts_of_its_owner) {
-    on_both(has_facts);
+    place_on_both(has_facts);
 }
 
 static void judges_ids(struct place *place, struct point_store *store) {
@@ -196,7 +179,7 @@ static void judges_ids(struct place *place, struct point_store *store) {
     (void)place;
 }
 Test(point_store, judges_ids) {
-    on_both(judges_ids);
+    place_on_both(judges_ids);
 }
 
 static void drops(struct place *place, struct point_store *store) {
@@ -226,7 +209,7 @@ static void drops(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(point_store, drops_a_replica) {
-    on_both(drops);
+    place_on_both(drops);
 }
 
 static void names_damage(struct place *place, struct point_store *store) {
@@ -260,7 +243,7 @@ static void names_damage(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(point_store, names_damage) {
-    on_both(names_damage);
+    place_on_both(names_damage);
 }
 
 /* --- power loss ------------------------------------------------------------------------------ */
@@ -325,7 +308,7 @@ static void survive(uint64_t seed) {
     rng_init(&rng, seed);
     place_make(&place, MEMORY, false);
     kv_memory_set_faults(place.disk, &(struct kv_faults){.seed = seed, .torn_write_ppm = 500000});
-    struct point_store *store = open_at(&place);
+    struct point_store *store = place_points(&place);
     struct point_batch *batch;
     cr_ok(point_batch_open(store, 1, &batch));
     uint64_t flushed = 0;
@@ -342,7 +325,7 @@ static void survive(uint64_t seed) {
         kv_memory_crash(place.disk);
         point_batch_close(batch);
         point_store_close(store);
-        store = open_at(&place);
+        store = place_points(&place);
         cr_ok(point_batch_open(store, 1, &batch));
         cr_ok(point_store_applied(store, 1, KV_ANY, &applied));
         cr_assert(applied.index >= flushed && applied.index <= index, "seed %" PRIu64, seed);

@@ -11,23 +11,6 @@
 
 enum { FROM = 1, TO = 9, POINTS = 300, LARGE = 3000 };
 
-static struct point_store *open_at(struct place *place) {
-    struct kv *kv = place_open(place);
-    struct point_store *store = NULL;
-    cr_ok(point_store_open(&kv, &store));
-    return store;
-}
-
-static void on_both(void (*body)(struct place *place, struct point_store *store)) {
-    for (enum engine engine = 0; engine < N_ENGINES; engine++) {
-        struct place place;
-        place_make(&place, engine, false);
-        place.blob_min_bytes = 1024;
-        body(&place, open_at(&place)); /* closes the store */
-        place_remove(&place);
-    }
-}
-
 static void fill(struct point_store *store) {
     static char payload[LARGE];
     struct point_batch *batch;
@@ -111,7 +94,7 @@ static void arrives(struct place *place, struct point_store *store) {
     cr_ok(point_batch_write(batch, POINTS + 1, 1));
     point_batch_close(batch);
     point_store_close(store);
-    store = open_at(place);
+    store = place_points(place);
     cr_expect_eq(count(store, TO), POINTS - 1, "%s", name);
     struct point_value value;
     cr_ok(point_store_get(store, TO, text("id8"), KV_ANY, &value));
@@ -126,7 +109,7 @@ static void arrives(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(transfer, all_of_it_arrives_at_once) {
-    on_both(arrives);
+    place_on_both(arrives);
 }
 
 static void leaves_nothing(struct place *place, struct point_store *store) {
@@ -134,26 +117,26 @@ static void leaves_nothing(struct place *place, struct point_store *store) {
     point_intake_close(pour(store, FROM));
     cr_expect_eq(count(store, TO), 0, "%s", engine_name(place->engine));
     point_store_close(store);
-    store = open_at(place);
+    store = place_points(place);
     cr_expect_eq(count(store, TO), 0, "%s: reopened", engine_name(place->engine));
     cr_expect_eq(applied(store, KV_ANY), 0);
     point_store_close(store);
 }
 Test(transfer, one_that_is_broken_off_leaves_nothing) {
-    on_both(leaves_nothing);
+    place_on_both(leaves_nothing);
 }
 
 /* What a process that was killed left in the folder goes when the store is opened. */
 Test(transfer, files_of_a_killed_process_are_removed) {
     struct place place;
     place_make(&place, ROCKSDB, false);
-    struct point_store *store = open_at(&place);
+    struct point_store *store = place_points(&place);
     point_store_close(store);
     char path[256];
     snprintf(path, sizeof path, "mkdir -p %s/bulk && touch %s/bulk/0-0.sst", place.folder,
              place.folder);
     cr_assert_eq(system(path), 0);
-    store = open_at(&place);
+    store = place_points(&place);
     snprintf(path, sizeof path, "%s/bulk/0-0.sst", place.folder);
     cr_expect_neq(access(path, F_OK), 0);
     point_store_close(store);
@@ -165,7 +148,7 @@ Test(transfer, is_durable_before_what_was_written_earlier) {
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct place place;
         place_make(&place, MEMORY, false);
-        struct point_store *store = open_at(&place);
+        struct point_store *store = place_points(&place);
         fill(store);
         struct point_intake *intake = pour(store, FROM);
         cr_ok(point_intake_end(intake));
@@ -187,7 +170,7 @@ Test(transfer, a_full_or_broken_disk_says_so_at_the_end) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct place place;
         place_make(&place, MEMORY, false);
-        struct point_store *store = open_at(&place);
+        struct point_store *store = place_points(&place);
         fill(store);
         struct point_intake *intake = pour(store, FROM);
         kv_memory_set_faults(place.disk, &rows[i].faults);
@@ -243,5 +226,5 @@ static void takes_pieces(struct place *place, struct point_store *store) {
     point_store_close(store);
 }
 Test(transfer, takes_pieces_as_they_must_be) {
-    on_both(takes_pieces);
+    place_on_both(takes_pieces);
 }
