@@ -105,10 +105,15 @@ void drivers_calm(void) {
     drivers_look();
 }
 
+/* Of two that take themselves for it, the one that knows more. */
 static const struct driver *leader_now(void) {
-    for (uint32_t i = 0; i < trial.world.n_pds; i++)
-        if (driver_of(i) && driver_of(i)->ready) return driver_of(i);
-    return NULL;
+    const struct driver *leader = NULL;
+    for (uint32_t i = 0; i < trial.world.n_pds; i++) {
+        const struct driver *driver = driver_of(i);
+        if (driver && driver->ready && (!leader || driver->applied > leader->applied))
+            leader = driver;
+    }
+    return leader;
 }
 
 /* What it would still do, as it saw when it looked last. */
@@ -137,12 +142,27 @@ void drivers_rest(void) {
     }
 }
 
+/* It has opened, as its worker said last, and has its data. */
+static bool has_data(const struct catalog_replica *replica) {
+    return replica->beat != 0 &&
+           (!strcmp(replica->state, "serving") || !strcmp(replica->state, "disk_full"));
+}
+
+/* A founder that did not come to open before its collection was born cannot prove that it never
+ * voted: it is replaced, and counts as lost until then. */
+static bool is_whole(const struct catalog_shard *shard, uint32_t voters) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < shard->n_replicas; i++)
+        n += shard->replicas[i].member == MEMBER_VOTER && has_data(&shard->replicas[i]);
+    return n >= voters && n == shard->n_voters;
+}
+
 bool drivers_whole(uint32_t voters) {
     const struct driver *leader = leader_now();
     for (uint32_t c = 0; leader && c < leader->catalog.n_collections; c++) {
         const struct catalog_collection *collection = leader->catalog.collections[c];
-        for (uint32_t i = 0; collection->born && i < collection->n_shards; i++)
-            if (collection->shards[i].n_voters < voters) return false;
+        for (uint32_t i = 0; i < collection->n_shards; i++)
+            if (!is_whole(&collection->shards[i], voters)) return false;
     }
     return leader != NULL;
 }

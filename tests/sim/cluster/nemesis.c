@@ -288,9 +288,9 @@ static void break_worker(const struct profile *profile, uint32_t n) {
         world_worker_crash(&trial.world, n);
     else
         world_worker_kill(&trial.world, n);
-    /* One only: with the disks of two of three copies an acknowledged write may be gone. And none
-     * of a group of two, which is the majority no more: while workers were away, groups are founded
-     * by fewer, and grow later. */
+    /* One only: with the disks of two of three copies an acknowledged write may be gone. And only
+     * while all voters of all groups have their data: while workers were away, groups are founded
+     * by fewer, or by three of whom one never opened, and two of three are no majority less one. */
     if (crash && !trial.wiped && rolls(profile->wipe) && !is_thin() &&
         drivers_whole(profile->replicas)) {
         world_worker_wipe(&trial.world, n);

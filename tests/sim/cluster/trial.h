@@ -111,7 +111,8 @@ void drivers_look(void);
 void drivers_calm(void);
 /* Repairs and moves come to an end, and none is begun after that. */
 void drivers_rest(void);
-/* The one that leads knows so many voters, and not fewer, of every shard that serves clients. */
+/* The one that leads knows so many voters, and not fewer, of every shard, and all of them have
+ * opened and said that they have their data. */
 bool drivers_whole(uint32_t voters);
 
 /* --- storm.c: one more creation, deletion or list of collections. --- */

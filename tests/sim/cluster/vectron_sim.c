@@ -37,7 +37,7 @@ struct order {
 
 /* What a seed tells its parent. */
 struct tally {
-    uint64_t calls, acknowledged, reads, deeds, faults;
+    uint64_t calls, acknowledged, reads, deeds, faults, wipes;
 };
 
 static struct tally total;
@@ -76,8 +76,8 @@ static void nothing(void *context, enum log_level level, const char *line) {
 static int run_here(const struct order *order, uint64_t seed, struct tally *tally) {
     if (!order->trace) log_to(nothing, NULL);
     unsigned broken = trial_run(seed, profile_of(order, seed), order->seconds, order->trace);
-    *tally = (struct tally){trial.n_calls, trial.n_acknowledged, trial.n_reads,
-                            trial.history.n_deeds, trial.n_faults};
+    *tally = (struct tally){trial.n_calls,         trial.n_acknowledged, trial.n_reads,
+                            trial.history.n_deeds, trial.n_faults,       trial.wiped};
     return broken ? 1 : 0;
 }
 
@@ -112,6 +112,7 @@ static void add(const struct tally *tally) {
     total.reads += tally->reads;
     total.deeds += tally->deeds;
     total.faults += tally->faults;
+    total.wipes += tally->wipes;
 }
 
 static void finish(const struct order *order, struct job *job) {
@@ -251,10 +252,11 @@ int main(int count, char **arguments) {
         (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
     printf(
         "%llu seeds of %u s with faults, %llu failed; %llu calls, %llu points acknowledged, %llu "
-        "reads, %llu deeds judged, %llu faults; %.1f s, %.0f times real time\n",
+        "reads, %llu deeds judged, %llu faults, %llu lost disks; %.1f s, %.0f times real time\n",
         (unsigned long long)n, order.seconds, (unsigned long long)n_failed,
         (unsigned long long)total.calls, (unsigned long long)total.acknowledged,
         (unsigned long long)total.reads, (unsigned long long)total.deeds,
-        (unsigned long long)total.faults, wall, (double)(n * order.seconds) / wall);
+        (unsigned long long)total.faults, (unsigned long long)total.wipes, wall,
+        (double)(n * order.seconds) / wall);
     return n_failed ? 1 : 0;
 }
