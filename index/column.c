@@ -58,7 +58,7 @@ enum status column_grow(struct column *column, uint64_t n) {
 /* --- the dictionary -------------------------------------------------------------------------- */
 
 static char *keep_text(struct column *column, const struct filter_text *text) {
-    if (text->size > column->chunk_left) {
+    if (!column->chunks || text->size > column->chunk_left) { /* a first text may be empty */
         uint32_t size = column->chunks ? CHUNK : CHUNK_FIRST;
         if (text->size > size / 4) size = text->size;
         struct column_chunk *chunk = mem_alloc(sizeof *chunk + size);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "index/column.h"
 #include "tests/unit/index/corpus.h"
 
 enum { N = 5000, FILES = 300 };
@@ -113,6 +114,20 @@ Test(columns, a_place_is_free_again) {
     cr_expect_eq(index_column_begin(corpus.index, &another), STATUS_OK);
     cr_expect_eq(index_column_begin(corpus.index, &third), STATUS_QUOTA);
     corpus_close(&corpus);
+}
+
+Test(columns, a_first_keyword_may_be_empty) {
+    const struct filter_text key = {"color", 5}, texts[] = {{"", 0}, {"red", 3}, {"", 0}};
+    struct column *column;
+    uint32_t codes[3];
+    cr_assert_eq(column_open(&key, FILTER_KEYWORD, &column), STATUS_OK);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(column_code(column, &texts[i], &codes[i]), STATUS_OK);
+    cr_expect_eq(codes[0], 1);
+    cr_expect_eq(codes[1], 2);
+    cr_expect_eq(codes[2], 1);
+    cr_expect_eq(column_text(column, 1)->size, 0);
+    column_close(column);
 }
 
 /* --- the file --- */
