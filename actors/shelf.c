@@ -150,6 +150,7 @@ void holding_drop(struct holding *holding) {
     if (!last) return;
     /* Nobody can find it any more (it is not listed), so its memory is ours; it stays in the table
      * until the index is closed, so that the shard does not open the same file too early. */
+    team_reset(&holding->team);
     if (holding->view) index_view_drop(holding->view);
     index_close(holding->index);
     pthread_mutex_lock(&shelf->lock);
@@ -158,7 +159,6 @@ void holding_drop(struct holding *holding) {
         link = &(*link)->next;
     *link = holding->next;
     pthread_mutex_unlock(&shelf->lock);
-    team_reset(&holding->team);
     grace_reset(&holding->grace);
     mem_free(holding);
 }

@@ -23,6 +23,10 @@ MUST_USE enum status shelf_open(struct shelf **out);
 /* Every holding must be gone: close it after the node. NULL is fine. */
 void shelf_close(struct shelf *shelf);
 
+/* A save of an index, which may outlive the linker that began it: while it starts, the index has no
+ * linker; while it is written, none may start (index/index.h). */
+enum holding_save { HOLDING_SAVED, HOLDING_SAVE_STARTS, HOLDING_SAVE_RUNS };
+
 /* One replica of a shard in this process, from its opening until its last user let go. */
 struct holding {
     uint64_t shard;
@@ -40,6 +44,7 @@ struct holding {
     atomic_uint_fast64_t bytes;    /* … and what was written: counted by the shard alone */
     struct grace grace;            /* replaced numbers that searches under way may need */
     struct team team;              /* linkers that build it together */
+    atomic_int save;               /* enum holding_save; actors/linker/saving.c */
     /* The shelf's own. */
     struct shelf *shelf;
     struct holding *next;

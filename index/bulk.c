@@ -104,14 +104,21 @@ void index_bulk_bound(struct index_bulk *bulk, uint32_t most) {
 /* --- a batch begins
  * --------------------------------------------------------------------------------------- */
 
-static uint32_t batch_size(const struct index_bulk *bulk) {
-    const struct index_view *view = bulk->index->view;
+static uint32_t batch_size(const struct index *index, uint32_t most) {
+    const struct index_view *view = index->view;
     uint32_t n_linked = atomic_load_explicit(&view->graph.n_linked, memory_order_relaxed);
     size_t n = n_linked / BATCH_SHARE, n_tail = tail_size(&view->tail);
-    if (n_linked < GRAPH_MIN || bulk->linker->root == SLOT_NONE) return 0;
-    if (n > bulk->batch_max) n = bulk->batch_max;
+    if (n_linked < GRAPH_MIN || index->linker.root == SLOT_NONE) return 0;
+    if (n > most) n = most;
     if (n > n_tail) n = n_tail;
     return n < BATCH_MIN ? 0 : (uint32_t)n;
+}
+
+bool index_bulk_pays(struct index *index) {
+    struct linker *linker = &index->linker;
+    if (!index->settled) return false;
+    repair_collect(linker);
+    return !recode_has_work(linker) && !repair_has_work(linker) && batch_size(index, BATCH_MAX) > 0;
 }
 
 static enum status reserve(struct index_bulk *bulk, uint32_t n) {
@@ -166,7 +173,7 @@ static enum status begin_batch(struct index_bulk *bulk, uint32_t *n_tasks) {
         enum status s = recode_step(linker);
         if (s != STATUS_OK) return s;
     }
-    uint32_t n = repair_has_work(linker) ? 0 : batch_size(bulk);
+    uint32_t n = repair_has_work(linker) ? 0 : batch_size(bulk->index, bulk->batch_max);
     if (n == 0) return STATUS_OK;
     enum status s = reserve(bulk, n);
     if (s == STATUS_OK) s = take_batch(bulk, n);

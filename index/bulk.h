@@ -17,6 +17,7 @@
 #ifndef INDEX_BULK_H
 #define INDEX_BULK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ extern "C" {
 #endif
 
 struct index_bulk;
+/* Would a build begin a batch now? Else there is other work, or the tail is too small for one. The
+ * linker's. */
+bool index_bulk_pays(struct index *index);
 /* The linker's, until it is closed, as index_link_step. NO_MEMORY. */
 MUST_USE enum status index_bulk_open(struct index *index, struct index_bulk **out);
 /* Not while tasks run. Before a next that gave no tasks only index_close may follow. NULL is fine.

@@ -3,8 +3,11 @@
  *     LinkerWork ─▶ [job] ─▶ index_link_step … idle ─▶ off the ring
  *     LinkerWork, bulk ─▶ [job] ─▶ tasks of a team (team.h) … none ─▶ index_link_step, as above
  *     LinkerHelp ─▶ [help] ─▶ tasks of another linker's team … none ─▶ gone
- *     LinkerSave ─▶ [job, starting] ─▶ index_save_start on the blocking pool, behind a team's batch
- *                ─▶ [job, writing]  ─▶ index_save_step there, linking goes on ─▶ Done
+ *     LinkerSave ─▶ a saving (saving.h), behind a team's batch ─▶ Done
+ *
+ * A life that ends, as at a restart, leaves behind what cannot be taken back: a team's batch, a
+ * save. The next one sees both at the holding. It takes the team over, and steps once a save has
+ * started.
  *
  * A job holds the index's holding: the shard may close at any time, the index stays until the job
  * let go. The holding's `linking` says that a job is on the ring; it is cleared before the last
@@ -14,39 +17,29 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "actors/shard/shard.h"
-#include "runtime/assert.h"
+#include "actors/linker/saving.h"
 #include "runtime/memory.h"
 #include "runtime/turn.h"
-#include "schemas/runtime.pb-c.h"
 #include "schemas/shard.pb-c.h"
 
 #include "runtime/poison.h"
 
 enum {
-    STEP_COST = 1 << 19, /* of a step, in floats compared: some 0.3 ms */
-    DISTANCE_COST = 128, /* of reaching a vector, in floats compared */
-    PATH_SIZE = 4096,
-    SAVE_STEP_BYTES = 4 * 1024 * 1024, /* between two looks whether the shard closed */
-    BULK_TAIL_MIN = 512,               /* points that are worth a team */
-    BULK_TAIL_LEAST = 128,             /* … and another batch of it */
-    BULK_GRAPH_MIN = 1024,             /* linked: below it batches are small */
-    NAP_US = 100,                      /* between two looks at tasks that others are in */
+    STEP_COST = 1 << 19,   /* of a step, in floats compared: some 0.3 ms */
+    DISTANCE_COST = 128,   /* of reaching a vector, in floats compared */
+    BULK_TAIL_MIN = 512,   /* points that are worth a team */
+    BULK_TAIL_LEAST = 128, /* … and another batch of it */
+    BULK_GRAPH_MIN = 1024, /* linked: below it batches are small */
+    NAP_US = 100,          /* between two looks at what others are at */
 };
-
-struct saving;
 
 struct job {
     struct job *next;
-    struct holding *holding; /* owned hold */
-    bool resting;            /* no steps: a save starts, or one is written and there is no work */
-    bool saving;
-    bool starting;                    /* the linker may not step */
+    struct holding *holding;          /* owned hold */
     bool bulk;                        /* it may call the other linkers */
     bool leading;                     /* a team */
-    bool napping;                     /* others are in its last tasks */
+    bool napping;                     /* others are in its last tasks, or a save starts */
     struct index_bulk_worker *worker; /* owned; while it leads */
     struct saving *save_next;         /* owned; waits for the end of the team's batch */
 };
@@ -97,16 +90,9 @@ static struct job *pop(struct linker *self) {
     return job;
 }
 
-/* It is no step's turn. */
-static bool is_still(const struct job *job) {
-    return job->resting || job->napping;
-}
-
-static void saving_free(void *context);
-
 static void job_free(struct job *job) {
-    if (job->leading) team_close(&job->holding->team, job->worker);
-    if (job->save_next) saving_free(job->save_next);
+    if (job->leading) team_abandon(&job->holding->team, job->worker);
+    saving_free(job->save_next);
     atomic_store_explicit(&job->holding->linking, false, memory_order_release);
     holding_drop(job->holding);
     mem_free(job);
@@ -149,15 +135,13 @@ static void call_others(struct linker *self, const struct holding *holding, stru
     }
 }
 
-static void start_saving(struct job *job, struct saving *saving, struct turn *turn);
-
 static void end_team(struct job *job, struct turn *turn) {
     struct saving *saving = job->save_next;
     team_close(&job->holding->team, job->worker);
     job->worker = NULL;
     job->leading = false;
     job->save_next = NULL;
-    if (saving) start_saving(job, saving, turn);
+    if (saving) saving_start(saving, turn);
 }
 
 static void wake(struct linker *self, struct turn *turn);
@@ -192,7 +176,7 @@ static void lead(struct linker *self, struct job *job, struct turn *turn) {
         nap(self, job, turn);
         return;
     }
-    if (index_stats(job->holding->view).tail < BULK_TAIL_LEAST) team_rest(team);
+    if (job->save_next || index_stats(job->holding->view).tail < BULK_TAIL_LEAST) team_rest(team);
     if (team_next(team, &n) != STATUS_OK) return; /* again in the next turn */
     if (n > 0)
         call_others(self, job->holding, turn);
@@ -200,14 +184,16 @@ static void lead(struct linker *self, struct job *job, struct turn *turn) {
         end_team(job, turn);
 }
 
-/* True: a team is at work. */
-static bool may_lead(struct job *job) {
+static bool is_worth_a_team(const struct job *job) {
     const struct holding *holding = job->holding;
-    if (job->leading) return true;
-    if (!job->bulk || job->saving) return false;
+    if (!job->bulk || saving_runs(job->holding)) return false;
     struct index_stats stats = index_stats(holding->view);
-    if (stats.tail < BULK_TAIL_MIN || stats.points < stats.tail + BULK_GRAPH_MIN) return false;
-    job->leading = team_open(&job->holding->team, holding->index, &job->worker) == STATUS_OK;
+    return stats.tail >= BULK_TAIL_MIN && stats.points >= stats.tail + BULK_GRAPH_MIN &&
+           index_bulk_pays(holding->index);
+}
+
+static bool open_team(struct job *job) {
+    job->leading = team_open(&job->holding->team, job->holding->index, &job->worker) == STATUS_OK;
     return job->leading;
 }
 
@@ -264,11 +250,16 @@ static enum status on_help(struct linker *self, const LinkerHelp *msg, struct tu
  * the tail, where they are found, and the shard asks again. */
 static bool step(struct linker *self, struct job *job, struct turn *turn) {
     struct holding *holding = job->holding;
-    if (is_still(job)) return true;
+    if (job->napping) return true;
     if (atomic_load_explicit(&holding->closed, memory_order_acquire)) return false;
-    if (may_lead(job)) {
+    bool orphaned = team_is_orphaned(&holding->team);
+    if (saving_starts(holding) || (orphaned && !open_team(job))) {
+        nap(self, job, turn);
+        return true;
+    }
+    if (job->leading || (is_worth_a_team(job) && open_team(job))) {
         lead(self, job, turn);
-        if (job->leading || job->resting) return true;
+        return true;
     }
     bool idle = false;
     if (index_link_step(holding->index, budget_of(holding), &idle) != STATUS_OK) return false;
@@ -290,16 +281,12 @@ static void tick(void *actor, void *context, struct turn *turn) {
         if (self->helps) wake(self, turn);
         return;
     }
-    if (step(self, job, turn)) {
+    if (step(self, job, turn))
         push(self, job);
-    } else if (job->saving) {
-        job->resting = true; /* until its end, or until there is work */
-        push(self, job);
-    } else {
+    else
         job_free(job);
-    }
-    /* A ring of still jobs only would spin: what they wait for wakes it. */
-    for (job = self->first; job && is_still(job); job = job->next)
+    /* A ring of jobs that nap would spin: the end of the nap wakes it. */
+    for (job = self->first; job && job->napping; job = job->next)
         continue;
     if (job || self->helps) wake(self, turn);
 }
@@ -314,7 +301,6 @@ static enum status on_work(struct linker *self, const LinkerWork *msg, struct tu
     struct job *job = get(self, msg->shard);
     if (!job) return STATUS_OK;
     atomic_store_explicit(&job->holding->linking, true, memory_order_release);
-    if (!job->starting) job->resting = false;
     job->bulk = msg->bulk;
     wake(self, turn);
     return STATUS_OK;
@@ -323,118 +309,30 @@ static enum status on_work(struct linker *self, const LinkerWork *msg, struct tu
 /* --- saving
  * ------------------------------------------------------------------------------------------- */
 
-struct saving {
-    struct holding *holding; /* owned hold */
-    struct promise promise;
-    struct index_save *save; /* owned */
-    uint64_t applied;
-    char path[PATH_SIZE];
-    char columns_path[PATH_SIZE];
-};
-
-static void saving_free(void *context) {
-    struct saving *saving = context;
-    index_save_end(saving->save);
-    holding_drop(saving->holding);
-    mem_free(saving);
-}
-
-static enum status start_work(void *context) {
-    struct saving *saving = context;
-    return index_save_start(saving->holding->index, saving->path, saving->applied, &saving->save);
-}
-
-/* Payload indexes, behind the index: their file is right whatever the age of either is. */
-static enum status write_columns(const struct saving *saving) {
-    const struct holding *holding = saving->holding;
-    if (index_stats(holding->view).columns > 0)
-        return index_columns_save(holding->view, saving->columns_path, &holding->closed);
-    (void)unlink(saving->columns_path); /* mostly it is not there */
-    return STATUS_OK;
-}
-
-static enum status write_work(void *context) {
-    struct saving *saving = context;
-    enum status s = STATUS_OK;
-    bool done = false;
-    while (s == STATUS_OK && !done) {
-        if (atomic_load_explicit(&saving->holding->closed, memory_order_acquire))
-            s = STATUS_CANCELLED;
-        else
-            s = index_save_step(saving->save, SAVE_STEP_BYTES, &done);
-    }
-    index_save_end(saving->save);
-    saving->save = NULL;
-    return s == STATUS_OK ? write_columns(saving) : s;
-}
-
-static struct job *job_of(struct linker *self, const struct saving *saving) {
-    struct job *job = find(self, saving->holding->shard);
-    assert(job && job->saving);
-    return job;
-}
-
-static void on_saved(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+/* What waited for it goes on: slots that are to be freed, codes, a team. */
+static void on_moved(void *actor, struct holding *holding, struct turn *turn) {
     struct linker *self = actor;
-    struct saving *saving = context;
-    struct job *job = job_of(self, saving);
-    job->saving = job->starting = job->resting = false;
-    if (outcome->status == STATUS_OK) {
-        Done done = DONE__INIT;
-        turn_resolve(turn, &saving->promise, &done.base);
-    } else {
-        turn_reject(turn, &saving->promise, outcome->status, "index of shard %" PRIu64,
-                    saving->holding->shard);
-    }
-    saving_free(saving);
+    (void)get(self, holding->shard);
     wake(self, turn);
-}
-
-static void
-on_started(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
-    struct linker *self = actor;
-    struct saving *saving = context;
-    if (outcome->status != STATUS_OK) {
-        on_saved(actor, context, outcome, turn);
-        return;
-    }
-    struct job *job = job_of(self, saving);
-    job->starting = job->resting = false;
-    turn_block(
-        turn, &(struct block){
-                  .work = write_work, .done = on_saved, .abandon = saving_free, .context = saving});
-    wake(self, turn);
-}
-
-static void start_saving(struct job *job, struct saving *saving, struct turn *turn) {
-    job->saving = job->starting = job->resting = true;
-    turn_block(turn, &(struct block){.work = start_work,
-                                     .done = on_started,
-                                     .abandon = saving_free,
-                                     .context = saving});
 }
 
 static enum status on_save(struct linker *self, const LinkerSave *msg, struct turn *turn) {
     struct job *job = self->options.index_dir ? get(self, msg->shard) : NULL;
     if (!job) return turn_fail(turn, STATUS_NOT_FOUND, "shard %" PRIu64 " is closed", msg->shard);
-    if (job->saving || job->save_next)
+    wake(self, turn);
+    if (job->save_next || saving_runs(job->holding))
         return turn_fail(turn, STATUS_BUSY, "index of shard %" PRIu64 " is being saved",
                          msg->shard);
-    struct saving *saving = mem_zero(1, sizeof *saving);
+    struct saving *saving = saving_new(&(struct saving_options){.holding = job->holding,
+                                                                .folder = self->options.index_dir,
+                                                                .applied = msg->applied,
+                                                                .moved = on_moved},
+                                       turn);
     if (!saving) return turn_fail(turn, STATUS_NO_MEMORY, "index of shard %" PRIu64, msg->shard);
-    *saving = (struct saving){.holding = holding_again(job->holding),
-                              .promise = turn_defer(turn),
-                              .applied = msg->applied};
-    const char *folder = self->options.index_dir;
-    uint64_t store_id = shard_store_of(job->holding->store_id); /* that is of its points */
-    shard_index_path(folder, store_id, saving->path, PATH_SIZE);
-    shard_columns_path(folder, store_id, saving->columns_path, PATH_SIZE);
-    if (job->leading) { /* behind the batch */
-        job->save_next = saving;
-        team_rest(&job->holding->team);
-    } else {
-        start_saving(job, saving, turn);
-    }
+    if (job->leading || team_is_orphaned(&job->holding->team))
+        job->save_next = saving; /* behind the batch */
+    else
+        saving_start(saving, turn);
     return STATUS_OK;
 }
 

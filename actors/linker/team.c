@@ -14,7 +14,9 @@ void team_init(struct team *team) {
 }
 
 void team_reset(struct team *team) {
-    assert(team->n_members == 0 && !team->bulk);
+    assert(team->n_members == 0 && (!team->bulk || team->orphaned));
+    index_bulk_close(team->bulk);
+    team->bulk = NULL;
     pthread_mutex_destroy(&team->lock);
 }
 
@@ -27,18 +29,32 @@ static void leave(struct team *team) {
     team->closing = false;
 }
 
+/* With the lock held. */
+static enum status begin(struct team *team, struct index *index, struct index_bulk_worker **out) {
+    struct index_bulk *bulk;
+    enum status s = index_bulk_open(index, &bulk);
+    if (s != STATUS_OK) return s;
+    s = index_bulk_worker_open(bulk, out);
+    if (s != STATUS_OK) {
+        index_bulk_close(bulk);
+        return s;
+    }
+    team->bulk = bulk;
+    team->next = team->n_tasks = team->n_done = 0;
+    return STATUS_OK;
+}
+
 enum status team_open(struct team *team, struct index *index, struct index_bulk_worker **out) {
-    enum status s = STATUS_OK;
+    enum status s = STATUS_BUSY;
     pthread_mutex_lock(&team->lock);
-    if (team->bulk) s = STATUS_BUSY;
-    if (s == STATUS_OK) s = index_bulk_open(index, &team->bulk);
-    if (s == STATUS_OK) {
-        team->next = team->n_tasks = team->n_done = 0;
-        team->n_members = 1;
-        index_bulk_bound(team->bulk, BATCH_POINTS);
+    if (!team->bulk)
+        s = begin(team, index, out);
+    else if (team->orphaned)
         s = index_bulk_worker_open(team->bulk, out);
-        team->closing = s != STATUS_OK;
-        if (s != STATUS_OK) leave(team);
+    if (s == STATUS_OK) {
+        index_bulk_bound(team->bulk, BATCH_POINTS);
+        team->n_members++;
+        team->orphaned = false;
     }
     pthread_mutex_unlock(&team->lock);
     return s;
@@ -69,10 +85,25 @@ void team_rest(struct team *team) {
 void team_close(struct team *team, struct index_bulk_worker *worker) {
     index_bulk_worker_close(worker);
     pthread_mutex_lock(&team->lock);
+    assert(team->n_done == team->n_tasks);
     team->closing = true;
-    team->next = team->n_tasks; /* of a build that is given up */
     leave(team);
     pthread_mutex_unlock(&team->lock);
+}
+
+void team_abandon(struct team *team, struct index_bulk_worker *worker) {
+    index_bulk_worker_close(worker);
+    pthread_mutex_lock(&team->lock);
+    team->orphaned = true;
+    leave(team);
+    pthread_mutex_unlock(&team->lock);
+}
+
+bool team_is_orphaned(struct team *team) {
+    pthread_mutex_lock(&team->lock);
+    bool is = team->orphaned;
+    pthread_mutex_unlock(&team->lock);
+    return is;
 }
 
 struct index_bulk_worker *team_join(struct team *team) {

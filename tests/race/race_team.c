@@ -1,9 +1,10 @@
 /* race_team SECONDS: one index that is appended to and searched while a leader and two helpers link
  * it together as the linkers of a process do (actors/linker/team.h), and is saved between their
  * batches, for ThreadSanitizer; it also proves what searches are promised. A point's vector follows
- * from its number, so a reader can tell from a hit whether it is whole. Several lives: every
- * other one ends in the midst of a build and gives it up, as a shard that closes does, and the next
- * one begins with the file. */
+ * from its number, so a reader can tell from a hit whether it is whole. Leaders end in the midst,
+ * as an actor that is restarted, and their next lives go on. Several lives of the index: every
+ * other one ends in the midst of a build, as a shard that closes does, and the next one begins with
+ * the file. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,7 +35,7 @@ static const struct index_view *view;
 static struct team team;
 static char path[64];
 static _Atomic uint64_t n_appended, n_removed; /* over all lives */
-static _Atomic uint64_t n_led, n_helped, n_saves, n_searches, n_given_up;
+static _Atomic uint64_t n_led, n_helped, n_saves, n_searches, n_given_up, n_restarts;
 static _Atomic uint32_t called; /* rises with every batch */
 static atomic_bool stop;
 static bool patient; /* this life ends between two builds */
@@ -92,34 +93,42 @@ static bool ends(void) {
     return !patient && atomic_load(&stop);
 }
 
-static uint64_t work(struct index_bulk_worker *worker) {
+/* At most `most` tasks. */
+static uint64_t work(struct index_bulk_worker *worker, uint64_t most) {
     uint64_t n = 0;
-    for (uint32_t task; !ends() && team_take(&team, &task); n++) {
+    for (uint32_t task; n < most && !ends() && team_take(&team, &task); n++) {
         index_bulk_run(worker, task);
         (void)team_done(&team);
     }
     return n;
 }
 
-/* Until the build is at its end, or the life. False: it was given up, and only index_close may
- * follow. */
-static bool lead(void) {
+enum led { WHOLE, RESTARTED, GIVEN_UP };
+
+/* A life of a leader: until the build is at its end, or the index's life, or its own in the midst
+ * of some batch, if it began the build. */
+static enum led lead(struct rng *rng) {
+    bool again = team_is_orphaned(&team);
     struct index_bulk_worker *worker;
     enum status s = team_open(&team, shared, &worker);
-    if (s == STATUS_BUSY) return true; /* helpers have not left the last one */
+    if (s == STATUS_BUSY) return WHOLE; /* helpers have not left the last one */
     need(s);
-    bool whole = false;
-    for (uint32_t batch = 0; !whole && !ends();) {
-        atomic_fetch_add(&n_led, work(worker));
+    uint64_t most = again ? UINT64_MAX : rng_below(rng, 400), n_done = 0;
+    uint32_t batch = 0, n = 1;
+    while (n > 0 && !ends() && n_done < most) {
+        n_done += work(worker, most - n_done);
         if (!team_idle(&team)) continue;
-        uint32_t n;
         if (batch++ == 8) team_rest(&team); /* a save waits */
         need(team_next(&team, &n));
-        whole = n == 0;
-        if (!whole) atomic_fetch_add(&called, 1);
+        if (n > 0) atomic_fetch_add(&called, 1);
     }
-    team_close(&team, worker);
-    return whole;
+    atomic_fetch_add(&n_led, n_done);
+    if (n == 0) {
+        team_close(&team, worker);
+        return WHOLE;
+    }
+    team_abandon(&team, worker);
+    return ends() ? GIVEN_UP : RESTARTED;
 }
 
 static void *write_save(void *save) {
@@ -143,11 +152,19 @@ static void save_beside(void) {
 }
 
 static void *link_points(void *whole) {
+    struct rng rng;
     bool idle;
+    rng_init(&rng, atomic_load(&n_appended));
     *(bool *)whole = true;
-    while (*(bool *)whole && !atomic_load(&stop)) {
-        if (index_stats(view).tail >= TEAM_MIN) *(bool *)whole = lead();
-        if (!*(bool *)whole) break;
+    while (!atomic_load(&stop) || team_is_orphaned(&team)) {
+        enum led led = WHOLE;
+        if (team_is_orphaned(&team) || index_stats(view).tail >= TEAM_MIN) led = lead(&rng);
+        if (led == GIVEN_UP) {
+            *(bool *)whole = false;
+            break;
+        }
+        atomic_fetch_add(&n_restarts, led == RESTARTED);
+        if (led == RESTARTED) continue;
         save_beside();
         for (int i = 0; i < 50 && !atomic_load(&stop); i++)
             need(index_link_step(shared, STEP, &idle));
@@ -164,7 +181,7 @@ static void *help(void *unused) {
             usleep(50);
             continue;
         }
-        atomic_fetch_add(&n_helped, work(worker));
+        atomic_fetch_add(&n_helped, work(worker, UINT64_MAX));
         team_leave(&team, worker);
     }
     return unused;
@@ -242,6 +259,7 @@ static void live(unsigned milliseconds, bool to_the_end) {
     bool whole;
     char text[256] = "";
     patient = to_the_end;
+    team_init(&team);
     atomic_store(&stop, false);
     need(index_open(&options, atomic_load(&n_saves) ? path : NULL, &shared, &applied));
     need(index_wake(shared));
@@ -259,6 +277,7 @@ static void live(unsigned milliseconds, bool to_the_end) {
         pthread_join(threads[i], NULL);
     atomic_fetch_add(&n_given_up, !whole);
     if (whole && index_validate(view, text, sizeof text) != STATUS_OK) fail(text, 0);
+    team_reset(&team);
     index_view_drop(view);
     index_close(shared);
 }
@@ -268,16 +287,17 @@ int main(int argc, char **argv) {
     char folder[] = "/tmp/vectron-race-XXXXXX";
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/index", folder);
-    team_init(&team);
-    for (int i = 0; i < LIVES; i++)
+    for (int i = 0; i < LIVES || (atomic_load(&n_restarts) == 0 && i < 4 * LIVES); i++)
         live(seconds * 1000 / LIVES, i % 2 != 0);
-    team_reset(&team);
     unlink(path);
     rmdir(folder);
     printf("%" PRIu64 " points, %" PRIu64 " tasks led, %" PRIu64 " helped, %" PRIu64
-           " saves, %" PRIu64 " searches, %" PRIu64 " builds given up\n",
+           " saves, %" PRIu64 " searches, %" PRIu64 " leaders restarted, %" PRIu64
+           " builds given up\n",
            atomic_load(&n_appended), atomic_load(&n_led), atomic_load(&n_helped),
-           atomic_load(&n_saves), atomic_load(&n_searches), atomic_load(&n_given_up));
+           atomic_load(&n_saves), atomic_load(&n_searches), atomic_load(&n_restarts),
+           atomic_load(&n_given_up));
     if (atomic_load(&n_helped) == 0) fail("nobody helped", 0);
+    if (atomic_load(&n_restarts) == 0) fail("no leader was restarted", 0);
     return 0;
 }

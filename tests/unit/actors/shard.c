@@ -6,6 +6,7 @@
 
 #include "actors/shard/shard.h"
 #include "schemas/shard.pb-c.h"
+#include "schemas/sys.pb-c.h"
 #include "tests/unit/actors/world.h"
 
 static struct sim *sim;
@@ -50,7 +51,7 @@ static void stop(void) {
 }
 
 static void set_up(void) {
-    sim = sim_open(&(struct sim_options){.seed = 1});
+    sim = sim_open(&(struct sim_options){.seed = 1, .actions = SYS_ACTIONS_ON});
     options = (struct shard_options){.shard = 7,
                                      .store_id = 16,
                                      .epoch = 1,
@@ -307,6 +308,79 @@ Test(shard, many_points_of_a_bulk_ingest_are_linked_by_all_linkers) {
     cr_expect(was_seen("< LinkerHelp shard=7"));
     cr_expect_eq(waiting(), 0);
     cr_expect_eq(found(), 100);
+}
+
+/* Another linker that is in a task for 2 s, in which the one it helps is restarted. */
+struct helper {
+    struct holding *holding; /* owned hold; NULL: it has no task */
+    struct index_bulk_worker *worker;
+    uint32_t task;
+    bool helped;
+};
+#define HELPER_ACCEPTS(X) X(struct helper, LinkerHelp, linker_help, on_help)
+ACTOR_HANDLERS(helper_handlers, HELPER_ACCEPTS);
+
+static void end_help(void *actor, void *context, struct turn *turn) {
+    struct helper *self = actor;
+    struct team *team = &self->holding->team;
+    (void)context;
+    turn_note(turn, "has done its task");
+    index_bulk_run(self->worker, self->task);
+    (void)team_done(team);
+    team_leave(team, self->worker);
+    holding_drop(self->holding);
+    self->holding = NULL;
+}
+
+static enum status on_help(struct helper *self, const LinkerHelp *msg, struct turn *turn) {
+    if (self->helped) return STATUS_OK;
+    self->helped = true;
+    self->holding = shelf_take(shelf, msg->shard);
+    self->worker = team_join(&self->holding->team);
+    cr_assert(self->worker && team_take(&self->holding->team, &self->task));
+    turn_timer(turn, 2 * SECOND, end_help, NULL);
+    turn_tell(turn, turn_find(turn, "sys"),
+              MESSAGE(SysDo, sys_do, .actor = "linker/1", .action = "restart"));
+    return STATUS_OK;
+}
+
+static const struct actor_type helper_type = {
+    .kind = "helper", .size = sizeof(struct helper), .handlers = helper_handlers};
+
+/* In that batch half is done, and cannot be taken back. */
+Test(shard, a_linker_restarted_in_a_batch_goes_on_with_it) {
+    char text[256] = "";
+    sim_stop(sim, "linker/0");
+    for (uint64_t sequence = 1; sequence <= 6; sequence++)
+        cr_assert_eq(write_bulk(sequence, 1000), STATUS_OK, "%s", sim_words(sim));
+    shelf_searchers(shelf, 2);
+    sim_spawn(sim, "linker/0", &helper_type, NULL);
+    sim_spawn_as(
+        sim, 1,
+        &(struct spawn){.type = &linker_type, .name = "linker/1", .options = &linker_options});
+    sim_run(sim, 2 * SECOND);
+    cr_expect(was_seen("linker/1 * restarts"), "%s", sim_trace(sim));
+    cr_expect(waiting() > 0, "it waits for the task of its helper");
+    sim_run(sim, 5 * SECOND);
+    sim_stop(sim, "linker/1");
+    cr_expect(was_seen("linker/0   has done its task"));
+    struct holding *holding = shelf_take(shelf, 7);
+    cr_expect_eq(waiting(), 0);
+    cr_expect_eq(index_validate(holding->view, text, sizeof text), STATUS_OK, "%s", text);
+    holding_drop(holding);
+    cr_expect_eq(found(), 100);
+}
+
+Test(shard, a_linker_waits_until_the_save_of_its_life_before_has_started) {
+    struct holding *holding = shelf_take(shelf, 7);
+    atomic_store(&holding->save, HOLDING_SAVE_STARTS);
+    cr_assert_eq(write_op(9, 1, "a", false, 1), STATUS_OK);
+    sim_run(sim, SECOND);
+    cr_expect_eq(waiting(), 1);
+    atomic_store(&holding->save, HOLDING_SAVE_RUNS);
+    sim_run(sim, SECOND);
+    cr_expect_eq(waiting(), 0);
+    holding_drop(holding);
 }
 
 Test(shard, reads_what_the_cache_does_not_have) {
