@@ -121,6 +121,9 @@ MUST_USE enum status consensus_receive(struct consensus *consensus,
                                        uint64_t now_ms,
                                        const RaftMessage *message,
                                        struct consensus_effects *effects);
+/* The connection to this member broke. When it leads, its voice must come soon: the others do not
+ * wait for it as long as for one that is only silent. consensus_due may be sooner now. */
+void consensus_lost(struct consensus *consensus, uint64_t now_ms, uint64_t id);
 /* All writes up to this number are durable. */
 MUST_USE enum status consensus_persisted(struct consensus *consensus,
                                          uint64_t now_ms,

@@ -9,6 +9,7 @@
  * Safe, as one vote a term stays: it is kept in libraft and made durable like any other, before the
  * answer leaves. */
 #include "replication/state.h"
+#include "runtime/rng.h"
 
 #include "runtime/poison.h"
 
@@ -28,6 +29,43 @@ static bool log_is_whole(const struct consensus *self, const RaftVote *vote) {
            (vote->last_term == self->last_term && vote->last_index >= last);
 }
 
+static void forget_leader(struct consensus *self) {
+    raft_free(self->raft.follower_state.current_leader.address);
+    self->raft.follower_state.current_leader.address = NULL;
+    self->raft.follower_state.current_leader.id = 0;
+}
+
+/* Those who may follow a leader come one after the other, a heartbeat apart, so that the first has
+ * won before the second stands against it; the first once a leader that lives would have been
+ * heard. Their order is another one with each term: who leads much is followed by many. */
+static uint64_t turn_after(const struct consensus *self, uint64_t leader) {
+    const struct raft_configuration *members = &self->raft.configuration;
+    uint64_t mine = rng_mix(self->id ^ rng_mix(self->raft.current_term)), before = 0;
+    for (unsigned i = 0; i < members->n; i++) {
+        const struct raft_server *other = &members->servers[i];
+        if (other->role != RAFT_VOTER || other->id == leader || other->id == self->id) continue;
+        before += rng_mix(other->id ^ rng_mix(self->raft.current_term)) < mine;
+    }
+    return self->heartbeat_ms * 3 / 2 + before * self->heartbeat_ms;
+}
+
+/* A process that ended breaks its connections at once. Pre-votes are granted by those who lost it,
+ * too, and by nobody else: one whose connection alone broke disturbs nobody. Who hears the leader
+ * once more has all of its patience again. */
+void consensus_lost(struct consensus *self, uint64_t now_ms, uint64_t id) {
+    raft_id leader = 0;
+    const char *address = NULL;
+    if (self->fatal || raft_state(&self->raft) != RAFT_FOLLOWER) return;
+    raft_leader(&self->raft, &leader, &address);
+    if (leader == 0 || leader != id || self->raft.snapshot.installing) return;
+    if (now_ms > self->now_ms) self->now_ms = now_ms;
+    uint64_t patience = self->raft.follower_state.randomized_election_timeout;
+    uint64_t wait = turn_after(self, leader), begin = self->raft.election_timer_start;
+    forget_leader(self);
+    if (self->now_ms + wait >= patience && self->now_ms + wait - patience < begin)
+        self->raft.election_timer_start = self->now_ms + wait - patience;
+}
+
 /* libraft forgets a leader by its election timer, which a learner has not. */
 void votes_look(struct consensus *self, const RaftMessage *message) {
     raft_id leader = 0;
@@ -36,9 +74,7 @@ void votes_look(struct consensus *self, const RaftMessage *message) {
     raft_leader(&self->raft, &leader, &address);
     bool silent = self->now_ms >= self->heard_ms + self->election_ms;
     if (leader == 0 || (leader != message->from && !silent)) return;
-    raft_free(self->raft.follower_state.current_leader.address);
-    self->raft.follower_state.current_leader.address = NULL;
-    self->raft.follower_state.current_leader.id = 0;
+    forget_leader(self);
 }
 
 void votes_of_learner(struct consensus *self,

@@ -1,6 +1,7 @@
 /* raft: see the header. A peer is a process, by its link address:
  *
- *     unknown ─ lookup "raft" ─▶ found ─ its process is lost ─▶ unknown
+ *     unknown ─ lookup "raft" ─▶ found ─ its process is lost ─▶ unknown, and our replicas of the
+ *         │                                                     groups that spoke to it hear so
  *         └───── not there: what waits is dropped, and for LOOK_AGAIN_US whatever comes ─────┘
  *
  * Frames are built as their messages come and leave behind what already waits on this lane. */
@@ -21,8 +22,10 @@ enum {
     ADDRESS_SIZE = 256,
     LOOKUP_US = 2 * 1000 * 1000,
     LOOK_AGAIN_US = 200 * 1000,
+    TELL_AGAIN_US = 100 * 1000,
     NAME_SIZE = 64,
-    MAILBOX = 16384, /* a message of each replica that speaks at the same moment */
+    GROUPS_MAX = 16384, /* told when a peer is lost */
+    MAILBOX = 16384,    /* a message of each replica that speaks at the same moment */
 };
 
 struct piece {
@@ -40,6 +43,9 @@ struct peer {
     struct buffer bytes;  /* of the frame to come */
     struct piece *pieces; /* owned */
     uint32_t n_pieces, room;
+    uint64_t *groups; /* owned; ascending: that said something to it */
+    uint32_t n_groups, groups_room;
+    bool told; /* that it is lost, and will be once more if it is */
 };
 
 struct raft {
@@ -76,14 +82,85 @@ static void peer_forget(struct peer *peer) {
     peer->n_pieces = 0;
 }
 
-static void on_lost(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
-    struct peer *peer = context;
-    (void)actor, (void)outcome, (void)turn;
-    peer->actor = 0;
-    peer->monitor = 0;
+static actor_handle replica_of(uint64_t group, struct turn *turn) {
+    char name[NAME_SIZE];
+    if (group == RAFT_GROUP_PD) return turn_find(turn, "pd");
+    snprintf(name, sizeof name, "shard/%" PRIu64, group);
+    return turn_find(turn, name);
 }
 
+/* Where it is among the groups that spoke to the peer, or would be. */
+static uint32_t group_place(const struct peer *peer, uint64_t group) {
+    uint32_t low = 0, high = peer->n_groups;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (peer->groups[middle] < group)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Groups that are gone here make room first. */
+static bool group_room(struct peer *peer, struct turn *turn) {
+    if (peer->n_groups < peer->groups_room) return true;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < peer->n_groups; i++)
+        if (replica_of(peer->groups[i], turn) != 0) peer->groups[kept++] = peer->groups[i];
+    peer->n_groups = kept;
+    if (kept < peer->groups_room - peer->groups_room / 4) return true;
+    uint32_t room = peer->groups_room ? 2 * peer->groups_room : 16;
+    uint64_t *groups = room <= GROUPS_MAX ? mem_resize(peer->groups, room * sizeof *groups) : NULL;
+    if (!groups) return kept < peer->groups_room;
+    peer->groups = groups;
+    peer->groups_room = room;
+    return true;
+}
+
+/* One for which there is no room waits for its timer, as with a silent process. */
+static void group_note(struct peer *peer, uint64_t group, struct turn *turn) {
+    uint32_t at = group_place(peer, group);
+    if (at < peer->n_groups && peer->groups[at] == group) return;
+    if (!group_room(peer, turn)) return;
+    at = group_place(peer, group);
+    memmove(peer->groups + at + 1, peer->groups + at, (peer->n_groups - at) * sizeof *peer->groups);
+    peer->groups[at] = group;
+    peer->n_groups++;
+}
+
+static void peer_look(struct peer *peer, struct turn *turn);
 static void peer_send(struct peer *peer, struct turn *turn);
+
+static void tell_lost(const struct peer *peer, struct turn *turn) {
+    RaftReceive lost = RAFT_RECEIVE__INIT;
+    lost.link = (char *)(uintptr_t)peer->address;
+    lost.lost = true;
+    for (uint32_t i = 0; i < peer->n_groups; i++) {
+        actor_handle replica = replica_of(peer->groups[i], turn);
+        if (replica != 0) turn_tell(turn, replica, &lost.base);
+    }
+}
+
+/* What a process said before it ended may be read after the end of another connection to it: a
+ * heartbeat that lay there brought its leaders back. */
+static void look_again(void *actor, void *context, struct turn *turn) {
+    struct peer *peer = context;
+    (void)actor;
+    peer->told = false;
+    if (peer->actor == 0) tell_lost(peer, turn);
+}
+
+static void on_lost(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
+    struct peer *peer = context;
+    (void)actor, (void)outcome;
+    peer->actor = 0;
+    peer->monitor = 0;
+    tell_lost(peer, turn);
+    if (peer->n_groups > 0) peer_look(peer, turn); /* a leader's voice must come soon */
+    if (!peer->told) turn_timer(turn, TELL_AGAIN_US, look_again, peer);
+    peer->told = true;
+}
 
 static void on_found(void *actor, void *context, const struct outcome *outcome, struct turn *turn) {
     struct peer *peer = context;
@@ -177,19 +254,13 @@ static enum status on_send(struct raft *self, const RaftSend *msg, struct turn *
         bool full = peer->bytes.size + out->message.len > RAFT_FRAME_BYTES ||
                     peer->n_pieces == RAFT_FRAME_PARCELS;
         if (full && peer->actor != 0) peer_send(peer, turn);
+        group_note(peer, out->group, turn);
         if (!peer_add(peer, out)) turn_note(turn, "no room for %s", peer->address);
     }
     if (self->leaving) return STATUS_OK;
     self->leaving = true;
     turn_later(turn, leave, NULL);
     return STATUS_OK;
-}
-
-static actor_handle replica_of(uint64_t group, struct turn *turn) {
-    char name[NAME_SIZE];
-    if (group == RAFT_GROUP_PD) return turn_find(turn, "pd");
-    snprintf(name, sizeof name, "shard/%" PRIu64, group);
-    return turn_find(turn, name);
 }
 
 /* Messages for one group that stand behind each other are handed on as one. */
@@ -224,6 +295,7 @@ static void raft_close(void *actor) {
     for (uint32_t i = 0; i < self->n_peers; i++) {
         buffer_free(&self->peers[i]->bytes);
         mem_free(self->peers[i]->pieces);
+        mem_free(self->peers[i]->groups);
         mem_free(self->peers[i]);
     }
     mem_free(self->peers);

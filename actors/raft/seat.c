@@ -487,7 +487,18 @@ static void receive_one(struct seat *seat,
     arena_free(&arena);
 }
 
+/* Nobody is there any more who leads from that process. */
+static void lose(struct seat *seat, const char *link, struct turn *turn) {
+    struct consensus_state state;
+    if (!seat_state(seat, &state) || state.role != CONSENSUS_FOLLOWER || state.leader == 0) return;
+    if (!*link || strcmp(seat_link_of(seat, state.leader), link) != 0) return;
+    turn_note(turn, "the leader's process is lost");
+    consensus_lost(seat->consensus, now_ms(turn), state.leader);
+    arm(seat, turn);
+}
+
 void seat_receive(struct seat *seat, const RaftReceive *message, struct turn *turn) {
+    if (message->lost) lose(seat, message->link, turn);
     for (size_t i = 0; i < message->n_messages && seat->consensus; i++)
         receive_one(seat, &message->messages[i], message->link, turn);
 }

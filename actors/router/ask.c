@@ -22,9 +22,9 @@
 enum {
     PAUSE_MIN_US = 5 * 1000,
     PAUSE_MAX_US = 500 * 1000,
-    PAUSE_OTHERS_MAX_US = 100 * 1000, /* when another replica may answer: an election is short */
+    PAUSE_OTHERS_MAX_US = 50 * 1000, /* when another replica may answer: an election is short */
     LOOKUP_US = 2 * 1000 * 1000,
-    LOOKUP_OTHERS_US = 500 * 1000, /* when another replica may answer */
+    LOOK_PATIENCE_US = 100 * 1000, /* of one question, when another replica may answer */
     TRY_OTHERS_US = 2 * 1000 * 1000,
     MEMORY_TRIES = 4, /* NO_MEMORY rarely passes soon, and other writes wait behind this one */
     HEDGE_MIN_US = 2 * 1000,
@@ -114,6 +114,16 @@ static uint32_t count_legs(const struct ask *ask) {
     return n;
 }
 
+/* For its seat's handle. */
+static bool stop_waiting(struct leg *leg) {
+    for (struct leg **link = &leg->seat->waiting; *link; link = &(*link)->next)
+        if (*link == leg) {
+            *link = leg->next;
+            return true;
+        }
+    return false;
+}
+
 /* Nobody waits for it: the call is cancelled, its outcome frees it. */
 static void leg_abandon(struct hub *self, struct leg *leg, struct turn *turn) {
     leave(leg);
@@ -121,13 +131,8 @@ static void leg_abandon(struct hub *self, struct leg *leg, struct turn *turn) {
         turn_cancel(turn, leg->call);
         return;
     }
-    for (struct leg **link = &leg->seat->waiting; *link; link = &(*link)->next)
-        if (*link == leg) {
-            *link = leg->next;
-            leg_free(self, leg);
-            return;
-        }
-    /* Its lookup is over and hands it out just now: on_found frees it. */
+    if (stop_waiting(leg)) leg_free(self, leg);
+    /* Else its lookup is over and hands it out just now: on_found frees it. */
 }
 
 static void
@@ -144,6 +149,7 @@ static void try_now(struct hub *self, struct ask *ask, struct turn *turn);
 static void stop_timer(struct ask *ask, struct turn *turn) {
     if (ask->timer) turn_timer_cancel(turn, ask->timer);
     ask->timer = 0;
+    ask->looking = false;
 }
 
 static void
@@ -181,13 +187,19 @@ static void try_again(void *actor, void *context, struct turn *turn) {
         try_now(actor, ask, turn);
 }
 
+/* It said who leads, and that one did not fail just now. Twice in a row is a circle. */
+static bool names_another(const struct ask *ask, const struct outcome *outcome, uint64_t now) {
+    const struct seat *lead = ask->target->lead;
+    return outcome->status == STATUS_NOT_LEADER && !ask->told && lead && lead != ask->failed &&
+           lead->shunned_us <= now;
+}
+
 /* When the next try is due, as far as it may help. */
 static uint64_t pause_of(const struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     uint64_t pause = (uint64_t)PAUSE_MIN_US << (ask->attempts < 7 ? ask->attempts : 7);
     uint64_t told = outcome->retry_after_ms * UINT64_C(1000);
     uint64_t most = has_others(ask->target) ? PAUSE_OTHERS_MAX_US : PAUSE_MAX_US;
-    if (outcome->status == STATUS_NOT_LEADER && ask->target->lead && ask->attempts <= 2)
-        return 0; /* it said who is */
+    if (ask->told) return 0;
     if (pause > most) pause = most;
     /* What a shard without memory tells is for the client. */
     if (pause < told && outcome->status != STATUS_NO_MEMORY) pause = told;
@@ -198,6 +210,7 @@ static void
 on_failed(struct hub *self, struct ask *ask, const struct outcome *outcome, struct turn *turn) {
     struct target *target = ask->target;
     uint64_t now = turn_now_us(turn);
+    ask->told = names_another(ask, outcome, now);
     uint64_t pause = pause_of(ask, outcome, turn);
     bool hopeless = outcome->status == STATUS_NO_MEMORY && ask->attempts >= MEMORY_TRIES;
     if (hopeless || now + pause >= ask->patience_us || now + pause >= ask->deadline_us) {
@@ -326,6 +339,7 @@ on_answer(void *actor, void *context, const struct outcome *outcome, struct turn
 static void call_now(struct leg *leg, struct turn *turn) {
     struct ask *ask = leg->ask;
     uint64_t now = turn_now_us(turn);
+    if (ask->looking) stop_timer(ask, turn);
     if (ask->epoch) *ask->epoch = ask->target->epoch;
     ask->attempts++;
     uint64_t deadline = ask->deadline_us;
@@ -348,7 +362,10 @@ static void on_found(void *actor, void *context, const struct outcome *outcome, 
     struct leg *leg = seat->waiting;
     seat->waiting = NULL;
     seat->looking = false;
-    if (outcome->status == STATUS_OK) seat->handle = outcome->handle;
+    if (outcome->status == STATUS_OK) {
+        seat->handle = outcome->handle;
+        seat->shunned_us = 0; /* it is back */
+    }
     /* A process without the actor is like one that does not answer: it may be there soon. */
     struct outcome lost = *outcome;
     lost.status = STATUS_LOST_PEER;
@@ -369,23 +386,42 @@ static void on_found(void *actor, void *context, const struct outcome *outcome, 
     seat_drop(self, seat);
 }
 
+/* The process may be gone: another replica is asked, while this one is looked for. */
+static void look_elsewhere(void *actor, void *context, struct turn *turn) {
+    struct ask *ask = context;
+    struct leg *leg = NULL;
+    ask->timer = 0;
+    ask->looking = false;
+    for (int i = 0; i < ASK_LEGS_MAX && !leg; i++)
+        if (ask->legs[i] && stop_waiting(ask->legs[i])) leg = ask->legs[i];
+    if (!leg) return;
+    ask->attempts++;
+    leg_failed(actor, leg,
+               &(struct outcome){.status = STATUS_LOST_PEER, .text = "its process is not found"},
+               turn);
+}
+
 /* Calls the leg's seat, or waits for its handle. */
 static void leg_send(struct leg *leg, struct turn *turn) {
     struct seat *seat = leg->seat;
+    struct ask *ask = leg->ask;
     if (seat->handle != 0) {
         call_now(leg, turn);
         return;
     }
     leg->next = seat->waiting;
     seat->waiting = leg;
-    if (!seat->looking) seat_look(seat, leg->ask->deadline_us, turn);
+    if (has_others(seat->target) && !ask->timer) { /* else a second seat will be asked */
+        ask->timer = turn_timer(turn, LOOK_PATIENCE_US, look_elsewhere, ask);
+        ask->looking = true;
+    }
+    if (!seat->looking) seat_look(seat, ask->deadline_us, turn);
 }
 
 void seat_look(struct seat *seat, uint64_t deadline_us, struct turn *turn) {
     seat->looking = true;
     seat->users++;
-    uint64_t most = has_others(seat->target) ? LOOKUP_OTHERS_US : LOOKUP_US;
-    uint64_t due = turn_now_us(turn) + most; /* who asks has to hear of it in time */
+    uint64_t due = turn_now_us(turn) + LOOKUP_US; /* who asks has to hear of it in time */
     if (due > deadline_us) due = deadline_us;
     turn_lookup(turn, &(struct lookup){.address = seat->link,
                                        .name = seat->target->name,

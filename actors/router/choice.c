@@ -104,6 +104,14 @@ static struct seat *better(struct seat *a, struct seat *b, const struct wish *wi
     return of_b + of_b / 4 < cost(a, wish) ? b : a;
 }
 
+/* All failed just now: the one that did first is the likeliest to be back. */
+static struct seat *choose_shunned(struct seat **seats, uint32_t n) {
+    struct seat *best = seats[0];
+    for (uint32_t i = 1; i < n; i++)
+        if (seats[i]->shunned_us < best->shunned_us) best = seats[i];
+    return best;
+}
+
 static struct seat *choose_two(struct seat **seats, uint32_t n, const struct wish *wish) {
     uint32_t first = (uint32_t)(wish->dice % n);
     if (n == 1) return seats[0];
@@ -123,6 +131,7 @@ struct seat *seat_choose(const struct target *target, const struct wish *wish) {
         uint32_t n = 0;
         for (struct seat *seat = target->seats; seat && n < TARGET_SEATS_MAX; seat = seat->next)
             if (fits(seat, wish, strictness)) seats[n++] = seat;
+        if (n > 0 && strictness == OTHER) return choose_shunned(seats, n);
         if (n > 0) return choose_two(seats, n, wish);
     }
     return target->seats; /* learners alone: one of them says what it is */

@@ -167,6 +167,8 @@ struct ask {
     struct leg *legs[ASK_LEGS_MAX]; /* under way */
     const struct seat *failed;      /* the last one that did; only compared */
     bool answering;                 /* a part came: no second seat any more */
+    bool told;                      /* the next try goes where the last one was told to */
+    bool looking;                   /* the timer is of a seat that is being looked for */
     uint64_t timer; /* pause before the next try, or until a second seat is asked; 0 = none */
     /* Parts (outcome->more), then exactly one final outcome. The ask may be freed in the final one.
      */

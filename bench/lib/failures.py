@@ -38,6 +38,14 @@ def leading_worker(cluster, client):
     return next(i for i, (_, port) in enumerate(cluster.worker_ports) if link.endswith(f':{port}'))
 
 
+def restart(cluster, nth):
+    """Until the placement driver has heard of the new life: before, what it says of the copies there is of the old one."""
+    link, since = f':{cluster.worker_ports[nth][1]}', time.time() * 1000
+    cluster.start_worker(nth)
+    wait_for(lambda: any(int(w['lastBeatMs']) > since and w['state'] == 'ready'
+                         for w in cluster.admin('workers').get('workers', []) if w['link'].endswith(link)), 60)
+
+
 def one_failover(cluster, client, put):
     client.call('Upsert', put)
     victim = leading_worker(cluster, client)
@@ -45,7 +53,7 @@ def one_failover(cluster, client, put):
     cluster.workers[victim].kill()
     client.call('Upsert', put, timeout=30)
     seconds = time.monotonic() - started
-    cluster.start_worker(victim)
+    restart(cluster, victim)
     wait_for(lambda: all(r.ready for r in client.GetCollectionStatus(name='docs').shards) and in_order(cluster), 60)
     return seconds
 

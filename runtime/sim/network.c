@@ -10,7 +10,11 @@
 #include "runtime/sim/world.h"
 #include "runtime/turn_state.h"
 
-enum { RETRY_US = LINK_BEAT_MS * 1000, PPM = 1000000 };
+enum {
+    RETRY_MIN_US = 20 * 1000, /* doubled each time, as a link does */
+    RETRY_MAX_US = 500 * 1000,
+    PPM = 1000000,
+};
 
 enum event_kind { EVENT_ARRIVAL, EVENT_LOOKUP, EVENT_LOST, EVENT_WORK };
 
@@ -22,6 +26,7 @@ struct event {
     struct parcel *parcel; /* owned; NULL for EVENT_LOST */
     uint16_t peer;         /* EVENT_ARRIVAL: the sender's number at the receiver */
     bool twin;             /* … it came before */
+    uint64_t retry_us;     /* EVENT_LOOKUP: the pause before the next attempt */
 };
 
 static size_t pair(const struct sim *sim, const struct sim_node *a, const struct sim_node *b) {
@@ -202,7 +207,8 @@ void network_lookup(struct core *core, struct lane *from, struct parcel *parcel)
         return;
     }
     struct sim_node *b = &sim->nodes[number - 1];
-    struct event event = {.kind = EVENT_LOOKUP, .from = a, .to = b, .parcel = parcel};
+    struct event event = {
+        .kind = EVENT_LOOKUP, .from = a, .to = b, .parcel = parcel, .retry_us = RETRY_MIN_US};
     add_event(sim, &event, sim->now_us + delay(sim) + delay(sim));
 }
 
@@ -212,8 +218,10 @@ static void look_up(struct sim *sim, const struct event *event) {
     struct seek seek;
     memcpy(&seek, event->parcel->room, sizeof seek);
     if (is_shut(sim, a, b) || is_shut(sim, b, a) || b->stopped) {
+        struct event again = *event;
+        again.retry_us = 2 * event->retry_us < RETRY_MAX_US ? 2 * event->retry_us : RETRY_MAX_US;
         if (sim_node_us(a) < seek.deadline_us)
-            add_event(sim, event, sim->now_us + RETRY_US);
+            add_event(sim, &again, sim->now_us + event->retry_us);
         else
             core_refuse(&a->core, NULL, event->parcel, STATUS_LOST_PEER, NULL);
         return;
@@ -258,6 +266,10 @@ void sim_twin(struct sim *sim, uint32_t number, uint32_t ppm) {
 static void lose_each_other(struct sim_node *a, struct sim_node *b) {
     lose(a, b->number);
     lose(b, a->number);
+}
+
+void sim_snap(struct sim *sim, uint32_t a, uint32_t b) {
+    lose_each_other(end(sim, a), end(sim, b));
 }
 
 void sim_off(struct sim *sim, uint32_t number) {

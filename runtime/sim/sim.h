@@ -90,6 +90,9 @@ void sim_cut(struct sim *sim, uint32_t a, uint32_t b);
 /* What a sends does not reach b; the other way is as it was. Both lose their peer all the same. */
 void sim_cut_way(struct sim *sim, uint32_t a, uint32_t b);
 void sim_heal(struct sim *sim, uint32_t a, uint32_t b);
+/* The connections between two nodes break, and may be made anew at once: both lose their peer now.
+ */
+void sim_snap(struct sim *sim, uint32_t a, uint32_t b);
 /* What a sends to b takes this much longer from now on; 0: no longer. */
 void sim_slow(struct sim *sim, uint32_t a, uint32_t b, uint64_t us);
 /* So many of a million requests that the node sends to others from now on arrive a second time, up

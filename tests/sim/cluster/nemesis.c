@@ -79,6 +79,10 @@ static void break_ways(const struct profile *profile) {
         if (both) sim_cut(trial.world.sim, a, b);
         trial.n_faults++;
     }
+    if (rolls(profile->snap)) {
+        sim_snap(trial.world.sim, a, b);
+        trial.n_faults++;
+    }
     if (rolls(profile->clog)) {
         sim_slow(trial.world.sim, a, b, rng_below(&trial.rng, CLOG_US));
         until.clog[a][b] = soon();

@@ -40,6 +40,7 @@ struct profile {
     uint32_t block_us;  /* at most: time of a disk job */
     uint32_t cut;       /* both ways */
     uint32_t cut_way;   /* one way */
+    uint32_t snap;      /* the connections between two nodes break, and are made anew */
     uint32_t clog;      /* messages of one way take up to CLOG_US longer */
     uint32_t crash;     /* a worker loses its power */
     uint32_t kill;      /* a worker ends, its machine does not */

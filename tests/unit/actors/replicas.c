@@ -75,6 +75,76 @@ Test(replicas, a_write_goes_on_when_any_one_worker_falls) {
     world_close(&world);
 }
 
+/* How often somebody began to lead the shard, and who did last, by the trace, which begins with the
+ * world. */
+static uint32_t elections(uint32_t *leader) {
+    const char *trace = sim_trace(world.sim), *at = trace, *last = NULL;
+    uint32_t n = 0;
+    unsigned node = 0;
+    while ((at = strstr(at, " leads\n"))) {
+        const char *line = at;
+        while (line > trace && line[-1] != '\n')
+            line--;
+        if (strncmp(strchr(line, ':') + 1, "shard/1 ", 8) == 0) {
+            last = line;
+            n++;
+        }
+        at++;
+    }
+    cr_assert(last && sscanf(last, "%u:", &node) == 1);
+    *leader = node - 2;
+    return n;
+}
+
+static uint32_t leader_worker(void) {
+    uint32_t leader;
+    elections(&leader);
+    return leader;
+}
+
+/* … and soon when its machine says that the process has ended: nobody waits for its silence. */
+Test(replicas, a_killed_leader_is_followed_at_once) {
+    open_workers(3, 0);
+    put(0);
+    for (int i = 1; i <= 9; i++) {
+        uint32_t victim = leader_worker();
+        world_worker_kill(&world, victim);
+        uint64_t began = sim_now_us(world.sim);
+        put(i);
+        uint64_t took = sim_now_us(world.sim) - began;
+        cr_expect_lt(took, SECOND / 2, "kill %d: %lu ms", i, (unsigned long)(took / 1000));
+        world_worker_start(&world, victim);
+        sim_run(world.sim, 5 * SECOND);
+    }
+    world_close(&world);
+}
+
+/* Connections that break while both ends live, one of them or all of the leader's, are made anew
+ * within a heartbeat; so is a way that carries nothing for a while. Nobody stands for election. */
+Test(replicas, a_flapping_link_changes_no_leader) {
+    open_workers(3, 0);
+    put(0);
+    uint32_t leader, again, before = elections(&leader);
+    for (uint32_t i = 0; i < 200; i++) {
+        for (uint32_t other = 0; other < 3; other++) {
+            uint32_t a = world.workers[leader].node, b = world.workers[other].node;
+            if (other == leader || (i % 3 != 2 && i % 2 == other % 2)) continue;
+            sim_snap(world.sim, a, b);
+            if (i % 4 == 0) sim_cut(world.sim, a, b);
+        }
+        sim_run(world.sim, 50 * 1000);
+        for (uint32_t other = 0; other < 3; other++)
+            if (other != leader)
+                sim_heal(world.sim, world.workers[leader].node, world.workers[other].node);
+        sim_run(world.sim, 150 * 1000);
+        put((int)i % POINTS);
+    }
+    uint32_t n = elections(&again) - before;
+    cr_expect_eq(n, 0, "%u elections in 200 breaks", n);
+    cr_expect_eq(again, leader);
+    world_close(&world);
+}
+
 /* One that keeps a copy of the shard. */
 static uint32_t some_keeper(void) {
     uint32_t n = 0;
@@ -233,21 +303,6 @@ Test(replicas, a_new_one_catches_up_under_writes_although_the_log_is_short) {
     cr_expect(strstr(sim_trace(world.sim), "is a voter"), "three seconds later it is not a voter");
     world_worker_start(&world, victim);
     world_close(&world);
-}
-
-/* As told last in the trace; the trace begins with the world. */
-static uint32_t leader_worker(void) {
-    const char *trace = sim_trace(world.sim), *at = trace, *last = NULL;
-    unsigned node = 0;
-    while ((at = strstr(at, " leads\n"))) {
-        const char *line = at;
-        while (line > trace && line[-1] != '\n')
-            line--;
-        if (strncmp(strchr(line, ':') + 1, "shard/1 ", 8) == 0) last = line;
-        at++;
-    }
-    cr_assert(last && sscanf(last, "%u:", &node) == 1);
-    return node - 2;
 }
 
 /* Log and points may lie on different disks: either of them may be full. */

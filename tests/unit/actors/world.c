@@ -100,9 +100,12 @@ static void worker_actors_stop(struct world *world, struct place *place) {
         if (is_there(world, place->node, names[i])) sim_stop_on(world->sim, place->node, names[i]);
 }
 
-/* A process ends: nobody hears of it but by its silence. */
-static void process_kill(struct world *world, uint32_t node) {
+/* A process ends. Its machine tells the others, or is gone with it: then they hear of it by its
+ * silence only. */
+static void process_kill(struct world *world, uint32_t node, bool told) {
     sim_off(world->sim, node);
+    for (uint32_t other = 1; told && other <= world->sim->n_nodes; other++)
+        if (other != node) sim_snap(world->sim, node, other);
     for (size_t i = 0; i < NAMES; i++)
         if (is_there(world, node, names[i])) sim_stop_on(world->sim, node, names[i]);
     bool over;
@@ -114,9 +117,9 @@ static void process_kill(struct world *world, uint32_t node) {
     } while (!over);
 }
 
-static void place_kill(struct world *world, struct place *place) {
+static void place_kill(struct world *world, struct place *place, bool told) {
     assert(place->up);
-    process_kill(world, place->node);
+    process_kill(world, place->node, told);
     stores_close(place);
     place->up = false;
 }
@@ -143,11 +146,14 @@ void world_worker_stop(struct world *world, uint32_t n) {
     place->up = false;
 }
 
-void world_worker_crash(struct world *world, uint32_t n) {
-    struct place *place = &world->workers[n];
+static void worker_end(struct world *world, struct place *place, bool told) {
     kv_memory_cut(place->log_disk);
     kv_memory_cut(place->points_disk);
-    place_kill(world, place);
+    place_kill(world, place, told);
+}
+
+void world_worker_crash(struct world *world, uint32_t n) {
+    worker_end(world, &world->workers[n], false);
 }
 
 /* What was written to the log is with the operating system; memtables are lost. */
@@ -155,7 +161,7 @@ void world_worker_kill(struct world *world, uint32_t n) {
     struct place *place = &world->workers[n];
     enum status s = kv_flush(place->log_disk);
     assert(s == STATUS_OK);
-    world_worker_crash(world, n);
+    worker_end(world, place, true);
 }
 
 void world_worker_wipe(struct world *world, uint32_t n) {
@@ -169,7 +175,7 @@ void world_worker_wipe(struct world *world, uint32_t n) {
 void world_pd_crash(struct world *world, uint32_t n) {
     assert(world->n_gateways > 0);
     kv_memory_cut(world->pds[n].log_disk);
-    place_kill(world, &world->pds[n]);
+    place_kill(world, &world->pds[n], false);
 }
 
 void world_pd_wipe(struct world *world, uint32_t n) {
@@ -183,7 +189,7 @@ void world_pd_wipe(struct world *world, uint32_t n) {
 void world_gateway_kill(struct world *world, uint32_t n) {
     struct gateway *gateway = &world->gateways[n];
     assert(gateway->up);
-    process_kill(world, gateway->node);
+    process_kill(world, gateway->node, true);
     gateway->up = false;
 }
 

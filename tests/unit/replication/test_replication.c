@@ -152,6 +152,41 @@ Test(replication, a_cut_off_follower_does_not_disturb) {
     world_free(world);
 }
 
+/* Who ends breaks its connections: the others elect at once. */
+Test(replication, a_leader_whose_process_ended_is_followed_soon) {
+    uint64_t slow = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        static const struct faults quick = {.delay_ms = 2};
+        struct world *world = world_new(seed, 3, &quick);
+        world_run(world, 4000);
+        uint32_t leader = world_leader(world);
+        world_crash(world, leader);
+        for (uint32_t i = 0; i < 3; i++)
+            world_lost(world, i, leader);
+        world_run(world, 250);
+        slow += world_leader(world) == REPLICAS_MAX;
+        world_free(world);
+    }
+    cr_expect_leq(slow, 3, "%lu of 20 took longer than a quarter of a second", (unsigned long)slow);
+}
+
+/* … but a connection that broke while its leader lives on changes nothing, whosever it was. */
+Test(replication, a_broken_connection_to_a_leader_deposes_nobody) {
+    struct world *world = calm_world(3);
+    uint32_t leader = world_leader(world), other = (leader + 1) % 3;
+    struct consensus_state before, state;
+    consensus_state(world_consensus(world, leader), &before);
+    for (uint32_t i = 0; i < 200; i++) {
+        world_lost(world, other, leader);
+        world_lost(world, leader, other);
+        world_run(world, 50);
+    }
+    consensus_state(world_consensus(world, leader), &state);
+    cr_expect_eq(state.role, CONSENSUS_LEADER);
+    cr_expect_eq(state.term, before.term);
+    world_free(world);
+}
+
 Test(replication, reads_wait_for_a_majority) {
     struct world *world = calm_world(3);
     uint32_t leader = world_leader(world);

@@ -327,6 +327,15 @@ check_leader(struct world *world, struct replica *self, const struct consensus_s
     }
 }
 
+static void arm(struct world *world, uint32_t slot) {
+    const struct replica *self = world->replicas[slot];
+    uint64_t due = consensus_due(self->consensus);
+    if (due == world->due[slot]) return;
+    world->due[slot] = due;
+    push(world,
+         (struct event){.at = due, .what = TICK, .slot = slot, .life = self->life, .number = due});
+}
+
 static void take_snapshot(struct world *world, uint32_t slot);
 
 void carry_out(struct world *world, uint32_t slot, const struct consensus_effects *effects) {
@@ -354,12 +363,7 @@ void carry_out(struct world *world, uint32_t slot, const struct consensus_effect
                                    .life = self->life});
     }
     flush_held(world, slot);
-    uint64_t due = consensus_due(self->consensus);
-    if (due != world->due[slot]) {
-        world->due[slot] = due;
-        push(world, (struct event){
-                        .at = due, .what = TICK, .slot = slot, .life = self->life, .number = due});
-    }
+    arm(world, slot);
     if (world->faults.snapshot_every && !state.installing &&
         self->applied >= self->snapshot.index + world->faults.snapshot_every)
         take_snapshot(world, slot);
@@ -467,6 +471,15 @@ void world_crash(struct world *world, uint32_t slot) {
     self->life++;
     world->due[slot] = 0;
     world->counts.crashes++;
+    for (uint32_t i = 0; i < world->n_replicas; i++)
+        if (rng_below(&world->rng, 2)) world_lost(world, i, slot);
+}
+
+void world_lost(struct world *world, uint32_t by, uint32_t slot) {
+    struct replica *self = world->replicas[by];
+    if (by == slot || !self || !self->consensus) return;
+    consensus_lost(self->consensus, world->now, world->replicas[slot]->id);
+    arm(world, by);
 }
 
 void world_start(struct world *world, uint32_t slot) {
@@ -583,9 +596,10 @@ struct world *world_new(uint64_t seed, uint32_t voters, const struct faults *fau
 }
 
 void world_free(struct world *world) {
+    for (uint32_t i = 0; i < world->n_replicas; i++)
+        world_crash(world, i);
     for (uint32_t i = 0; i < world->n_replicas; i++) {
         struct replica *replica = world->replicas[i];
-        world_crash(world, i);
         for (uint32_t j = 0; j < LOG_MAX; j++) {
             free(replica->log.cells[j].data);
             free(replica->disk->cells[j].data);

@@ -42,6 +42,8 @@ bool world_heal(struct world *world, uint64_t limit_ms);
 uint32_t world_leader(const struct world *world); /* slot, or REPLICAS_MAX */
 struct consensus *world_consensus(struct world *world, uint32_t slot);
 void world_crash(struct world *world, uint32_t slot);
+/* The connection of one to another breaks. */
+void world_lost(struct world *world, uint32_t by, uint32_t slot);
 void world_start(struct world *world, uint32_t slot);
 void world_cut(struct world *world, uint32_t from, uint32_t to, bool cut);
 
