@@ -12,6 +12,7 @@
 enum {
     SAMPLE = 4096,
     STEP_POINTS = 16,
+    POINT_COST = 8,  /* of coding a point, in distances: it is turned (rotation.h) and rounded */
     GROWTH = 4,      /* times the points after which a scale is looked at again */
     KEPT_MIN = 64,   /* points beyond the bound that are no reason for new codes */
     KEPT_SHARE = 64, /* nor one in so many */
@@ -272,7 +273,7 @@ static enum status step_write(struct linker *linker) {
 
 enum status recode_step(struct linker *linker) {
     struct recode *recode = &linker->recode;
-    linker->distances += STEP_POINTS;
+    linker->distances += STEP_POINTS * POINT_COST;
     switch (recode->phase) {
     case RECODE_REST:
         return begin(linker);

@@ -90,8 +90,8 @@ struct lane {
     uint64_t trunk_full, spins; /* counted by the driver */
     uint64_t stall_told_us;     /* when a stall was reported last */
     struct runqueue queue;      /* of its thread */
-    _Atomic uint64_t waited_us; /* of queue, when the watchdog first saw the turn that runs, or
-                                   last looked before it */
+    _Atomic uint64_t waited_us; /* of queue, when the watchdog last looked before the turn that
+                                   runs, or before the last one it saw */
     void *driver;               /* the driver's own */
 };
 

@@ -31,6 +31,7 @@ struct watched {
     uint64_t last;       /* number of the turn, or of the pause behind it, at the last look */
     uint64_t stalled_us; /* how long that one was seen running */
     uint64_t ran_us;     /* of its thread, when that turn was first seen */
+    uint64_t waited_us;  /* of its thread, at the last look */
     bool alarmed;
 };
 
@@ -96,16 +97,24 @@ static void end_alarm(struct node *node, const struct lane *lane, struct watched
     alarm_clear(&node->core, "stalled_lane", subject);
 }
 
+/* What the thread waited for a core since the look before a turn was first seen may all be that
+ * turn's: a watchdog that is short of a core itself comes late. */
+static void note_times(struct lane *lane, struct watched *watched, uint64_t turn) {
+    if (turn == watched->last && turn % 2 == 0) return; /* it rests */
+    struct runqueue_times times = runqueue_read(&lane->queue);
+    if (turn != watched->last) {
+        atomic_store_explicit(&lane->waited_us, watched->waited_us, memory_order_relaxed);
+        watched->ran_us = times.ran_us;
+    }
+    watched->waited_us = times.waited_us;
+    watched->last = turn;
+}
+
 /* Reports the lane's turn once. */
 static void look(struct node *node, struct lane *lane, struct watched *watched) {
     struct lane_now *doing = &lane->doing;
     uint64_t turn = atomic_load_explicit(&doing->turn, memory_order_acquire);
-    if (turn != watched->last) {
-        struct runqueue_times times = runqueue_read(&lane->queue);
-        atomic_store_explicit(&lane->waited_us, times.waited_us, memory_order_relaxed);
-        watched->ran_us = times.ran_us;
-    }
-    watched->last = turn;
+    note_times(lane, watched, turn);
     measure(watched, turn, node->core.driver->now_us(&node->core));
     if (watched->stalled_us > 0) profile_stalled(node->workers[lane->index].thread);
     uint64_t limit_us = (uint64_t)node->stall_limit_ms * 1000;
