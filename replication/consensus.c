@@ -372,6 +372,16 @@ take(struct consensus *self, const RaftMessage *from, struct consensus_effects *
     }
 }
 
+/* Who refuses an older term says so alone: what libraft puts beside it is whatever its stack held.
+ */
+static void blank_refusals(struct consensus *self, uint64_t term) {
+    for (uint32_t i = 0; i < self->n_messages; i++) {
+        struct outgoing *out = &self->outgoing[i];
+        if (out->message.body_case == RAFT_MESSAGE__BODY_APPEND_RESULT && out->message.term > term)
+            out->append_result.last_index = 0;
+    }
+}
+
 enum status consensus_receive(struct consensus *self,
                               uint64_t now_ms,
                               const RaftMessage *message,
@@ -382,6 +392,7 @@ enum status consensus_receive(struct consensus *self,
     enum status s = guard_judge(self, message, &wanted);
     if (s != STATUS_OK) return s;
     if (wanted) s = take(self, message, effects);
+    blank_refusals(self, message->term);
     if (s == STATUS_INVALID) return s; /* a change whose members are not sound: nothing happened */
     return finish(self, s, effects);
 }

@@ -402,6 +402,44 @@ Test(replication, a_follower_that_begins_on_a_snapshot_says_that_it_has_it) {
     consensus_close(consensus);
 }
 
+/* libraft leaves that field as its stack was: it went to the peer. */
+Test(replication, who_refuses_an_older_term_says_nothing_of_its_log) {
+    struct consensus *consensus = open_one(1, 10);
+    struct consensus_effects effects;
+    RaftAppend append = RAFT_APPEND__INIT;
+    RaftInstall install = RAFT_INSTALL__INIT;
+    RaftMembers members = RAFT_MEMBERS__INIT;
+    RaftMember row = RAFT_MEMBER__INIT, *rows[] = {&row};
+    RaftMessage message = RAFT_MESSAGE__INIT;
+    append.prev_index = install.last_index = 9;
+    append.prev_term = install.last_term = 9;
+    install.members_index = 1;
+    row.id = 2;
+    row.address = "tcp://b";
+    row.voter = true;
+    members.n_members = 1;
+    members.members = rows;
+    install.members = &members;
+    message.group = 7;
+    message.from = 2;
+    message.to = 1;
+    message.term = 9;
+    for (int i = 0; i < 2; i++) {
+        message.body_case = i == 0 ? RAFT_MESSAGE__BODY_APPEND : RAFT_MESSAGE__BODY_INSTALL;
+        if (i == 0)
+            message.append = &append;
+        else
+            message.install = &install;
+        cr_assert_eq(consensus_receive(consensus, 2, &message, &effects), STATUS_OK);
+        cr_assert_eq(effects.n_messages, 1);
+        const RaftMessage *refusal = effects.messages[0];
+        cr_assert_eq(refusal->body_case, RAFT_MESSAGE__BODY_APPEND_RESULT);
+        cr_expect_eq(refusal->term, 10);
+        cr_expect_eq(refusal->append_result->last_index, 0);
+    }
+    consensus_close(consensus);
+}
+
 /* What `from` answers replica 1 in a term. */
 static enum status answer_one(struct consensus *consensus,
                               uint64_t term,
