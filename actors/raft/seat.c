@@ -52,7 +52,7 @@ static void learn_link(struct seat *seat, uint64_t id, const char *link, uint64_
     if (!row) row = &seat->links[seat->next_link++ % SEAT_LINKS_MAX];
     row->id = id;
     row->heard_ms = ms;
-    snprintf(row->link, sizeof row->link, "%s", link);
+    if (strcmp(row->link, link) != 0) snprintf(row->link, sizeof row->link, "%s", link);
 }
 
 void seat_hold(struct seat *seat, const RaftMessage *message, uint64_t after, struct turn *turn) {
@@ -317,6 +317,7 @@ static void take_batch(struct seat *seat, struct proposals *batch, struct turn *
 static void refuse(struct seat *seat, struct proposals *list, enum status s, struct turn *turn) {
     struct proposal *proposal;
     char words[SEAT_LINK_SIZE + 32];
+    if (!list->first) return;
     const char *leader = seat_leader(seat);
     snprintf(words, sizeof words, *leader ? "the leader is at %s" : "no leader is known%s", leader);
     while ((proposal = proposals_pop(list))) {
