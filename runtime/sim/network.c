@@ -93,6 +93,7 @@ static uint16_t connect_nodes(struct sim_node *a, struct sim_node *b) {
 }
 
 static void lose(struct sim_node *node, uint32_t other) {
+    sim_touch(node);
     for (uint32_t i = 0; i < node->n_peers; i++) {
         if (node->peers[i].node != other || !node->peers[i].alive) continue;
         node->peers[i].alive = false;
@@ -164,6 +165,7 @@ void network_go(struct core *core, struct parcel *parcel) {
 static void arrive(const struct event *event) {
     struct sim_node *b = event->to;
     struct parcel *parcel = event->parcel;
+    sim_touch(b);
     if (!b->peers[event->peer - 1].alive || b->stopped || b->off) {
         parcel_free(parcel);
         return;
@@ -216,6 +218,7 @@ void network_lookup(struct core *core, struct lane *from, struct parcel *parcel)
 static void look_up(struct sim *sim, const struct event *event) {
     struct sim_node *a = event->from, *b = event->to;
     struct seek seek;
+    sim_touch(a);
     memcpy(&seek, event->parcel->room, sizeof seek);
     if (is_shut(sim, a, b) || is_shut(sim, b, a) || b->stopped) {
         struct event again = *event;

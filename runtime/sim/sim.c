@@ -33,6 +33,7 @@ static struct sim *sim_of(const struct core *core) {
 
 static uint64_t said_at(const struct sim_node *node, uint64_t us) {
     int64_t passed = (int64_t)(us - node->drift_from_us);
+    if (node->drift_ppm == 0) return node->drift_said_us + (uint64_t)passed;
     return node->drift_said_us + (uint64_t)(passed + passed * node->drift_ppm / PPM);
 }
 
@@ -181,6 +182,7 @@ static const struct driver sim_driver = {
 
 void sim_work(struct sim_node *node, struct parcel *parcel) {
     struct work work;
+    sim_touch(node);
     memcpy(&work, parcel->room, sizeof work);
     work.status = work.block.work(work.block.context);
     memcpy(parcel->room, &work, sizeof work);
@@ -197,16 +199,51 @@ static void run_job(struct sim *sim) {
     mem_free(job);
 }
 
-/* Actors that are ready, trunks that hold something. */
-static uint32_t count_choices(const struct sim_node *node) {
-    uint32_t n = node->n_waiting;
-    for (uint32_t i = 0; i < node->core.n_lanes; i++)
-        n += node->core.lanes[i].n_ready;
-    return n;
+/* --- what is remembered of nodes
+ *
+ * Most of what happens happens at one node, and there are a dozen with two lanes each: what could
+ * run next and when the next timer is due is counted anew for those alone that were touched. */
+
+void sim_touch(struct sim_node *node) {
+    if (node->told_us != node->fired_us) {
+        node->told_us = node->fired_us;
+        uint64_t now = said_at(node, node->fired_us);
+        for (uint32_t i = 0; i < node->core.n_lanes; i++)
+            node->core.lanes[i].now_us = now;
+    }
+    if (node->touched) return;
+    node->touched = true;
+    node->sim->n_touched++;
+    node->sim->choices -= node->choices;
 }
+
+static void look_at(struct sim_node *node) {
+    node->choices = node->n_waiting;
+    node->timer_us = UINT64_MAX;
+    for (uint32_t i = 0; i < node->core.n_lanes; i++) {
+        const struct lane *lane = &node->core.lanes[i];
+        uint64_t at = lane_next_us(lane);
+        node->choices += lane->n_ready;
+        if (at < node->timer_us) node->timer_us = at;
+    }
+    node->next_us = node->timer_us == UINT64_MAX ? UINT64_MAX : moment_of(node, node->timer_us);
+    node->sim->choices += node->choices;
+    node->touched = false;
+}
+
+static void look_again(struct sim *sim) {
+    for (struct sim_node *node = sim->nodes; sim->n_touched > 0; node++) {
+        if (!node->touched) continue;
+        look_at(node);
+        sim->n_touched--;
+    }
+}
+
+/* --- the next thing to happen --- */
 
 /* The nth of them moves: a message, or an actor by a batch. */
 static void run_nth(struct sim_node *node, uint32_t nth) {
+    sim_touch(node);
     if (nth < node->n_waiting) {
         trunks_move(node, nth);
         return;
@@ -223,7 +260,7 @@ static void run_in_order(struct sim *sim) {
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         sim->next_node = (sim->next_node + 1) % sim->n_nodes;
         struct sim_node *node = &sim->nodes[sim->next_node];
-        if (count_choices(node) == 0) continue;
+        if (node->choices == 0) continue;
         run_nth(node, 0);
         return;
     }
@@ -235,9 +272,8 @@ static void run_by_chance(struct sim *sim, uint32_t choices) {
     uint32_t nth = (uint32_t)rng_below(&sim->rng, choices);
     struct sim_node *node = sim->nodes;
     for (; node < sim->nodes + sim->n_nodes; node++) {
-        uint32_t n = count_choices(node);
-        if (nth < n) break;
-        nth -= n;
+        if (nth < node->choices) break;
+        nth -= node->choices;
     }
     if (node == sim->nodes + sim->n_nodes) {
         run_job(sim);
@@ -249,9 +285,8 @@ static void run_by_chance(struct sim *sim, uint32_t choices) {
 }
 
 static bool run_one(struct sim *sim) {
-    uint32_t choices = sim->jobs ? 1 : 0;
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
-        choices += count_choices(&sim->nodes[i]);
+    look_again(sim);
+    uint32_t choices = sim->choices + (sim->jobs ? 1 : 0);
     if (choices == 0) return false;
     if (sim->options.shuffle)
         run_by_chance(sim, choices);
@@ -261,14 +296,17 @@ static bool run_one(struct sim *sim) {
 }
 
 static void fire_due(struct sim *sim) {
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
-        for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++)
-            lane_fire(&sim->nodes[i].core.lanes[j]);
+    for (struct sim_node *node = sim->nodes; node < sim->nodes + sim->n_nodes; node++) {
+        node->fired_us = sim->now_us;
+        if (!node->touched && node->timer_us > sim_node_us(node)) continue;
+        sim_touch(node);
+        for (uint32_t i = 0; i < node->core.n_lanes; i++)
+            lane_fire(&node->core.lanes[i]);
+    }
     network_fire(sim);
 }
 
-/* Runs what is ready at this instant. */
-void sim_settle(struct sim *sim) {
+static void settle(struct sim *sim) {
     for (uint64_t turns = 0; run_one(sim); turns++) {
         assert(turns < SIM_TURNS_MAX);
         if (!sim->spent) continue;
@@ -277,15 +315,19 @@ void sim_settle(struct sim *sim) {
     }
 }
 
-static uint64_t next_us(const struct sim *sim) {
+/* Whoever drives it may have touched anything. */
+void sim_settle(struct sim *sim) {
+    for (uint32_t i = 0; i < sim->n_nodes; i++)
+        sim_touch(&sim->nodes[i]);
+    settle(sim);
+}
+
+static uint64_t next_us(struct sim *sim) {
     struct timer *event = timers_first(&sim->events);
     uint64_t next = event ? event->at_us : UINT64_MAX;
+    look_again(sim);
     for (uint32_t i = 0; i < sim->n_nodes; i++)
-        for (uint32_t j = 0; j < sim->nodes[i].core.n_lanes; j++) {
-            uint64_t at = lane_next_us(&sim->nodes[i].core.lanes[j]);
-            if (at != UINT64_MAX) at = moment_of(&sim->nodes[i], at);
-            if (at < next) next = at;
-        }
+        if (sim->nodes[i].next_us < next) next = sim->nodes[i].next_us;
     return next;
 }
 
@@ -295,7 +337,7 @@ static bool advance(struct sim *sim, uint64_t until) {
     if (next > until) return false;
     if (next > sim->now_us) sim->now_us = next;
     fire_due(sim);
-    sim_settle(sim);
+    settle(sim);
     return true;
 }
 
@@ -357,6 +399,8 @@ struct sim *sim_open(const struct sim_options *options) {
         assert(opened);
         trunks_make(node);
         node->core.credits.go = network_go;
+        node->fired_us = node->told_us = sim->now_us;
+        sim_touch(node);
     }
     sim_settle(sim);
     return sim;
@@ -367,6 +411,7 @@ void sim_close(struct sim **taken) {
     *taken = NULL;
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         struct sim_node *node = &sim->nodes[i];
+        sim_touch(node);
         core_stop(&node->core, node->core.lanes);
         sim_settle(sim);
         while (!node->stopped) {
@@ -394,8 +439,9 @@ void sim_close(struct sim **taken) {
 
 /* Runs fn in a turn of the node's root, and what follows at this instant. */
 static void order(struct sim *sim, struct sim_node *node, turn_fn fn, void *context) {
+    sim_touch(node);
     core_order(&node->core, node->core.lanes, fn, context);
-    sim_settle(sim);
+    settle(sim);
 }
 
 static struct sim_node *node_at(struct sim *sim, uint32_t number) {
@@ -583,6 +629,7 @@ uint32_t sim_working(const struct sim *sim, uint32_t node) {
 
 void sim_drift(struct sim *sim, uint32_t node, int32_t ppm) {
     struct sim_node *it = node_at(sim, node);
+    sim_touch(it); /* by the clock as it was */
     it->drift_said_us = sim_node_us(it);
     it->drift_from_us = sim->now_us;
     it->drift_ppm = ppm;

@@ -34,6 +34,13 @@ struct sim_node {
     uint32_t n_peers;
     struct sim_trunk *trunks; /* owned; n_lanes of each lane and of the outside */
     uint32_t n_waiting;       /* trunks that hold something */
+    /* What the scheduler remembers of it (runtime/sim/sim.c). */
+    bool touched;      /* something happened here since: not true any more, but for fired_us */
+    uint32_t choices;  /* ready actors, trunks that hold something */
+    uint64_t timer_us; /* its next timer, by its own clock; UINT64_MAX: there is none */
+    uint64_t next_us;  /* the moment of that */
+    uint64_t fired_us; /* timers were looked at then: what its lanes take for the time, … */
+    uint64_t told_us;  /* … and have been told so at this moment */
 };
 
 struct sim_job {
@@ -49,6 +56,8 @@ struct sim {
     bool spent;             /* time passed within a turn: timers may be due */
     struct sim_node *nodes; /* owned */
     uint32_t n_nodes;
+    uint32_t n_touched;
+    uint32_t choices; /* of all nodes that are not touched */
     uint32_t next_node;
     struct timers events; /* of the network; owned struct event */
     struct sim_job *jobs; /* owned list */
@@ -67,6 +76,11 @@ struct sim {
 
 /* What the node's clock says now. */
 uint64_t sim_node_us(const struct sim_node *node);
+
+/* Something is about to happen at this node: before anything that may wake an actor there, set a
+ * timer, or ask a lane for the time. A turn reaches its own node only; what goes to others are
+ * events of the network. */
+void sim_touch(struct sim_node *node);
 
 /* Runs what is ready at this instant; no timer fires. */
 void sim_settle(struct sim *sim);

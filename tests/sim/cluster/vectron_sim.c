@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/log.h"
+#include "runtime/parcel.h"
 #include "tests/sim/cluster/plant.h"
 #include "tests/sim/cluster/trial.h"
 
@@ -73,7 +74,15 @@ static void nothing(void *context, enum log_level level, const char *line) {
     (void)context, (void)level, (void)line;
 }
 
+/* Sanitizers are to see who keeps what was freed. */
+static void take_parcels_from_a_pool(void) {
+#ifndef __SANITIZE_ADDRESS__
+    parcel_pool_enter(parcel_pool_new());
+#endif
+}
+
 static int run_here(const struct order *order, uint64_t seed, struct tally *tally) {
+    take_parcels_from_a_pool();
     if (!order->trace) log_to(nothing, NULL);
     unsigned broken = trial_run(seed, profile_of(order, seed), order->seconds, order->trace);
     *tally = (struct tally){trial.n_calls,         trial.n_acknowledged, trial.n_reads,
