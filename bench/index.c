@@ -1,4 +1,4 @@
-/* bench_index: the index alone, one thread, beside hnswlib and faiss with the same M and
+/* bench_index: the index alone, one thread, beside hnswlib, faiss and usearch with the same M and
  * ef_construction.
  *
  * Times are CPU times of the thread, so that other load costs little; queries per second at a
@@ -21,15 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "bench/index/cost.h"
 #include "bench/index/peer.h"
 #include "cli/index/curve.h"
 #include "index/index.h"
 #include "tests/data/vectors.h"
 
-enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 5, FAISS_MAX = 60000, PEERS_MAX = 2 };
+enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 5, FAISS_MAX = 60000, PEERS_MAX = 3 };
 
 static const double enough_recall = 0.9975, window_seconds = 0.1;
 static const uint32_t efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900};
@@ -48,26 +47,6 @@ struct bench {
     struct side sides[1 + PEERS_MAX];
     size_t n_sides;
 };
-
-static double wall_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static double cpu_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static double resident_bytes(void) {
-    unsigned long all = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%lu %lu", &all, &resident) != 2) resident = 0;
-    if (file) fclose(file);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
 
 static void need(enum status s) {
     if (s == STATUS_OK) return;
@@ -119,7 +98,7 @@ static void open_ours(struct bench *bench, const char *path) {
 
 static void build_ours(struct bench *bench, struct curve *curve) {
     const struct vectors *set = &bench->set;
-    double memory = resident_bytes(), start = cpu_seconds();
+    double memory = cost_resident_bytes(), start = cost_cpu_seconds();
     open_ours(bench, NULL);
     for (size_t i = 0; i <= set->n; i++) {
         bool idle = false;
@@ -134,30 +113,8 @@ static void build_ours(struct bench *bench, struct curve *curve) {
                                     .id_size = (uint32_t)size};
         need(index_append(bench->index, &point, 1));
     }
-    curve->build_seconds = cpu_seconds() - start;
-    curve->memory = resident_bytes() - memory;
-}
-
-/* How far a peer's graph in a file is: CPU seconds it took, and points it has. */
-struct progress {
-    double seconds;
-    size_t n;
-};
-
-static struct progress read_progress(const char *path) {
-    struct progress progress = {0};
-    FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%lf %zu", &progress.seconds, &progress.n) != 2)
-        progress = (struct progress){0};
-    if (file) fclose(file);
-    return progress;
-}
-
-static void write_progress(const char *path, const struct progress *progress) {
-    FILE *file = fopen(path, "w");
-    if (!file) return;
-    fprintf(file, "%.6f %zu\n", progress->seconds, progress->n);
-    fclose(file);
+    curve->build_seconds = cost_cpu_seconds() - start;
+    curve->memory = cost_resident_bytes() - memory;
 }
 
 /* Ours, in a file and back. */
@@ -177,37 +134,30 @@ static void keep_ours(struct bench *bench, const struct curve *curve) {
     while (!done)
         need(index_save_step(save, 1 << 24, &done));
     index_save_end(save);
-    write_progress(seconds, &(struct progress){curve->build_seconds, bench->set.n});
+    FILE *file = fopen(seconds, "w");
+    if (!file) return;
+    fprintf(file, "%.6f %zu\n", curve->build_seconds, bench->set.n);
+    fclose(file);
 }
 
 /* False: it is not there. */
 static bool load_ours(struct bench *bench, struct curve *curve) {
     char path[512], seconds[520];
     path_of_ours(bench, path, seconds);
-    struct progress progress = read_progress(seconds);
-    if (progress.n != bench->set.n) return false;
-    double memory = resident_bytes();
+    size_t n = 0;
+    FILE *file = fopen(seconds, "r");
+    bool known = file && fscanf(file, "%lf %zu", &curve->build_seconds, &n) == 2;
+    if (file) fclose(file);
+    if (!known || n != bench->set.n) return false;
+    double memory = cost_resident_bytes();
     open_ours(bench, path);
     for (bool idle = false; !idle;)
         need(index_link_step(bench->index, 1000000, &idle));
     need(index_wake(bench->index)); /* a writer's maps count, too */
-    curve->build_seconds = progress.seconds;
-    curve->memory = resident_bytes() - memory;
+    curve->memory = cost_resident_bytes() - memory;
     return true;
 }
 
-/* Adds what its graph lacks, for so many seconds at most. */
-static void
-grow_peer(const struct vectors *set, struct side *side, struct progress *progress, double seconds) {
-    double start = cpu_seconds(), begun = wall_seconds();
-    while (progress->n < set->n && wall_seconds() - begun < seconds) {
-        const float *vector = set->base + progress->n * set->dimension;
-        side->peer->add(side->graph, vector, ++progress->n);
-    }
-    progress->seconds += cpu_seconds() - start;
-}
-
-/* From its file, which goes on where it ends: memory is that of a loaded graph. */
 static void build_peer(struct bench *bench, struct side *side, double limit) {
     const struct vectors *set = &bench->set;
     struct peer_options options = {
@@ -217,26 +167,14 @@ static void build_peer(struct bench *bench, struct side *side, double limit) {
         .ef_construction = EF_CONSTRUCTION,
         .inner_product = set->metric != INDEX_EUCLIDEAN, /* the sets with cosine have unit length */
     };
-    char what[64], path[512], seconds[520];
+    char what[64], path[512];
     snprintf(what, sizeof what, "%zu.%s", set->n, side->peer->name);
     path_of(bench, what, path, sizeof path);
-    snprintf(seconds, sizeof seconds, "%s.cpu", path);
-    struct progress progress = read_progress(seconds);
-    double memory = resident_bytes();
-    side->graph = progress.n > 0 ? side->peer->load(&options, path) : NULL;
-    if (!side->graph) {
-        progress = (struct progress){0};
-        side->graph = side->peer->open(&options);
-    }
-    if (progress.n < set->n) {
-        grow_peer(set, side, &progress, limit);
-        side->peer->save(side->graph, path);
-        write_progress(seconds, &progress);
-    }
-    side->curve.build_seconds = progress.seconds;
-    side->curve.memory = resident_bytes() - memory;
-    fprintf(stderr, "%-14s %s has %zu of %zu points\n", set->name, side->peer->name, progress.n,
-            set->n);
+    struct peer_source source = {.vectors = set->base, .path = path, .limit = limit};
+    struct peer_cost cost;
+    side->graph = peer_obtain(side->peer, &options, &source, &cost);
+    side->curve.build_seconds = cost.seconds;
+    side->curve.memory = cost.memory;
 }
 
 static size_t search_ours(struct bench *bench, const float *vector, uint32_t ef, uint64_t *out) {
@@ -266,21 +204,29 @@ static double recall_of(const struct bench *bench, const uint64_t *found) {
     return (double)n_hit / (double)(n * K);
 }
 
+static void pass_ours(struct bench *bench, uint32_t ef, uint64_t *found) {
+    const struct vectors *set = &bench->set;
+    for (size_t q = 0; q < set->n_queries; q++)
+        (void)search_ours(bench, set->queries + q * set->dimension, ef, found + q * K);
+}
+
+static double seconds_of(const struct side *side) {
+    return side->peer ? peer_seconds(side->peer, side->graph) : cost_cpu_seconds();
+}
+
 /* Passes over the queries until they are worth measuring; queries per second. */
 static double run_window(struct bench *bench, struct side *side, uint32_t ef, uint64_t *found) {
     const struct vectors *set = &bench->set;
+    struct peer_queries queries = {set->queries, set->n_queries, set->dimension};
     size_t n = 0;
-    double start = cpu_seconds(), seconds = 0;
+    double start = seconds_of(side), seconds = 0;
     while (seconds < window_seconds) {
-        for (size_t q = 0; q < set->n_queries; q++) {
-            const float *vector = set->queries + q * set->dimension;
-            if (!side->peer)
-                (void)search_ours(bench, vector, ef, found + q * K);
-            else
-                (void)side->peer->search(side->graph, vector, K, ef, found + q * K);
-        }
+        if (!side->peer)
+            pass_ours(bench, ef, found);
+        else
+            peer_pass(side->peer, side->graph, &queries, K, ef, found);
         n += set->n_queries;
-        seconds = cpu_seconds() - start;
+        seconds = seconds_of(side) - start;
     }
     return (double)n / seconds;
 }
@@ -355,10 +301,11 @@ static void print_row(const struct bench *bench, const char *peer, const struct 
     fflush(stdout);
 }
 
-/* The targets of the design beside hnswlib, for sets of 50,000 points or more. */
+/* The targets of the design beside hnswlib, and one beside usearch, for sets of 50,000 points or
+ * more. */
 static void print_rows(const struct bench *bench, const struct side *side) {
     const struct curve *ours = &bench->sides[0].curve, *peer = &side->curve;
-    bool counts = bench->set.n >= 50000 && strcmp(peer->name, "hnswlib") == 0;
+    bool large = bench->set.n >= 50000, counts = large && strcmp(peer->name, "hnswlib") == 0;
     double memory = bench->set.dimension >= 768                ? 1 / 0.45
                     : strcmp(bench->set.name, "hard-100k-100") ? 2
                                                                : 1 / 0.6;
@@ -372,7 +319,8 @@ static void print_rows(const struct bench *bench, const struct side *side) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct row row = rows[i];
-        if (!counts) row.target = 0;
+        bool both = i == 1 && strcmp(peer->name, "usearch") == 0; /* asked for of both */
+        if (!counts && !(large && both)) row.target = 0;
         print_row(bench, peer->name, &row);
     }
 }
@@ -436,6 +384,7 @@ static void run_case(const char *name, const struct arguments *arguments) {
     if (!arguments->alone && (arguments->all || bench.set.n <= FAISS_MAX))
         add_side(&bench, &peer_faiss, arguments);
 #endif
+    if (!arguments->alone && peer_usearch_is_there()) add_side(&bench, &peer_usearch, arguments);
     if (arguments->peers > 0) {
         for (size_t s = 0; s < bench.n_sides; s++)
             bench.sides[s].peer->close(bench.sides[s].graph);

@@ -128,9 +128,9 @@ enum status settle_open(struct settle *settle, struct index_view *view, bool map
 /* --- settling
  * --------------------------------------------------------------------------------------------- */
 
-/* Memory for a chunk: one huge page where its place is one. */
-static void *chunk_new(size_t bytes, const void *there) {
-    if (bytes < CHUNK || (uintptr_t)there % CHUNK != 0) {
+/* Memory for a chunk: one huge page where its place is one, and filled. */
+static void *chunk_new(size_t bytes, bool filled, const void *there) {
+    if (!filled || (uintptr_t)there % CHUNK != 0) {
         void *memory =
             mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return memory == MAP_FAILED ? NULL : memory;
@@ -192,13 +192,14 @@ static enum status read_chunk(const struct settle *settle,
 static enum status settle_chunk(const struct settle *settle,
                                 const struct file_section *section,
                                 unsigned segment,
-                                size_t from) {
+                                size_t from,
+                                size_t used) {
     size_t all = slots_segment_bytes(section->slots, segment);
     size_t end = from + CHUNK < all ? from + CHUNK : all;
     size_t bytes = (end - from + FILE_ALIGN - 1) / FILE_ALIGN * FILE_ALIGN;
     struct part part = {.from = from, .end = end};
     char *there = (char *)segment_at(section->slots, segment) + from;
-    part.chunk = chunk_new(bytes, there);
+    part.chunk = chunk_new(bytes, used >= from + CHUNK, there);
     if (!part.chunk) return STATUS_NO_MEMORY;
     enum status s = read_chunk(settle, section, segment, &part);
     if (s == STATUS_OK &&
@@ -214,7 +215,7 @@ static enum status settle_some(
     const struct file_section *section = &settle->sections[i];
     uint64_t end = slots_end(segment) < section->n ? slots_end(segment) : section->n;
     size_t used = (size_t)(end - slots_first(segment)) * section->slots->stride;
-    enum status s = settle_chunk(settle, section, segment, *offset);
+    enum status s = settle_chunk(settle, section, segment, *offset, used);
     if (s != STATUS_OK) return s;
     size_t done = used - *offset < CHUNK ? used - *offset : CHUNK;
     atomic_fetch_sub(&view->unverified, done);

@@ -12,7 +12,6 @@
 enum {
     HEAP_MAX = 256 << 10, /* bytes; below it lazily mapped pages save nothing */
     HUGE_PAGE = 2 << 20,
-    HUGE_MIN = 4 << 20, /* bytes of a segment from which rounding to huge pages is small change */
     ALIGN = 64,
     PAGE_ALIGN = 4096,     /* of pages, so that a file of them can be mapped */
     PAGE_BYTES = 16 << 10, /* of a page, at least */
@@ -30,26 +29,28 @@ static size_t segment_bytes(const struct slots *slots, unsigned segment) {
     return (size_t)(end_slot(segment) - first_slot(segment)) * slots->stride;
 }
 
-/* Whole huge pages, on their boundary: the unaligned ends of a larger mapping go back. */
-static void *map_huge(size_t bytes) {
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; older headers do not have it */
+#endif
+
+/* On a boundary of huge pages: the unaligned ends of a larger mapping go back. */
+static void *map_aligned(size_t bytes) {
     char *memory = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return NULL;
     size_t before = (size_t)(-(uintptr_t)memory & (HUGE_PAGE - 1));
     if (before) munmap(memory, before);
     if (before != HUGE_PAGE) munmap(memory + before + bytes, HUGE_PAGE - before);
-    (void)madvise(memory + before, bytes,
-                  MADV_HUGEPAGE); /* a wish: kernels without it are right too */
     return memory + before;
 }
 
-static void *segment_new(size_t bytes, bool seldom) {
+static void *segment_new(size_t bytes) {
     if (bytes < HEAP_MAX) {
         void *memory = mem_aligned(ALIGN, bytes);
         if (memory) memset(memory, 0, bytes);
         return memory;
     }
-    if (bytes >= HUGE_MIN && !seldom) return map_huge(bytes);
+    if (bytes >= HUGE_PAGE) return map_aligned(bytes);
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
@@ -101,13 +102,43 @@ static size_t n_pages(const struct slots *slots, unsigned segment) {
     return (size_t)((n + (UINT64_C(1) << slots->shift) - 1) >> slots->shift);
 }
 
+/* Wishes: kernels that do not know them are right too, and those before 6.1 make huge pages of what
+ * is written already in their own time. */
+static void ask_huge(void *memory, size_t bytes, bool written) {
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    if (written) (void)madvise(memory, bytes, MADV_COLLAPSE);
+}
+
+/* Huge pages for what n slots fill; nothing was written yet to the slots from `fresh` on. */
+static void widen(struct slots *slots, uint64_t n, uint64_t fresh) {
+    while (n >= slots->full_at) {
+        unsigned s = slots->wide_segment;
+        uint64_t first = first_slot(s), end = end_slot(s) < n ? end_slot(s) : n;
+        size_t full = (size_t)(end - first) * slots->stride / HUGE_PAGE * HUGE_PAGE;
+        if (full > slots->wide_bytes) {
+            char *memory = slots_at(slots, (uint32_t)first);
+            ask_huge(memory + slots->wide_bytes, full - slots->wide_bytes, first < fresh);
+            slots->wide_bytes = full;
+        }
+        if (n >= end_slot(s)) {
+            slots->wide_segment++;
+            slots->wide_bytes = 0;
+        }
+        s = slots->wide_segment;
+        size_t next = slots->wide_bytes + HUGE_PAGE + slots->stride - 1;
+        slots->full_at = first_slot(s) + next / slots->stride;
+        if (slots->full_at > end_slot(s)) slots->full_at = end_slot(s);
+    }
+}
+
 enum status slots_grow(struct slots *slots, uint64_t n) {
+    uint64_t fresh = slots->capacity;
     assert(n <= SLOTS_MAX);
     while (slots->capacity < n) {
         unsigned segment = 0;
         while (first_slot(segment) < slots->capacity || (segment == 0 && slots->capacity > 0))
             segment++;
-        void *memory = segment_new(segment_bytes(slots, segment), slots->seldom);
+        void *memory = segment_new(segment_bytes(slots, segment));
         if (!memory) return STATUS_NO_MEMORY;
         if (slots->tracked) {
             slots->pages[segment] = mem_zero(n_pages(slots, segment), sizeof(struct slots_page));
@@ -119,6 +150,7 @@ enum status slots_grow(struct slots *slots, uint64_t n) {
         slots->base[segment] = (uintptr_t)memory - (uintptr_t)first_slot(segment) * slots->stride;
         slots->capacity = end_slot(segment);
     }
+    if (n >= slots->full_at) widen(slots, n, fresh);
     return STATUS_OK;
 }
 

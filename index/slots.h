@@ -5,6 +5,9 @@
  * that a larger neighbour could miss. Segments of megabytes are mapped, so pages nobody wrote cost
  * nothing.
  *
+ * Of mapped segments, what is in use is in huge pages, as far as it fills them: the last part of an
+ * array stays in small ones until it does, so that a page is rounded up to, and not two megabytes.
+ *
  * Grown by one thread. Others may use a slot once they learnt its number through an acquire of what
  * the grower released.
  *
@@ -54,8 +57,10 @@ struct slots_images {
 
 struct slots {
     size_t stride;                  /* bytes of a slot */
-    bool seldom;                    /* read: pages stay small, their rounding too */
     uint64_t capacity;              /* slots there is memory for */
+    uint64_t full_at;               /* slots in use that fill the next huge page */
+    unsigned wide_segment;          /* the one it is in … */
+    size_t wide_bytes;              /* … and so many bytes before it */
     uintptr_t base[SLOTS_SEGMENTS]; /* address of slot 0, were the segment to reach down to it */
     unsigned shift;                 /* tracked: a page is 1 << shift slots, or a whole segment */
     struct slots_page *pages[SLOTS_SEGMENTS]; /* owned; tracked: of each segment */

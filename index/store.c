@@ -84,7 +84,6 @@ static void lay_out(struct store *store, const struct coder *coder) {
     }
     slots_init(&store->rows, row);
     slots_init(&store->fine, store_is_split(store) ? coder->n / 2 : 0);
-    store->fine.seldom = true;
     slots_track(&store->rows);
     if (store->fine.stride > 0) slots_track(&store->fine);
 }

@@ -14,6 +14,16 @@ struct peer_options {
     int inner_product; /* else squared L2 */
 };
 
+struct peer_queries {
+    const float *vectors;
+    size_t n, dimension;
+};
+
+struct peer_cost {
+    double seconds; /* of the processor, since the graph was opened */
+    double memory;  /* bytes more than before */
+};
+
 struct peer {
     const char *name;
     void *(*open)(const struct peer_options *options);
@@ -24,6 +34,12 @@ struct peer {
     /* Labels of the k nearest, in any order; gives their number. */
     size_t (*search)(void *graph, const float *query, size_t k, size_t ef, uint64_t *labels);
     void (*close)(void *graph);
+    /* Of a library that runs in a process of its own; NULL of others. A pass over all queries, k
+     * labels each, and what it cost so far; `search` and what this process spends are of no use
+     * there. */
+    void (*pass)(
+        void *graph, const struct peer_queries *queries, size_t k, size_t ef, uint64_t *labels);
+    struct peer_cost (*cost)(void *graph);
 };
 
 #ifdef HAVE_HNSWLIB
@@ -32,6 +48,31 @@ extern const struct peer peer_hnswlib;
 #ifdef HAVE_FAISS
 extern const struct peer peer_faiss;
 #endif
+/* bf16, in a Python beside this process. */
+extern const struct peer peer_usearch;
+/* Is it installed? Says so when it is not. */
+int peer_usearch_is_there(void);
+
+/* One pass, of any; and the seconds of the processor that what runs it has spent so far. */
+void peer_pass(const struct peer *peer,
+               void *graph,
+               const struct peer_queries *queries,
+               size_t k,
+               size_t ef,
+               uint64_t *labels);
+double peer_seconds(const struct peer *peer, void *graph);
+
+/* The graph of all vectors, from its file at `path`, which goes on where it ends for `limit`
+ * seconds; what it cost in all, memory being that of a loaded one. */
+struct peer_source {
+    const float *vectors;
+    const char *path;
+    double limit;
+};
+void *peer_obtain(const struct peer *peer,
+                  const struct peer_options *options,
+                  const struct peer_source *source,
+                  struct peer_cost *cost);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "index/cells.h"
 #include "index/epoch.h"
@@ -36,6 +37,38 @@ Test(slots, vectors_are_aligned) {
     cr_assert_eq(slots_grow(&slots, 300000), STATUS_OK);
     for (uint32_t slot = 0; slot < 300000; slot += 37)
         cr_assert_eq((uintptr_t)slots_at(&slots, slot) % 64, 0);
+    slots_reset(&slots);
+}
+
+/* Pages of an array's segment that are in memory. */
+static size_t resident_pages(const struct slots *slots, unsigned segment) {
+    enum { PAGE = 4096, MOST = 16 << 20 };
+    static unsigned char map[MOST / PAGE];
+    size_t bytes = slots_segment_bytes(slots, segment), n = 0;
+    cr_assert_leq(bytes, MOST);
+    cr_assert_eq(mincore(slots_at(slots, slots_first(segment)), bytes, map), 0);
+    for (size_t i = 0; i < (bytes + PAGE - 1) / PAGE; i++)
+        n += map[i] & 1;
+    return n;
+}
+
+/* Huge pages are for what they are filled with; becoming one changes nothing of what is there. */
+Test(slots, take_no_more_memory_than_is_used) {
+    enum { N = 100 * 1000, STRIDE = 128, PAGE = 4096 };
+    struct slots slots;
+    slots_init(&slots, STRIDE);
+    for (uint32_t slot = 0; slot < N; slot++) {
+        cr_assert_eq(slots_grow(&slots, (uint64_t)slot + 1), STATUS_OK);
+        memset(slots_at(&slots, slot), (int)(slot % 251 + 1), STRIDE);
+    }
+    unsigned last = slots_segment(N - 1);
+    size_t used = (size_t)(N - slots_first(last)) * STRIDE;
+    cr_assert(slots_is_mapped(&slots, last));
+    cr_expect_eq(resident_pages(&slots, last), (used + PAGE - 1) / PAGE);
+    for (uint32_t slot = 0; slot < N; slot++) {
+        const unsigned char *bytes = slots_at(&slots, slot);
+        cr_assert(bytes[0] == slot % 251 + 1 && bytes[STRIDE - 1] == bytes[0]);
+    }
     slots_reset(&slots);
 }
 
