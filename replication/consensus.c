@@ -137,6 +137,12 @@ static enum status prepare(struct consensus *self, const struct consensus_option
     return STATUS_OK;
 }
 
+/* The log is its founding entry. */
+static bool is_founded(const struct consensus_options *options) {
+    return options->snapshot_index == 0 && options->term == 1 && options->vote == 0 &&
+           options->first == 1 && options->n_entries == 1;
+}
+
 /* The snapshot's members are the first of the past. */
 static enum status remember_snapshot(struct consensus *self,
                                      const struct consensus_options *options) {
@@ -175,6 +181,7 @@ enum status consensus_open(const struct consensus_options *options,
     enum status s = prepare(self, options);
     if (s == STATUS_OK) s = remember_snapshot(self, options);
     if (s == STATUS_OK) s = start(self, options, effects);
+    if (s == STATUS_OK && is_founded(options)) votes_first(self);
     if (s == STATUS_OK) s = finish(self, s, effects);
     if (s != STATUS_OK) {
         consensus_close(self);

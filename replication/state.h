@@ -6,7 +6,7 @@
  *   writes.c      which of our writes are durable
  *   past.c        the configurations in the log
  *   membership.c  changes, transfer
- *   votes.c       what learners grant; terms that a refused pre-vote must learn
+ *   votes.c       what learners grant; terms that a refused pre-vote must learn; whose turn it is
  *   standing.c    what a follower certainly has
  *   reads.c       read index rounds */
 #ifndef REPLICATION_STATE_H
@@ -150,6 +150,8 @@ const struct past *past_at(const struct consensus *self, uint64_t index);
 /* Sound, and of use now: false, and nothing is to happen, when the message is stale. */
 MUST_USE enum status guard_judge(struct consensus *self, const RaftMessage *message, bool *wanted);
 
+/* A group was founded, and nobody led it yet. */
+void votes_first(struct consensus *self);
 /* Before a vote is answered: a learner whose leader is silent, or asks for votes, has none. */
 void votes_look(struct consensus *self, const RaftMessage *message);
 /* A vote that libraft refused, since this replica is a learner by its own log. */

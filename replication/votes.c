@@ -1,6 +1,9 @@
-/* votes: what libraft leaves open.
+/* votes: what libraft leaves open: when to stand, and who votes.
  *
- * A learner's. Whoever counts a vote says whose counts, by its own log; a server grants it
+ * Whose turn it is. A follower waits for its election timer, of random length, and votes for nobody
+ * before it ended: right for a leader that is silent, long for one that is known to be gone.
+ *
+ * A learner's vote. Whoever counts a vote says whose counts, by its own log; a server grants it
  * by its own term, vote and log alone (dissertation, 4.1 and 4.2.2). libraft refuses for one that
  * is no voter in its own log: a leader of one that promotes a learner and falls before the learner
  * hears of it would then never be followed again, as it needs exactly this vote. So a refusal is
@@ -35,10 +38,10 @@ static void forget_leader(struct consensus *self) {
     self->raft.follower_state.current_leader.id = 0;
 }
 
-/* Those who may follow a leader come one after the other, a heartbeat apart, so that the first has
- * won before the second stands against it; the first once a leader that lives would have been
- * heard. Their order is another one with each term: who leads much is followed by many. */
-static uint64_t turn_after(const struct consensus *self, uint64_t leader) {
+/* Those who may follow a leader (0: the first one) come one after the other, a heartbeat apart, so
+ * that one has won before the next stands against it. Their order is another one with each term:
+ * who leads much is followed by many. */
+static uint64_t turn_of(const struct consensus *self, uint64_t leader) {
     const struct raft_configuration *members = &self->raft.configuration;
     uint64_t mine = rng_mix(self->id ^ rng_mix(self->raft.current_term)), before = 0;
     for (unsigned i = 0; i < members->n; i++) {
@@ -46,12 +49,20 @@ static uint64_t turn_after(const struct consensus *self, uint64_t leader) {
         if (other->role != RAFT_VOTER || other->id == leader || other->id == self->id) continue;
         before += rng_mix(other->id ^ rng_mix(self->raft.current_term)) < mine;
     }
-    return self->heartbeat_ms * 3 / 2 + before * self->heartbeat_ms;
+    return before * self->heartbeat_ms;
+}
+
+/* Patience ends so soon, if it lasts longer: as if the timer had begun earlier. */
+static void shorten(struct consensus *self, uint64_t wait_ms) {
+    uint64_t patience = self->raft.follower_state.randomized_election_timeout;
+    uint64_t end = self->now_ms + wait_ms;
+    if (end >= patience && end - patience < self->raft.election_timer_start)
+        self->raft.election_timer_start = end - patience;
 }
 
 /* A process that ended breaks its connections at once. Pre-votes are granted by those who lost it,
- * too, and by nobody else: one whose connection alone broke disturbs nobody. Who hears the leader
- * once more has all of its patience again. */
+ * too, and by nobody else: one whose connection alone broke disturbs nobody. A leader that lives is
+ * heard before the first one's turn, and gives all patience back. */
 void consensus_lost(struct consensus *self, uint64_t now_ms, uint64_t id) {
     raft_id leader = 0;
     const char *address = NULL;
@@ -59,11 +70,14 @@ void consensus_lost(struct consensus *self, uint64_t now_ms, uint64_t id) {
     raft_leader(&self->raft, &leader, &address);
     if (leader == 0 || leader != id || self->raft.snapshot.installing) return;
     if (now_ms > self->now_ms) self->now_ms = now_ms;
-    uint64_t patience = self->raft.follower_state.randomized_election_timeout;
-    uint64_t wait = turn_after(self, leader), begin = self->raft.election_timer_start;
     forget_leader(self);
-    if (self->now_ms + wait >= patience && self->now_ms + wait - patience < begin)
-        self->raft.election_timer_start = self->now_ms + wait - patience;
+    shorten(self, self->heartbeat_ms * 3 / 2 + turn_of(self, id));
+}
+
+/* Who founds a group has no leader to wait for, only the others to be there. */
+void votes_first(struct consensus *self) {
+    if (raft_state(&self->raft) == RAFT_FOLLOWER)
+        shorten(self, self->heartbeat_ms / 2 + turn_of(self, 0));
 }
 
 /* libraft forgets a leader by its election timer, which a learner has not. */
