@@ -143,3 +143,11 @@ void coder_undo(const struct coder *coder, float *vector) {
     for (uint32_t i = 0; i < coder->dimension; i++)
         vector[i] += coder->centre[i];
 }
+
+/* A coordinate is off by e, evenly within half a step: |q - x - e|² = |q - x|² - 2 (q - x)·e + e².
+ * Of short codes a vector in ten loses what is beyond the bound, too. */
+float coder_error(const struct coder *coder, float gap) {
+    float n = (float)coder->dimension, lost = coder->bits < 12 ? 0.06f * coder->bound : 0;
+    float square = n * coder->step * coder->step / 12 + lost * lost;
+    return square + 5 * 2 * sqrtf(gap * square / n);
+}

@@ -62,6 +62,9 @@ void coder_half_coordinates(const struct coder *coder,
                             const uint16_t *halves,
                             size_t n,
                             float *out);
+/* How far the squared distance of a query to a code may be from that to its vector, where neither is
+ * beyond the bound: five standard deviations of the rounding, and what it adds. */
+float coder_error(const struct coder *coder, float gap);
 /* From coordinates to the vector, in place. */
 void coder_undo(const struct coder *coder, float *vector);
 

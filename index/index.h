@@ -266,6 +266,11 @@ MUST_USE enum status index_ruler_open(enum index_metric metric,
                                       const void *query,
                                       struct index_ruler **out);
 float index_ruler_distance(struct index_ruler *ruler, const void *vector);
+/* How far what the index keeps may be from these, near a distance: what codes round, seldom more;
+ * 0 of float32. As the codes are now: any thread that holds the view. */
+float index_ruler_error(const struct index_ruler *ruler,
+                        const struct index_view *view,
+                        float distance);
 void index_ruler_close(struct index_ruler *ruler); /* NULL is fine */
 
 /* --- keeping --- */

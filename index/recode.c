@@ -1,6 +1,7 @@
 /* recode: a reader loads the pointer to the store once, so publishing is one store of it. */
 #include "index/recode.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,9 @@ enum {
     GROWTH = 4,      /* times the points after which a scale is looked at again */
     KEPT_MIN = 64,   /* points beyond the bound that are no reason for new codes */
     KEPT_SHARE = 64, /* nor one in so many */
-    TAIL_SHARE = 100,
+    TAIL_SHARE = 40,
     TAIL_REACH = 4, /* a bound is at most so many times the reach of all but one in TAIL_SHARE */
+    LONG = 4,       /* times the length of half of the sample: does not count for the centre */
     DIMENSION_MIN = 32, /* below, edges are most of the memory, and codes save none */
 };
 
@@ -158,8 +160,36 @@ static enum status begin(struct linker *linker) {
     recode->stride = n_slots / SAMPLE + 1;
     recode->cursor = 0;
     recode->n_sampled = 0;
-    recode->phase = RECODE_CENTRE;
+    recode->phase = RECODE_LENGTH;
     return STATUS_OK;
+}
+
+static int rising(const void *left, const void *right) {
+    float a = *(const float *)left, b = *(const float *)right;
+    return a < b ? -1 : a > b;
+}
+
+static void end_length(struct recode *recode) {
+    size_t n = recode->n_sampled;
+    qsort(recode->reaches, n, sizeof *recode->reaches, rising);
+    float half = n > 0 ? recode->reaches[n / 2] : 0;
+    recode->square_max = half < FLT_MAX / (LONG * LONG) ? half * (LONG * LONG) : FLT_MAX;
+    recode->cursor = 0;
+    recode->n_sampled = 0;
+    recode->phase = RECODE_CENTRE;
+}
+
+static void step_length(struct linker *linker) {
+    struct recode *recode = &linker->recode;
+    for (int i = 0; i < STEP_POINTS; i++) {
+        uint32_t slot = next_placed(linker, recode->stride);
+        if (slot == SLOT_NONE || recode->n_sampled == 2 * SAMPLE) {
+            end_length(recode);
+            return;
+        }
+        recode->reaches[recode->n_sampled++] =
+            metric_square(&linker->view->points.metric, vector_of(linker, slot));
+    }
 }
 
 static void step_centre(struct linker *linker) {
@@ -176,15 +206,11 @@ static void step_centre(struct linker *linker) {
             return;
         }
         const float *vector = vector_of(linker, slot);
+        if (metric_square(&linker->view->points.metric, vector) > recode->square_max) continue;
         for (uint32_t d = 0; d < dimension; d++)
             recode->sum[d] += (double)vector[d];
         recode->n_sampled++;
     }
-}
-
-static int rising(const void *left, const void *right) {
-    float a = *(const float *)left, b = *(const float *)right;
-    return a < b ? -1 : a > b;
 }
 
 /* A bound for the sample. A few points far outside must not take the levels of all others. */
@@ -277,6 +303,9 @@ enum status recode_step(struct linker *linker) {
     switch (recode->phase) {
     case RECODE_REST:
         return begin(linker);
+    case RECODE_LENGTH:
+        step_length(linker);
+        break;
     case RECODE_CENTRE:
         step_centre(linker);
         break;

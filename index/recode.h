@@ -1,8 +1,10 @@
 /* recode: from one store to the next, beside readers, in steps.
  *
- *     REST ─▶ CENTRE ─▶ BOUND ─▶ WRITE ─▶ (published) ─▶ GRACE ─▶ REST
+ *     REST ─▶ LENGTH ─▶ CENTRE ─▶ BOUND ─▶ WRITE ─▶ (published) ─▶ GRACE ─▶ REST
  *
- *     CENTRE  the mean of a sample of the linked points
+ *     LENGTH  how long the vectors of a sample of the linked points are
+ *     CENTRE  the mean of those that are not much longer than most: one wild vector would move it
+ *             so far that nothing were left of the others in float32
  *     BOUND   their farthest coordinate around it; a sample codes cannot be made of ends it here
  *     WRITE   each linked point into the next store; what is linked meanwhile goes into both
  *     GRACE   the old store goes, still written to, once no reader can have it
@@ -23,7 +25,14 @@
 
 struct linker;
 
-enum recode_phase { RECODE_REST, RECODE_CENTRE, RECODE_BOUND, RECODE_WRITE, RECODE_GRACE };
+enum recode_phase {
+    RECODE_REST,
+    RECODE_LENGTH,
+    RECODE_CENTRE,
+    RECODE_BOUND,
+    RECODE_WRITE,
+    RECODE_GRACE,
+};
 
 struct recode {
     enum recode_phase phase;
@@ -34,7 +43,8 @@ struct recode {
     uint32_t cursor;    /* next slot */
     uint32_t stride;    /* of the sample */
     double *sum;        /* owned; CENTRE */
-    float *reaches;     /* owned; BOUND */
+    float *reaches;     /* owned; LENGTH: squares; BOUND */
+    float square_max;   /* CENTRE: of vectors that count */
     size_t n_sampled;
     float *vector, *scratch; /* owned; one each */
     uint64_t n_trained;      /* linked points when codes were tried last; 0: never */

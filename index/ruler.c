@@ -1,5 +1,5 @@
 /* ruler: a query and one vector at a time, as rows of the metric. */
-#include "index/metric.h"
+#include "index/view.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
 
@@ -38,4 +38,14 @@ void index_ruler_close(struct index_ruler *ruler) {
 float index_ruler_distance(struct index_ruler *ruler, const void *vector) {
     metric_prepare(&ruler->metric, vector, ruler->row);
     return metric_distance(&ruler->metric, ruler->query, ruler->row);
+}
+
+float index_ruler_error(const struct index_ruler *ruler,
+                        const struct index_view *view,
+                        float distance) {
+    struct epoch *epoch = view_epoch(view);
+    uint64_t ticket = epoch_enter(epoch);
+    float error = store_error(view_store(view), ruler->query, distance);
+    epoch_leave(epoch, ticket);
+    return error;
 }

@@ -457,6 +457,26 @@ gap_distance(const struct store *store, const struct probe *probe, uint32_t slot
     return gap < FLT_MAX ? gap : FLT_MAX;
 }
 
+/* The longest vectors that codes have, nearly: rotated coordinates are some normal distribution, of
+ * which the bound is beyond the fourth standard deviation. */
+static float gap_at(const struct store *store, const float *query, float distance) {
+    const struct coder *coder = &store->coder;
+    if (store->metric.kind == INDEX_EUCLIDEAN) return distance;
+    if (store->metric.kind == INDEX_COSINE) return 2 * distance;
+    float away = 0, longest = coder->bound / 4 * sqrtf((float)coder->dimension);
+    for (uint32_t i = 0; i < coder->dimension; i++)
+        away += (query[i] - coder->centre[i]) * (query[i] - coder->centre[i]);
+    return (sqrtf(away) + longest) * (sqrtf(away) + longest);
+}
+
+float store_error(const struct store *store, const float *query, float distance) {
+    if (store->kind == STORE_F32) return 0;
+    float gap = gap_at(store, query, distance);
+    float error = coder_error(&store->coder, gap > 0 ? gap : 0);
+    if (store->metric.kind != INDEX_EUCLIDEAN) error /= 2;
+    return error < FLT_MAX ? error : FLT_MAX;
+}
+
 static float whole_code(const struct store *store, const struct probe *probe, uint32_t slot) {
     const float *kept = store_kept(store, slot);
     if (kept) return metric_distance(&store->metric, probe->floats, kept);

@@ -133,6 +133,9 @@ void store_near_below(const struct store *store,
                       float *out);
 /* What store_near gave for the probe, as a distance of the metric: of codes, nearly. */
 float store_near_distance(const struct store *store, const struct probe *probe, float near);
+/* How far a whole distance may be from the vector's own, near a distance of the query (prepared):
+ * rounding, not what is cut off at the bound; 0 of float32. */
+float store_error(const struct store *store, const float *query, float distance);
 /* Between a point and others. */
 void store_pair(
     const struct store *store, uint32_t slot, const uint32_t *slots, size_t n, float *out);

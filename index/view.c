@@ -136,7 +136,7 @@ struct index_stats index_stats(const struct index_view *view) {
     uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
     uint64_t live = atomic_load_explicit(&view->points.n_live, memory_order_relaxed);
     uint64_t idle = atomic_load_explicit(&view->n_free, memory_order_relaxed);
-    struct epoch *epoch = &counted(view)->epoch;
+    struct epoch *epoch = view_epoch(view);
     uint64_t ticket = epoch_enter(epoch);
     const struct store *store = view_store(view);
     size_t vector = store_stride(store);
@@ -171,7 +171,7 @@ struct index_stats index_stats(const struct index_view *view) {
 
 size_t index_columns(const struct index_view *view, struct index_column_stats *out, size_t n) {
     uint64_t slots = atomic_load_explicit(&view->points.n_slots, memory_order_relaxed);
-    struct epoch *epoch = &counted(view)->epoch;
+    struct epoch *epoch = view_epoch(view);
     uint64_t ticket = epoch_enter(epoch);
     n = columns_stats(&view->columns, slots, out, n);
     epoch_leave(epoch, ticket);

@@ -38,6 +38,11 @@ static inline struct store *view_store(const struct index_view *view) {
     return atomic_load_explicit(&view->store, memory_order_acquire);
 }
 
+/* The readers', which they enter and leave though the view is constant to them. */
+static inline struct epoch *view_epoch(const struct index_view *view) {
+    return &((struct index_view *)(uintptr_t)view)->epoch;
+}
+
 /* Fills in defaults; INVALID for values out of range. */
 MUST_USE enum status view_options(const struct index_options *given, struct index_options *out);
 /* An empty one, held once. Options as view_options gives them. */

@@ -1,9 +1,11 @@
 /* measure: what is no candidate is at least as far, by its code, as the farthest candidate. Its own
- * distance may be less by the error of a code; twice the largest error among the candidates is
- * allowed for. So points that lie closer together than a step of the code, of which the first
- * candidates are any, make the search look again until all of them are candidates. */
+ * distance may be less by the error of a code; what rounding can do is allowed for, and twice the
+ * largest error among the candidates (which, if they are all one vector, says little). So points
+ * that lie closer together than a step of the code, of which the first candidates are any, make the
+ * search look again until all of them are candidates. */
 #include "actors/searcher/measure.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +31,30 @@ uint32_t measure_margin_walked(uint32_t k, float rescore) {
     return margin < INDEX_K_MAX ? (uint32_t)margin : INDEX_K_MAX;
 }
 
+static enum status open_ruler(struct search *search) {
+    const struct holding *holding = search->holding;
+    if (search->measure.ruler) return STATUS_OK;
+    return index_ruler_open(holding->metric, holding->dimension, search->vector,
+                            &search->measure.ruler);
+}
+
+static float rounding(const struct search *search, float distance) {
+    return index_ruler_error(search->measure.ruler, search->holding->view, distance);
+}
+
+enum status measure_within(struct search *search, float *out) {
+    enum status s = open_ruler(search);
+    if (s != STATUS_OK) return s;
+    float far = search->within + rounding(search, search->within);
+    *out = far < FLT_MAX ? far : FLT_MAX;
+    return STATUS_OK;
+}
+
 enum status measure_begin(struct search *search) {
     struct measure *measure = &search->measure;
-    const struct holding *holding = search->holding;
     measure->reach = search->n_hits > 0 ? search->hits[search->n_hits - 1].distance : 0;
     measure->error = 0;
-    if (measure->ruler) return STATUS_OK;
-    return index_ruler_open(holding->metric, holding->dimension, search->vector, &measure->ruler);
+    return open_ruler(search);
 }
 
 static enum status measure_hit(struct search *search, struct search_hit *hit, enum kv_tier tier) {
@@ -84,7 +103,9 @@ static bool is_settled(const struct search *search) {
     if (search->asked == INDEX_EXACT_MAX || (search->ranged && !search->stats.cut)) return true;
     if (search->n_hits < search->k) return false;
     const struct search_hit *last = &search->hits[search->k - 1];
-    return !last->dropped && last->distance <= search->measure.reach - 2 * search->measure.error;
+    if (last->dropped) return false;
+    float error = fmaxf(2 * search->measure.error, rounding(search, last->distance));
+    return last->distance <= search->measure.reach - error;
 }
 
 bool measure_end(struct search *search) {

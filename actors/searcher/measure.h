@@ -10,7 +10,7 @@
 struct search;
 
 struct measure {
-    struct index_ruler *ruler; /* owned; NULL before the first candidate */
+    struct index_ruler *ruler; /* owned; NULL before it is needed */
     uint32_t margin;           /* candidates asked for besides k */
     float reach;               /* the farthest of them by their codes */
     float error;               /* the largest seen of a code */
@@ -20,6 +20,9 @@ struct measure {
  * as many as are wanted for each result (0: nobody said). */
 uint32_t measure_margin(uint32_t k);
 uint32_t measure_margin_walked(uint32_t k, float rescore);
+/* Of a ranged search: the distance by codes within which all are that lie within search->within by
+ * their own vectors. NO_MEMORY. */
+MUST_USE enum status measure_within(struct search *search, float *out);
 /* The search has hits, none is measured yet. NO_MEMORY. */
 MUST_USE enum status measure_begin(struct search *search);
 /* Measures up to n more hits, from next_hit on; those without a point are dropped. NOT_READY: the

@@ -33,8 +33,6 @@ enum {
     POINT_BYTES_MAX = INDEX_DIMENSION_MAX * (int)sizeof(float) + 128 * 1024,
 };
 
-static const float code_error = 0.002f; /* five times what is usual: docs/index.md */
-
 static_assert(SEARCH_PAGE_BYTES + POINT_BYTES_MAX < CODEC_MESSAGE_MAX, "a page is one message");
 
 enum status search_new(const ShardSearch *query,
@@ -91,17 +89,6 @@ void search_free(struct search *search) {
     mem_free(search);
 }
 
-/* What an index of codes may take for farther than it is: the candidates of an exact search are
- * measured afterwards. */
-static float reach(const struct search *search) {
-    float slack = fabsf(search->within), square = 0;
-    for (uint32_t i = 0; search->holding->metric == INDEX_DOT && i < search->holding->dimension;
-         i++)
-        square += search->vector[i] * search->vector[i];
-    float far = search->within + (slack + square) * code_error;
-    return far < FLT_MAX ? far : FLT_MAX;
-}
-
 enum status search_start(struct search *search, struct index_reader *reader) {
     uint64_t k = (uint64_t)search->k + search->extra + search->measure.margin;
     uint32_t k_max = search->exact ? INDEX_EXACT_MAX : INDEX_K_MAX;
@@ -112,13 +99,16 @@ enum status search_start(struct search *search, struct index_reader *reader) {
                                 .rescore = search->mapped ? 0 : search->rescore,
                                 .filter = search->filter.n_nodes ? &search->filter : NULL,
                                 .ranged = search->ranged,
-                                .within = search->exact ? reach(search) : search->within,
+                                .within = search->within,
                                 .exact = search->exact};
+    enum status s = STATUS_OK;
+    if (search->exact && search->ranged) s = measure_within(search, &query.within);
+    if (s != STATUS_OK) return s;
     /* In this order: what is replaced after `applied` was read stays in the index until we leave.
      */
     uint32_t phase = grace_enter(&search->holding->grace);
     search->applied = atomic_load_explicit(&search->holding->applied, memory_order_acquire);
-    enum status s = index_search_start(reader, search->holding->view, &query);
+    s = index_search_start(reader, search->holding->view, &query);
     if (s != STATUS_OK) {
         grace_leave(&search->holding->grace, phase);
         return s;

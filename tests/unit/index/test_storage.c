@@ -167,6 +167,92 @@ Test(storage, finds_what_an_exact_scan_does_at_larger_dimensions) {
     expect_floors(tallies);
 }
 
+/* How far codes are from their vectors' distances, of what is said they may be. */
+struct use {
+    size_t n, n_beyond;
+    double sum;
+};
+static void measure_use(struct index *index,
+                        const struct set *set,
+                        size_t q,
+                        enum index_metric metric,
+                        struct use *use) {
+    const struct index_view *view = index_view_hold(index);
+    const float *vector = set->vectors + q * set->dimension;
+    struct index_query query = {.vector = vector, .k = (uint32_t)set->n, .exact = true};
+    struct index_reader *reader;
+    struct index_ruler *ruler;
+    bool done = false;
+    size_t n;
+    cr_assert_eq(index_reader_open(&reader), STATUS_OK);
+    cr_assert_eq(index_ruler_open(metric, set->dimension, vector, &ruler), STATUS_OK);
+    cr_assert_eq(index_search_start(reader, view, &query), STATUS_OK);
+    while (!done)
+        cr_assert_eq(index_search_step(reader, 100000, &done), STATUS_OK);
+    const struct index_hit *hits = index_search_hits(reader, &n);
+    for (size_t i = 0; i < n; i++) {
+        float whole =
+            index_ruler_distance(ruler, set->vectors + (hits[i].number - 1) * set->dimension);
+        double part = fabsf(hits[i].distance - whole) / index_ruler_error(ruler, view, whole);
+        use->n++;
+        use->n_beyond += part > 1;
+        use->sum += part;
+    }
+    index_search_end(reader);
+    index_ruler_close(ruler);
+    index_reader_close(reader);
+    index_view_drop(view);
+}
+
+/* One vector in fifty is garbage: its own place is far away, and the others keep their codes. */
+Test(storage, knows_vectors_apart_beside_wild_ones) {
+    enum { DIMENSION = 40, N = 1500, WILD = 50 };
+    struct tally tallies[N_WAYS] = {{0}};
+    struct rng rng;
+    rng_init(&rng, 4);
+    struct set set = random_set(&rng, DIMENSION, N), queries = random_set(&rng, DIMENSION, 60);
+    for (size_t i = 0; i < N; i += WILD) {
+        for (uint32_t d = 0; d < DIMENSION; d++)
+            set.vectors[i * DIMENSION + d] = i % (2 * WILD) == 0 ? 1e15f : -1e10f;
+    }
+    struct index *oracle = build(&set, INDEX_EUCLIDEAN, ways[0]);
+    for (size_t w = 0; w < N_WAYS; w++) {
+        struct index *index = build(&set, INDEX_EUCLIDEAN, ways[w]);
+        compare(index, oracle, &queries, &tallies[w]);
+        expect_valid(index);
+        index_close(index);
+        double share = 0.8 * ways[w].floor / ways[0].floor; /* with more points */
+        cr_expect_geq((double)tallies[w].found, share * (double)tallies[0].found, "%s: %zu, %zu",
+                      index_storage_name(ways[w].storage), tallies[w].found, tallies[0].found);
+    }
+    index_close(oracle);
+    free(set.vectors);
+    free(queries.vectors);
+}
+
+/* How far a code may be from its vector is known, for nearly all pairs. */
+Test(storage, knows_how_much_codes_round) {
+    enum { DIMENSION = 40, N = 600 };
+    struct rng rng;
+    rng_init(&rng, 5);
+    for (int row = 0; row < 3 * 4; row++) {
+        static const enum index_storage storages[] = {INDEX_SQ8, INDEX_SQ4, INDEX_RABITQ,
+                                                      INDEX_F16};
+        enum index_metric metric = (enum index_metric)(row % 3);
+        struct set set = random_set(&rng, DIMENSION, N);
+        struct index *index =
+            build(&set, metric, (struct way){storages[row / 3], INDEX_ORIGINALS_NONE, 0});
+        struct use use = {0};
+        for (size_t q = 0; q < 20; q++)
+            measure_use(index, &set, q, metric, &use);
+        const char *name = index_storage_name(storages[row / 3]);
+        cr_expect_leq(use.n_beyond, use.n / 20, "%s, metric %d: %zu", name, metric, use.n_beyond);
+        cr_expect_geq(use.sum, 0.01 * (double)use.n, "%s, metric %d", name, metric);
+        index_close(index);
+        free(set.vectors);
+    }
+}
+
 /* What is odd about vector i of n. */
 static void make_odd(struct rng *rng, int kind, float *vector, uint32_t dimension, size_t i) {
     static const float scales[] = {1, 0, 1e18f, 1e-40f, 3e38f};
