@@ -204,9 +204,9 @@ static void measure_use(struct index *index,
     index_view_drop(view);
 }
 
-/* One vector in fifty is garbage: its own place is far away, and the others keep their codes. */
+/* One vector in ninety is garbage: its own place is far away, and the others keep their codes. */
 Test(storage, knows_vectors_apart_beside_wild_ones) {
-    enum { DIMENSION = 40, N = 1500, WILD = 50 };
+    enum { DIMENSION = 40, N = 1500, WILD = 90 };
     struct tally tallies[N_WAYS] = {{0}};
     struct rng rng;
     rng_init(&rng, 4);
