@@ -29,7 +29,7 @@ struct near {
 struct shelf {
     pthread_mutex_t lock;
     struct holding *buckets[SHELF_BUCKETS]; /* by shard id */
-    atomic_uint turn;                       /* ties between searchers go round */
+    atomic_uint searches;                   /* given so far; ties between searchers go round */
     atomic_bool filled;
     uint64_t snapshot_rate;       /* bytes a second; 0: no bound */
     _Atomic uint64_t snapshot_us; /* what was taken so far is paid then */
@@ -210,9 +210,13 @@ uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard) {
     return (uint32_t)(shard % shelf->n_searchers);
 }
 
+uint32_t shelf_searches(const struct shelf *shelf) {
+    return atomic_load_explicit(&shelf->searches, memory_order_relaxed);
+}
+
 uint32_t shelf_pick(struct shelf *shelf) {
     assert(shelf->n_searchers > 0);
-    uint32_t first = atomic_fetch_add_explicit(&shelf->turn, 1, memory_order_relaxed);
+    uint32_t first = atomic_fetch_add_explicit(&shelf->searches, 1, memory_order_relaxed);
     uint32_t best = 0;
     int least = 0;
     for (uint32_t i = 0; i < shelf->n_searchers; i++) {
@@ -262,6 +266,7 @@ uint64_t shelf_take_near(struct shelf *shelf, uint32_t lane, uint64_t now_us) {
     if (handle == 0 || (busy_us != 0 && now_us - busy_us < NEAR_LOST_US)) return 0;
     if (others_are_busy(shelf)) return 0;
     atomic_store_explicit(&near->busy_us, now_us ? now_us : 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shelf->searches, 1, memory_order_relaxed);
     return handle;
 }
 

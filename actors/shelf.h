@@ -102,6 +102,8 @@ uint32_t shelf_linkers(const struct shelf *shelf);
 uint32_t shelf_linker(const struct shelf *shelf, uint64_t shard);
 /* The searcher (from 0) with the least searches, counted as having one more from now on. */
 uint32_t shelf_pick(struct shelf *shelf);
+/* Searches that searchers were given so far; wraps. */
+uint32_t shelf_searches(const struct shelf *shelf);
 /* A search of this searcher ended. */
 void shelf_ended(struct shelf *shelf, uint32_t searcher);
 /* Searches lost on the way (dead letters) would bias the pick for ever: an idle searcher says so.

@@ -1,7 +1,7 @@
 /* linker: a ring of indexes with work, one step of one of them a turn.
  *
  *     LinkerWork ─▶ [job] ─▶ index_link_step … idle ─▶ off the ring
- *     LinkerWork, bulk ─▶ [job] ─▶ tasks of a team (team.h) … none ─▶ index_link_step, as above
+ *                         ─▶ tasks of a team (team.h), when many points wait … none ─▶ as above
  *     LinkerHelp ─▶ [help] ─▶ tasks of another linker's team … none ─▶ gone
  *     LinkerSave ─▶ a saving (saving.h), behind a team's batch ─▶ Done
  *
@@ -10,9 +10,10 @@
  * started.
  *
  * A job holds the index's holding: the shard may close at any time, the index stays until the job
- * let go. The holding's `linking` says that a job is on the ring; it is cleared before the last
- * look at the index, so that a point appended meanwhile is either seen by that look or brings a new
- * LinkerWork. */
+ * let go. Others help with a bulk ingest whatever else goes on, else while nobody searches: a
+ * search should find a lane that is free. The holding's `linking` says that a job is on the ring;
+ * it is cleared before the last look at the index, so that a point appended meanwhile is either
+ * seen by that look or brings a new LinkerWork. */
 #include "actors/linker/linker.h"
 
 #include <inttypes.h>
@@ -32,12 +33,13 @@ enum {
     BULK_TAIL_LEAST = 128, /* … and another batch of it */
     BULK_GRAPH_MIN = 1024, /* linked: below it batches are small */
     NAP_US = 100,          /* between two looks at what others are at */
+    CALM_US = 100 * 1000,  /* without a search: other lanes are idle */
 };
 
 struct job {
     struct job *next;
     struct holding *holding;          /* owned hold */
-    bool bulk;                        /* it may call the other linkers */
+    bool bulk;                        /* other linkers help though there are searches */
     bool leading;                     /* a team */
     bool napping;                     /* others are in its last tasks, or a save starts */
     struct index_bulk_worker *worker; /* owned; while it leads */
@@ -49,13 +51,17 @@ struct help {
     struct help *next;
     struct holding *holding;          /* owned hold */
     struct index_bulk_worker *worker; /* owned */
+    uint32_t searches;                /* there were when it began … */
+    bool bulk;                        /* … and it stays though there are more */
 };
 
 struct linker {
     struct linker_options options;
     struct job *first;
     struct job *last;
-    struct help *helps; /* owned */
+    struct help *helps;   /* owned */
+    uint32_t searches;    /* there were at the last look … */
+    uint64_t searched_us; /* … and when their number had changed */
     bool ticking;
     bool nap_armed;
 };
@@ -123,10 +129,24 @@ static size_t budget_of(const struct holding *holding) {
 /* --- a team
  * ------------------------------------------------------------------------------------------- */
 
-static void call_others(struct linker *self, const struct holding *holding, struct turn *turn) {
-    uint32_t own = shelf_linker(self->options.shelf, holding->shard);
+/* Others may help with it now. */
+static bool has_others(struct linker *self, const struct job *job, struct turn *turn) {
+    uint32_t searches = shelf_searches(self->options.shelf);
+    uint64_t now_us = turn_now_us(turn);
+    if (searches != self->searches) {
+        self->searches = searches;
+        self->searched_us = now_us;
+    }
+    bool calm = now_us - self->searched_us >= CALM_US;
+    return (job->bulk || calm) && shelf_linkers(self->options.shelf) > 1;
+}
+
+static void call_others(struct linker *self, const struct job *job, struct turn *turn) {
+    uint64_t shard = job->holding->shard;
+    uint32_t own = shelf_linker(self->options.shelf, shard);
     LinkerHelp help = LINKER_HELP__INIT;
-    help.shard = holding->shard;
+    help.shard = shard;
+    help.bulk = job->bulk;
     for (uint32_t i = 0; i < shelf_linkers(self->options.shelf); i++) {
         char name[32];
         snprintf(name, sizeof name, "linker/%" PRIu32, i);
@@ -176,19 +196,20 @@ static void lead(struct linker *self, struct job *job, struct turn *turn) {
         nap(self, job, turn);
         return;
     }
-    if (job->save_next || index_stats(job->holding->view).tail < BULK_TAIL_LEAST) team_rest(team);
+    bool rest = job->save_next || index_stats(job->holding->view).tail < BULK_TAIL_LEAST;
+    if (rest || !has_others(self, job, turn)) team_rest(team);
     if (team_next(team, &n) != STATUS_OK) return; /* again in the next turn */
     if (n > 0)
-        call_others(self, job->holding, turn);
+        call_others(self, job, turn);
     else
         end_team(job, turn);
 }
 
-static bool is_worth_a_team(const struct job *job) {
+static bool is_worth_a_team(struct linker *self, const struct job *job, struct turn *turn) {
     const struct holding *holding = job->holding;
-    if (!job->bulk || saving_runs(job->holding)) return false;
     struct index_stats stats = index_stats(holding->view);
     return stats.tail >= BULK_TAIL_MIN && stats.points >= stats.tail + BULK_GRAPH_MIN &&
+           has_others(self, job, turn) && !saving_runs(job->holding) &&
            index_bulk_pays(holding->index);
 }
 
@@ -198,9 +219,10 @@ static bool open_team(struct job *job) {
 }
 
 /* True while there is more to do. */
-static bool help_step(struct help *help) {
+static bool help_step(const struct linker *self, struct help *help) {
     struct team *team = &help->holding->team;
     uint32_t task;
+    if (!help->bulk && shelf_searches(self->options.shelf) != help->searches) return false;
     if (!team_take(team, &task)) return false;
     index_bulk_run(help->worker, task);
     (void)team_done(team);
@@ -217,7 +239,7 @@ static void help_free(struct help *help) {
 static void help_all(struct linker *self) {
     for (struct help **link = &self->helps; *link;) {
         struct help *help = *link;
-        if (help_step(help)) {
+        if (help_step(self, help)) {
             link = &help->next;
             continue;
         }
@@ -229,6 +251,7 @@ static void help_all(struct linker *self) {
 static enum status on_help(struct linker *self, const LinkerHelp *msg, struct turn *turn) {
     for (struct help *help = self->helps; help; help = help->next)
         if (help->holding->shard == msg->shard) return STATUS_OK;
+    if (!msg->bulk && self->first) return STATUS_OK; /* it has work of its own */
     struct holding *holding = shelf_take(self->options.shelf, msg->shard);
     struct help *help = holding ? mem_zero(1, sizeof *help) : NULL;
     struct index_bulk_worker *worker = help ? team_join(&holding->team) : NULL;
@@ -237,7 +260,11 @@ static enum status on_help(struct linker *self, const LinkerHelp *msg, struct tu
         mem_free(help);
         return STATUS_OK;
     }
-    *help = (struct help){.next = self->helps, .holding = holding, .worker = worker};
+    *help = (struct help){.next = self->helps,
+                          .holding = holding,
+                          .worker = worker,
+                          .searches = shelf_searches(self->options.shelf),
+                          .bulk = msg->bulk};
     self->helps = help;
     wake(self, turn);
     return STATUS_OK;
@@ -257,7 +284,7 @@ static bool step(struct linker *self, struct job *job, struct turn *turn) {
         nap(self, job, turn);
         return true;
     }
-    if (job->leading || (is_worth_a_team(job) && open_team(job))) {
+    if (job->leading || (is_worth_a_team(self, job, turn) && open_team(job))) {
         lead(self, job, turn);
         return true;
     }

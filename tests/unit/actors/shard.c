@@ -259,8 +259,8 @@ Test(shard, of_two_equal_ids_in_one_write_the_later_wins) {
 }
 
 /* Points on the disk only: gets and searches fetch them from the blocking pool. */
-/* A bulk write of n points on the spiral; each has its own place. */
-static enum status write_bulk(uint64_t sequence, int n) {
+/* A write of n points on the spiral; each has its own place. */
+static enum status write_many(uint64_t sequence, int n, bool bulk) {
     enum { MOST = 1000 };
     static ShardOperation list[MOST];
     static ShardOperation *ops[MOST];
@@ -278,7 +278,7 @@ static enum status write_bulk(uint64_t sequence, int n) {
         ops[i] = &list[i];
     }
     return ask(MESSAGE(ShardWrite, shard_write, .epoch = 1, .router = 9, .sequence = sequence,
-                       .bulk = true, .n_operations = (size_t)n, .operations = ops));
+                       .bulk = bulk, .n_operations = (size_t)n, .operations = ops));
 }
 
 static uint64_t waiting(void) {
@@ -290,24 +290,42 @@ static uint64_t waiting(void) {
 }
 
 Test(shard, points_of_a_bulk_ingest_do_not_wait_for_more) {
-    cr_assert_eq(write_bulk(1, 10), STATUS_OK); /* fewer than are worth a team */
+    cr_assert_eq(write_many(1, 10, true), STATUS_OK); /* fewer than are worth a team */
     sim_run(sim, SECOND / 10);
     cr_expect_eq(waiting(), 0);
 }
 
-Test(shard, many_points_of_a_bulk_ingest_are_linked_by_all_linkers) {
+/* 6,000 points, which two linkers meet at once. */
+static void link_many(bool bulk, bool searched) {
+    static struct searcher_options second;
+    second = (struct searcher_options){.n = 1, .shelf = shelf, .points = points};
     sim_stop(sim, "linker/0");
     for (uint64_t sequence = 1; sequence <= 6; sequence++)
-        cr_assert_eq(write_bulk(sequence, 1000), STATUS_OK, "%s", sim_words(sim));
+        cr_assert_eq(write_many(sequence, 1000, bulk), STATUS_OK, "%s", sim_words(sim));
     cr_expect_eq(waiting(), 6000);
+    if (searched) cr_expect_eq(found(), 100);
     shelf_searchers(shelf, 2);
+    sim_spawn(sim, "searcher/1", &searcher_type, &second);
     sim_spawn(sim, "linker/0", &linker_type, &linker_options);
     sim_spawn(sim, "linker/1", &linker_type, &linker_options);
     sim_run(sim, 2 * SECOND);
     sim_stop(sim, "linker/1");
-    cr_expect(was_seen("< LinkerHelp shard=7"));
     cr_expect_eq(waiting(), 0);
+    cr_expect_eq(was_seen("< LinkerHelp shard=7"), bulk || !searched);
     cr_expect_eq(found(), 100);
+    sim_stop(sim, "searcher/1");
+}
+
+Test(shard, many_points_are_linked_by_all_linkers) {
+    link_many(false, false);
+}
+
+Test(shard, but_by_one_while_there_are_searches) {
+    link_many(false, true);
+}
+
+Test(shard, unless_they_are_of_a_bulk_ingest) {
+    link_many(true, true);
 }
 
 /* Another linker that is in a task for 2 s, in which the one it helps is restarted. */
@@ -352,7 +370,7 @@ Test(shard, a_linker_restarted_in_a_batch_goes_on_with_it) {
     char text[256] = "";
     sim_stop(sim, "linker/0");
     for (uint64_t sequence = 1; sequence <= 6; sequence++)
-        cr_assert_eq(write_bulk(sequence, 1000), STATUS_OK, "%s", sim_words(sim));
+        cr_assert_eq(write_many(sequence, 1000, true), STATUS_OK, "%s", sim_words(sim));
     shelf_searchers(shelf, 2);
     sim_spawn(sim, "linker/0", &helper_type, NULL);
     sim_spawn_as(
