@@ -3,16 +3,20 @@
 
 Row vectors_per_s: `vectron import` of the set, until every point is linked into the graph; peer: raw write + fdatasync of
 the same bytes in the import's batches (what the disk alone would take). Also acknowledged_per_s: until the last reply.
-Row bulk_per_s: `vectron import --bulk`, until every point is linked; peer: the same without --bulk, in turn.
+Rows bulk_per_s, plain_per_s: `vectron import` with and without --bulk, until every point is linked; peer: `vectron index build` of the same
+file on all cores, in turn: the linking alone.
 Row bulk_lane_us: processor time a vector of the busiest compute lane, which is what linking cannot be quicker than however many cores are idle; the
 one row that a busy machine does not spoil; peer: the same without --bulk.
 """
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+
+import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
 import service  # noqa: E402
@@ -59,6 +63,17 @@ def linked_after(server, data, *arguments):
     return time.monotonic() - started
 
 
+def build_rate(data):
+    """Vectors a second of the graph alone, from the same file."""
+    with tempfile.TemporaryDirectory(dir=vectron.TEMPORARY) as folder:
+        path = os.path.join(folder, 'base.npy')
+        numpy.save(path, data.base)
+        started = time.monotonic()
+        subprocess.run([vectron.BINARY, 'index', 'build', path, '--out', os.path.join(folder, 'index'), '--distance', data.distance, '--quiet'],
+                       check=True, stdout=subprocess.DEVNULL, env=vectron.clean_environment())
+        return len(data.base) / (time.monotonic() - started)
+
+
 def busiest_lane(server):
     """Seconds of processor time of the compute lane that had most."""
     seconds, tasks = [], f'/proc/{server.process.pid}/task'
@@ -71,16 +86,20 @@ def busiest_lane(server):
 
 
 def bench_bulk(data, rounds):
-    rates, lanes = {(): [], ('--bulk',): []}, {(): [], ('--bulk',): []}
+    rates, lanes, builds = {(): [], ('--bulk',): []}, {(): [], ('--bulk',): []}, []
     for _ in range(rounds):
+        builds.append(build_rate(data))
         for arguments in rates:
             with vectron.Up() as server:
                 server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
                 rates[arguments].append(len(data.base) / linked_after(server, data, *arguments))
                 lanes[arguments].append(busiest_lane(server) / len(data.base) * 1e6)
-    for metric, unit, digits, values in (('bulk_per_s', '1/s', None, rates), ('bulk_lane_us', 'us', 1, lanes)):
-        ours, peer = statistics.median(values['--bulk',]), statistics.median(values[()])
-        row('ingest', data.name, metric, unit, round(ours, digits), round(peer, digits), 'without --bulk', round(ours / peer, 3))
+    build = statistics.median(builds)
+    for metric, arguments in (('plain_per_s', ()), ('bulk_per_s', ('--bulk',))):
+        ours = statistics.median(rates[arguments])
+        row('ingest', data.name, metric, '1/s', round(ours), round(build), 'vectron index build', round(ours / build, 3), 1 / 1.3)
+    ours, peer = statistics.median(lanes['--bulk',]), statistics.median(lanes[()])
+    row('ingest', data.name, 'bulk_lane_us', 'us', round(ours, 1), round(peer, 1), 'without --bulk', round(ours / peer, 3))
 
 
 def main():

@@ -16,7 +16,7 @@ static const struct args_flag flags[] = {
     {"id-prefix", "TEXT", "put before every id; rows without id are numbered from 0"},
     {"batch", "N", "points of one request, 1 to 10000 (default 500)"},
     {"concurrency", "N", "requests in flight, 1 to 64 (default 4)"},
-    {"bulk", NULL, "for many points: they are linked together, on all cores; waits until they are"},
+    {"bulk", NULL, "linked on all cores though others search meanwhile; waits until all points are"},
     {"limit", "N", "read only the first N rows"},
     {"on-error", "stop|skip", "what a bad row does (default stop)"},
     {"resume", "PATH", "the journal; '' for none (default: one in the folder VECTRON_DATA_DIR.import)"},
