@@ -4,32 +4,13 @@
 #include "index/kernel_isa.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-#include <stdbool.h>
-#include <string.h>
 
+#include "index/lanes_x86.h"
 #include "runtime/poison.h"
 
-enum { LINE = 64, LANE = 16, AHEAD_LINES = 4, LATER = 16 /* rows */, LATER_LINES = 4 };
+enum { AHEAD_LINES = 4 };
 
-#define VNNI   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#define BITALG __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bitalg")))
-#define POPCNT __attribute__((target("popcnt")))
-#define AVX2   __attribute__((target("avx2,fma")))
-
-/* The sums of four vectors side by side. */
-VNNI static inline __m128i totals_512(__m512i a, __m512i b, __m512i c, __m512i d) {
-    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-    __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-}
-
-/* The last row stands in for those after it. */
-static inline const uint8_t *row_at(const uint8_t *const *rows, size_t n_rows, size_t r) {
-    return rows[r < n_rows ? r : n_rows - 1];
-}
+#define AVX2 __attribute__((target("avx2,fma")))
 
 /* The walk has asked for the first lines of every row already (walk.c); the others of the next four
  * rows are asked for here. */
@@ -37,27 +18,6 @@ static inline void ask_rest(const uint8_t *const *rows, size_t n_rows, size_t n)
     for (size_t r = 0; r < 4 && r < n_rows; r++)
         for (size_t at = AHEAD_LINES * LINE; at < n; at += LINE)
             _mm_prefetch((const char *)rows[r] + at, _MM_HINT_T0);
-}
-
-/* In a scan rows follow one another, and the processor fetches ahead by itself, but never into the
- * next page: so they are asked for here, too. */
-static inline void ask_later(const uint8_t *const *rows, size_t n_rows, size_t r, size_t bytes) {
-    if (r + LATER + 4 > n_rows) return;
-    const uint8_t *const *later = rows + r + LATER;
-    for (size_t at = 0; at < bytes && at < LATER_LINES * LINE; at += LINE) {
-        _mm_prefetch((const char *)later[0] + at, _MM_HINT_T0);
-        _mm_prefetch((const char *)later[1] + at, _MM_HINT_T0);
-        _mm_prefetch((const char *)later[2] + at, _MM_HINT_T0);
-        _mm_prefetch((const char *)later[3] + at, _MM_HINT_T0);
-    }
-}
-
-VNNI static inline __m128i load_128(const uint8_t *from) {
-    return _mm_loadu_si128((const __m128i *)(const void *)from);
-}
-
-VNNI static inline __m128i load_64(const uint8_t *from) {
-    return _mm_loadl_epi64((const __m128i *)(const void *)from);
 }
 
 VNNI static inline void put_totals(__m128i totals, size_t n_rows, float *out) {
@@ -192,135 +152,6 @@ VNNI void nibbles_vnni(
         __m128i totals = totals_512(gap_of_nibbles(of_a), gap_of_nibbles(of_b),
                                     gap_of_nibbles(of_c), gap_of_nibbles(of_d));
         put_totals(_mm_add_epi32(_mm_slli_epi32(totals, 5), square), n_rows - r, out + r);
-    }
-}
-
-/* Of bits, in 32-bit words: what the planes weigh where they are set, and how many are. The upper
- * planes have a sum of their own: an addition waits for the one before. */
-struct counts {
-    __m512i lower, upper, ones;
-};
-
-/* A part of rows, `size` bytes of each: 64 of one, or 16 of each of four, which then share the
- * part of a plane; 8 are half of that. */
-BITALG static inline __m512i plane_of(const uint8_t *plane, size_t size) {
-    if (size == LINE) return _mm512_loadu_si512(plane);
-    return _mm512_broadcast_i32x4(size == LANE ? load_128(plane) : load_64(plane));
-}
-
-/* Bytes have at most eight bits set: they are summed up by fours, times what their plane weighs. */
-BITALG static inline struct counts
-add_bits(struct counts counts, __m512i bits, const uint8_t *planes, size_t bytes, size_t size) {
-    counts.ones = _mm512_dpbusd_epi32(counts.ones, _mm512_popcnt_epi8(bits), _mm512_set1_epi8(1));
-#pragma GCC unroll 6
-    for (unsigned p = 0; p < KERNEL_PLANES; p++) {
-        __m512i both = _mm512_and_si512(bits, plane_of(planes + p * bytes, size));
-        __m512i *sum = p < KERNEL_PLANES / 2 ? &counts.lower : &counts.upper;
-        *sum =
-            _mm512_dpbusd_epi32(*sum, _mm512_popcnt_epi8(both), _mm512_set1_epi8((char)(1 << p)));
-    }
-    return counts;
-}
-
-BITALG static inline struct counts no_counts(void) {
-    return (struct counts){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-}
-
-BITALG static inline __m512i sums_of(struct counts counts) {
-    return _mm512_add_epi32(counts.lower, counts.upper);
-}
-
-/* The same part of four rows, side by side. */
-BITALG static inline __m512i
-side_by_side(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d, size_t size) {
-    bool whole = size == LANE;
-    __m512i all = _mm512_castsi128_si512(whole ? load_128(a) : load_64(a));
-    all = _mm512_inserti32x4(all, whole ? load_128(b) : load_64(b), 1);
-    all = _mm512_inserti32x4(all, whole ? load_128(c) : load_64(c), 2);
-    return _mm512_inserti32x4(all, whole ? load_128(d) : load_64(d), 3);
-}
-
-/* Four sums, then four counts of ones, from lanes that are a row each. */
-BITALG static inline __m256i totals_of_lanes(struct counts counts) {
-    const __m512i order = _mm512_castsi256_si512(_mm256_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13));
-    __m512i sums = sums_of(counts);
-    __m512i both = _mm512_add_epi32(_mm512_unpacklo_epi32(sums, counts.ones),
-                                    _mm512_unpackhi_epi32(sums, counts.ones));
-    both = _mm512_add_epi32(both, _mm512_shuffle_epi32(both, _MM_PERM_BADC));
-    return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, both));
-}
-
-/* Whole lines of four rows: as totals_of_lanes. */
-BITALG static inline __m256i
-count_lines(const uint8_t *const *four, const uint8_t *planes, size_t bytes) {
-    struct counts of_a = no_counts(), of_b = of_a, of_c = of_a, of_d = of_a;
-    for (size_t at = 0; at + LINE <= bytes; at += LINE) {
-        of_a = add_bits(of_a, _mm512_loadu_si512(four[0] + at), planes + at, bytes, LINE);
-        of_b = add_bits(of_b, _mm512_loadu_si512(four[1] + at), planes + at, bytes, LINE);
-        of_c = add_bits(of_c, _mm512_loadu_si512(four[2] + at), planes + at, bytes, LINE);
-        of_d = add_bits(of_d, _mm512_loadu_si512(four[3] + at), planes + at, bytes, LINE);
-    }
-    return _mm256_setr_m128i(totals_512(sums_of(of_a), sums_of(of_b), sums_of(of_c), sums_of(of_d)),
-                             totals_512(of_a.ones, of_b.ones, of_c.ones, of_d.ones));
-}
-
-/* What is left of them behind whole lines. */
-BITALG static inline __m256i
-count_rest(const uint8_t *const *four, const uint8_t *planes, size_t bytes) {
-    const uint8_t *a = four[0], *b = four[1], *c = four[2], *d = four[3];
-    struct counts counts = no_counts();
-    size_t at = bytes / LINE * LINE;
-    for (; at + LANE <= bytes; at += LANE)
-        counts = add_bits(counts, side_by_side(a + at, b + at, c + at, d + at, LANE), planes + at,
-                          bytes, LANE);
-    if (at < bytes)
-        counts = add_bits(counts, side_by_side(a + at, b + at, c + at, d + at, LANE / 2),
-                          planes + at, bytes, LANE / 2);
-    return totals_of_lanes(counts);
-}
-
-BITALG void bits_bitalg(const uint8_t *planes,
-                        const uint8_t *const *rows,
-                        size_t n_rows,
-                        size_t n,
-                        uint32_t *sums,
-                        uint32_t *ones) {
-    size_t bytes = n / 8;
-    for (size_t r = 0; r < n_rows; r += 4) {
-        const uint8_t *four[4] = {rows[r], row_at(rows, n_rows, r + 1), row_at(rows, n_rows, r + 2),
-                                  row_at(rows, n_rows, r + 3)};
-        __m256i totals = _mm256_setzero_si256();
-        ask_later(rows, n_rows, r, bytes);
-        if (bytes >= LINE) totals = count_lines(four, planes, bytes);
-        if (bytes % LINE) totals = _mm256_add_epi32(totals, count_rest(four, planes, bytes));
-        __mmask8 some = (__mmask8)((1u << (n_rows - r < 4 ? n_rows - r : 4)) - 1);
-        _mm_mask_storeu_epi32(sums + r, some, _mm256_castsi256_si128(totals));
-        _mm_mask_storeu_epi32(ones + r, some, _mm256_extracti128_si256(totals, 1));
-    }
-}
-
-POPCNT void bits_popcnt(const uint8_t *planes,
-                        const uint8_t *const *rows,
-                        size_t n_rows,
-                        size_t n,
-                        uint32_t *sums,
-                        uint32_t *ones) {
-    size_t bytes = n / 8;
-    for (size_t r = 0; r < n_rows; r++) {
-        uint64_t each[KERNEL_PLANES] = {0}, set = 0, sum = 0;
-        for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
-            uint64_t row, plane;
-            memcpy(&row, rows[r] + at, sizeof row);
-            set += (uint64_t)__builtin_popcountll(row);
-            for (size_t p = 0; p < KERNEL_PLANES; p++) {
-                memcpy(&plane, planes + p * bytes + at, sizeof plane);
-                each[p] += (uint64_t)__builtin_popcountll(row & plane);
-            }
-        }
-        for (size_t p = 0; p < KERNEL_PLANES; p++)
-            sum += each[p] << p;
-        sums[r] = (uint32_t)sum;
-        ones[r] = (uint32_t)set;
     }
 }
 

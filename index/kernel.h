@@ -18,7 +18,7 @@ enum {
     KERNEL_LANES = 16, /* floats a row is padded to */
     KERNEL_CODES = 64, /* dimensions a code is padded to */
     KERNEL_ALIGN = 64,
-    KERNEL_PLANES = 6, /* bits of a query of bits */
+    KERNEL_PLANES = 4, /* bits of a query of bits */
 };
 
 /* out[i] = the measure of query and rows[i]; n_floats is the padded length. */

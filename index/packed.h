@@ -5,7 +5,7 @@
  *     rabitq   n / 8 bits | struct packed_factors | n / 2 fine
  *
  * An estimate: x is the coordinates of a vector, b their signs (±1), q those of a query. Then
- * q·x ≈ q·b x²/|x|₁, without bias after a random rotation. The query's coordinates are six bits
+ * q·x ≈ q·b x²/|x|₁, without bias after a random rotation. The query's coordinates are four bits
  * each, in planes, so that a product with signs is a count of bits. */
 #ifndef INDEX_PACKED_H
 #define INDEX_PACKED_H
@@ -24,7 +24,7 @@ struct packed_factors {
 
 /* A query of bits. */
 struct packed_query {
-    float low, step; /* a coordinate: low + step * its six bits */
+    float low, step; /* a coordinate: low + step * its four bits */
     float sum;       /* of the coordinates */
     float square;
     uint8_t *planes; /* owned by the probe; n / 8 bytes each */
