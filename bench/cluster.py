@@ -2,7 +2,7 @@
 """bench cluster: what three copies of a shard cost beside one, and what a process carries: real processes on this machine, sync on.
 
 Cases (--only): upserts (16-d: log and store), cpu (768-d, an upsert: all processes), get (p50, linearizable beside eventual); failover,
-join (bench/lib/failures.py); idle (1,000 shards of 10 points in one process: CPU and memory),
+join, balance (bench/lib/failures.py); idle (1,000 shards of 10 points in one process: CPU and memory),
 snapshot (1 GB to a new replica beside cp + sync), restart (1 M x 128 after kill -9, until a search is answered).
 """
 import argparse
@@ -98,13 +98,15 @@ def of_copies(options, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--quick', action='store_true')
-    parser.add_argument('--only', choices=('upserts', 'cpu', 'get', 'failover', 'join', 'idle', 'snapshot', 'restart'))
+    parser.add_argument('--only', choices=('upserts', 'cpu', 'get', 'failover', 'join', 'balance', 'idle', 'snapshot', 'restart'))
     options = parser.parse_args()
     wanted = lambda case: options.only in (None, case)  # noqa: E731
     if wanted('failover'):
         failures.failover(3 if options.quick else 100)
     if wanted('join'):
         failures.join(3 if options.quick else 10)
+    if wanted('balance'):
+        failures.balance()
     if any(map(wanted, ('upserts', 'cpu', 'get'))):
         of_copies(options, 3 if options.quick else 10)
     if wanted('idle'):

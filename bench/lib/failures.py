@@ -2,7 +2,11 @@
 
 failover   the worker that leads is killed -9, until the next acknowledged write; the next kill comes when all copies serve again
 join       a fourth worker starts: until it has its share and everything is in order; what writes took meanwhile, and before
+balance    gets fall on the collections of one worker alone: what the busiest worker has of all requests, before and after copies
+           (one of each) or leaders (of three copies) went to others, and how long that took; no get fails meanwhile
 """
+import itertools
+import math
 import statistics
 import threading
 import time
@@ -125,3 +129,74 @@ def join(quiet_seconds):
     row('cluster', case, 'write_p99_ms', 'ms', round(percentile(during, 99), 2), round(percentile(before, 99), 2), 'before',
         round(percentile(before, 99) / percentile(during, 99), 2))
     say(f'join: {len(during)} writes meanwhile, the slowest {max(during):.0f} ms; before {len(before)}, {max(before):.0f} ms')
+
+
+COLLECTIONS, READERS, PATIENCE = 12, 4, 120
+
+
+class Reader(threading.Thread):
+    """Gets of the hot collections, one after the other."""
+
+    def __init__(self, cluster, names):
+        super().__init__(daemon=True)
+        self.client, self.names, self.going, self.done, self.failed = cluster.client(), names, True, 0, []
+
+    def run(self):
+        for name in itertools.cycle(self.names):
+            if not self.going:
+                return
+            try:
+                self.client.Get(collection=name, id='x')
+                self.done += 1
+            except vectron.grpc.RpcError as error:
+                self.failed.append(f'{name}: {error.code().name}')
+
+
+def serving(cluster, copies):
+    """Collection -> the worker that serves its gets."""
+    shards_ = cluster.admin('shards').get('shards', [])
+    if copies == 1:
+        return {s['collection']: int(s['replicas'][0]['worker']) for s in shards_}
+    return {s['collection']: int(s.get('leader', 0)) for s in shards_}
+
+
+def busiest(cluster, hot, copies):
+    """How many of the hot collections the busiest worker serves."""
+    where = [worker for name, worker in serving(cluster, copies).items() if name in hot]
+    return max(where.count(worker) for worker in set(where))
+
+
+def skewed(copies):
+    env = {**GRACE, 'VECTRON_REPLICATION_FACTOR': copies}
+    with vectron.Cluster(workers=3, env=env) as cluster:
+        client = cluster.client()
+        wait_for(lambda: sum(w['state'] == 'ready' for w in cluster.admin('workers').get('workers', [])) == 3)
+        for i in range(COLLECTIONS):
+            client.CreateCollection(name=f'c{i}', dimension=16, distance='euclidean', shards=1, replicas=copies)
+            client.Upsert(collection=f'c{i}', points=[pb.Point(id='x', vector=[0.0] * 16)])
+        wait_for(lambda: in_order(cluster), 120)
+        where = serving(cluster, copies)
+        worker = max(set(where.values()), key=list(where.values()).count)
+        hot = [name for name, at in where.items() if at == worker]
+        before = busiest(cluster, hot, copies)
+        readers = [Reader(cluster, hot[i:] + hot[:i]) for i in range(READERS)]
+        started = time.monotonic()
+        for reader in readers:
+            reader.start()
+        wait_for(lambda: busiest(cluster, hot, copies) <= math.ceil(len(hot) / 3) or time.monotonic() - started > PATIENCE, PATIENCE + 30, every=0.5)
+        seconds, after = time.monotonic() - started, busiest(cluster, hot, copies)
+        for reader in readers:
+            reader.going = False
+        for reader in readers:
+            reader.join()
+        failed = [words for reader in readers for words in reader.failed]
+        assert not failed, failed[:3]
+        case = f'{len(hot)} busy shards on one of 3 workers, ' + ('one copy' if copies == 1 else f'{copies} copies')
+        row('cluster', case, 'busiest_has', 'shards', after, before, 'before', round(before / after, 2))
+        row('cluster', case, 'balance_s', 's', round(seconds, 1))
+        say(f'balance: {sum(r.done for r in readers)} gets meanwhile, none failed')
+
+
+def balance():
+    skewed(1)
+    skewed(3)

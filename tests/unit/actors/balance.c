@@ -1,9 +1,12 @@
-/* Balance as a function: load that is measured, and failure domains. */
+/* Balance as a function: load that is measured, and failure domains; and what a look costs. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/actors/truth.h"
+
+enum { LOOK_LIMIT_US = 100 * 1000 }; /* ten times what a turn may take here */
 
 static uint64_t under_way; /* seed of the history, 0: none */
 
@@ -267,5 +270,62 @@ Test(reconcile, does_not_take_a_newcomer_for_the_leader) {
     said.is_leader = true;
     catalog_hear(&truth.catalog, shard->replicas[0].worker, &said, truth.now_us);
     cr_expect_eq(shard->leader, 0);
+    catalog_reset(&truth.catalog);
+}
+
+/* --- many shards
+ * --------------------------------------------------------------------------------------------- */
+
+/* One look, of the processor's time; the least of some. */
+static uint64_t look_us(struct truth *truth, struct reconcile_output *out) {
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        struct reconcile_input input = truth_input(truth);
+        struct timespec began, ended;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &began);
+        reconcile(&input, out);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+        uint64_t us = (uint64_t)((ended.tv_sec - began.tv_sec) * 1000000 +
+                                 (ended.tv_nsec - began.tv_nsec) / 1000);
+        if (us < least) least = us;
+    }
+    return least;
+}
+
+/* 10,000 shards of three copies on 20 workers: a look is one turn of the placement driver. */
+Test(many, shards_are_looked_at_in_a_turn) {
+    static struct truth truth;
+    static struct reconcile_output out;
+    truth_open(&truth, 21);
+    for (int i = 0; i < 20; i++)
+        truth_join(&truth, NULL);
+    truth_tick(&truth);
+    for (int c = 0; c < 10; c++) {
+        char name[16];
+        snprintf(name, sizeof name, "docs%d", c);
+        truth_found(&truth, name, SHARDS_MAX / 10, 3);
+    }
+    for (int i = 0; i < 3; i++)
+        truth_tick(&truth);
+    uint64_t still = look_us(&truth, &out);
+    for (uint64_t id = 1; id <= truth.n_shards; id++)
+        if (catalog_replica_on(catalog_shard(&truth.catalog, id), truth.catalog.workers[0]))
+            truth.demands[id - 1].requests = 1000;
+    let_pass(&truth, 12);
+    uint64_t uneven = look_us(&truth, &out);
+    uint32_t moves = out.moves + out.transfers + out.moving;
+    for (int i = 0; i < 2; i++)
+        truth_process(&truth, truth.catalog.workers[i]->id)->up = false;
+    let_pass(&truth, GRACE_US / TICK_US + 5);
+    uint64_t dead = look_us(&truth, &out);
+    printf(
+        "a look at %u shards on 20 workers: in order %lu us, uneven %lu us (%u moves), two workers dead %lu us (%u short)\n",
+        truth.n_shards, (unsigned long)still, (unsigned long)uneven, moves, (unsigned long)dead,
+        out.short_of);
+    cr_expect_gt(moves, 0);
+    cr_expect_gt(out.short_of, 900);
+    cr_expect_lt(still, LOOK_LIMIT_US);
+    cr_expect_lt(uneven, LOOK_LIMIT_US);
+    cr_expect_lt(dead, LOOK_LIMIT_US);
     catalog_reset(&truth.catalog);
 }

@@ -281,7 +281,7 @@ static void happen(struct truth *truth) {
         if (is_spare(truth, process)) wipe(truth, process);
         break;
     default:
-        if (truth->n_processes < WORKERS_MAX)
+        if (truth->n_processes < HISTORY_WORKERS)
             truth_join(truth, &(struct labels){.search_only = rng_below(&truth->rng, 5) == 0});
     }
 }

@@ -9,8 +9,10 @@
 #include "runtime/rng.h"
 
 enum {
-    WORKERS_MAX = 12,
-    SHARDS_MAX = 24,
+    WORKERS_MAX = 24,
+    HISTORY_WORKERS = 12, /* of a random one */
+    SHARDS_MAX = 10000,
+    STORES_MAX = 32768,
     MEMBERS_MAX = 24,
     TICK_US = 1000 * 1000,
     GRACE_US = 30 * 1000 * 1000,
@@ -48,10 +50,10 @@ struct truth {
     struct group groups[SHARDS_MAX];
     uint32_t n_shards;
     struct demand demands[SHARDS_MAX];
-    uint32_t noise;  /* of a hundred: so much more or less is asked each second */
-    bool lost[4096]; /* by store id: its disk was wiped */
-    uint64_t requests[4096], bytes[4096]; /* … its counters */
-    uint32_t begun;                       /* moves and transfers, so far */
+    uint32_t noise;        /* of a hundred: so much more or less is asked each second */
+    bool lost[STORES_MAX]; /* by store id: its disk was wiped */
+    uint64_t requests[STORES_MAX], bytes[STORES_MAX]; /* … its counters */
+    uint32_t begun;                                   /* moves and transfers, so far */
     uint64_t now_us;
     uint64_t next_store;
     struct rng rng;
