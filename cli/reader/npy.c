@@ -78,6 +78,12 @@ static bool read_shape(const char *text, struct head *head) {
     }
 }
 
+/* How much of a value is in a message. */
+static int shown(const char *text, const char *end) {
+    size_t n = strcspn(text, end);
+    return n < 40 ? (int)n : 40;
+}
+
 static enum status judge_head(struct reader *reader, const char *text, struct head *head) {
     const char *descr = value_of(text, "'descr'");
     const char *order = value_of(text, "'fortran_order'");
@@ -87,13 +93,14 @@ static enum status judge_head(struct reader *reader, const char *text, struct he
                            "the head does not say descr, fortran_order and shape");
     if (!read_descr(descr, head))
         return reader_fail(reader, STATUS_INVALID,
-                           "numbers of type %.16s are not supported (f2 f4 f8 i1..i8 u1..u8 are)",
-                           descr);
+                           "numbers of type %.*s are not supported (f2 f4 f8 i1..i8 u1..u8 are)",
+                           shown(descr, ","), descr);
     if (strncmp(order, "False", 5) != 0)
         return reader_fail(reader, STATUS_INVALID,
                            "the array is in Fortran order; save numpy.ascontiguousarray of it");
     if (!read_shape(shape, head))
-        return reader_fail(reader, STATUS_INVALID, "shape %.40s is not (rows, dimension)", shape);
+        return reader_fail(reader, STATUS_INVALID, "shape %.*s is not (rows, dimension)",
+                           shown(shape, ")") + 1, shape);
     if (head->dimension < 1 || head->dimension > READER_DIMENSION_MAX)
         return reader_fail(reader, STATUS_INVALID, "shape %.40s: the dimension must be 1 to %d",
                            shape, READER_DIMENSION_MAX);

@@ -66,11 +66,11 @@ Test(readers, npy_that_cannot_be_read) {
         const char *head, *wanted;
     } rows[] = {
         {"{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3)}",
-         "!!byte 67: numbers of type '<c8', 'fortran_ are not supported (f2 f4 f8 i1..i8 u1..u8 are)"},
+         "!!byte 67: numbers of type '<c8' are not supported (f2 f4 f8 i1..i8 u1..u8 are)"},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}",
          "!!byte 66: the array is in Fortran order; save numpy.ascontiguousarray of it"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}",
-         "!!byte 65: shape (3,)} is not (rows, dimension)"},
+         "!!byte 65: shape (3,) is not (rows, dimension)"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,70000)}",
          "!!byte 70: shape (3,70000)}: the dimension must be 1 to 65535"},
         {"{'descr': '<f4', 'shape': (3,7)}",
