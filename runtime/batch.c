@@ -19,7 +19,7 @@ enum {
     HAS_POINTER = 16,
     BAND_MASK = 3,
     RECORD_ALIGN = 8,
-    AHEAD = 8, /* lines of a page that are fetched before its first record is read */
+    AHEAD = 8, /* lines of a page that are fetched before they are read or written */
 };
 
 struct record {
@@ -113,6 +113,7 @@ bool batch_put(struct parcel *batch, struct parcel *parcel) {
     if (size > PARCEL_PAGE - batch->size) return false;
     unsigned char *at = batch->page + batch->size;
     batch->size += size;
+    __builtin_prefetch(at + AHEAD * PARCEL_CACHE_LINE, 1);
     if (has & HAS_POINTER) {
         write_pointer(at, parcel);
     } else {

@@ -84,13 +84,13 @@ static PprofLocation *new_location(struct writing *writing, uintptr_t address) {
     PprofLocation *row = room(writing, sizeof *row);
     PprofLine *line = room(writing, sizeof *line);
     PprofLine **lines = room(writing, sizeof *lines);
-    char unknown[32];
+    char name[SYMBOL_MAX];
     if (!row || !line || !lines) return NULL;
-    const char *name = symbols_find(writing->symbols, address);
-    snprintf(unknown, sizeof unknown, "0x%lx", (unsigned long)address);
+    if (!symbols_name(writing->symbols, address, name))
+        snprintf(name, sizeof name, "0x%lx", (unsigned long)address);
     pprof_location__init(row);
     pprof_line__init(line);
-    line->function_id = function(writing, name ? name : unknown);
+    line->function_id = function(writing, name);
     lines[0] = line;
     row->mapping_id = 1;
     row->address = address;

@@ -29,8 +29,9 @@ struct symbols;
 /* The functions of this program's file; NULL: no memory, or it has none. */
 struct symbols *symbols_open(void);
 void symbols_close(struct symbols *symbols);
-/* The name of the function at this address, or of its library; borrowed until symbols_close. NULL:
- * unknown. */
-const char *symbols_find(const struct symbols *symbols, uintptr_t address);
+/* The name of the function at this address, or of its library, as it is in the source: a compiler
+ * calls its copies `walk.isra.0`. Cut at SYMBOL_MAX - 1 bytes. False: unknown. */
+enum { SYMBOL_MAX = 256 };
+bool symbols_name(const struct symbols *symbols, uintptr_t address, char name[SYMBOL_MAX]);
 
 #endif

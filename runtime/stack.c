@@ -220,9 +220,9 @@ void stack_words(const struct stack *stack, char *text, size_t size) {
     size_t at = 0;
     text[0] = '\0';
     for (uint32_t i = 0; i < stack->n && i < WORDS_SHOWN; i++) {
-        const char *name = symbols_find(symbols, stack->frames[i]);
+        char name[SYMBOL_MAX] = "?";
         const char *between = i > 0 ? " < " : "";
-        if (!name) name = "?";
+        symbols_name(symbols, stack->frames[i], name);
         if (at + strlen(between) + strlen(name) >= size) break;
         at += (size_t)snprintf(text + at, size - at, "%s%s", between, name);
     }

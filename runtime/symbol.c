@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -111,9 +112,9 @@ void symbols_close(struct symbols *symbols) {
     mem_free(symbols);
 }
 
-const char *symbols_find(const struct symbols *symbols, uintptr_t address) {
+/* NULL: it is not the program's. */
+static const char *find(const struct symbols *symbols, uintptr_t address) {
     size_t low = 0, high = symbols ? symbols->n : 0;
-    Dl_info info;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (symbols->rows[middle].start <= address)
@@ -121,8 +122,19 @@ const char *symbols_find(const struct symbols *symbols, uintptr_t address) {
         else
             high = middle;
     }
-    if (low > 0 && address < symbols->rows[low - 1].end) return symbols->rows[low - 1].name;
-    if (!dladdr((const void *)address, &info) || !info.dli_fname) return NULL;
-    const char *file = strrchr(info.dli_fname, '/');
-    return info.dli_sname ? info.dli_sname : file ? file + 1 : info.dli_fname;
+    return low > 0 && address < symbols->rows[low - 1].end ? symbols->rows[low - 1].name : NULL;
+}
+
+bool symbols_name(const struct symbols *symbols, uintptr_t address, char name[SYMBOL_MAX]) {
+    Dl_info info = {0};
+    const char *found = find(symbols, address);
+    if (!found && dladdr((const void *)address, &info)) found = info.dli_sname;
+    if (!found && !info.dli_fname) return false;
+    if (found) {
+        snprintf(name, SYMBOL_MAX, "%.*s", (int)strcspn(found, "."), found);
+    } else {
+        const char *file = strrchr(info.dli_fname, '/');
+        snprintf(name, SYMBOL_MAX, "%s", file ? file + 1 : info.dli_fname);
+    }
+    return true;
 }

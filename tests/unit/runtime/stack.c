@@ -54,6 +54,23 @@ Test(stack, of_a_thread_that_computes) {
     cr_expect_eq(strncmp(words, "computes_here < compute", 23), 0, "%s", words);
 }
 
+/* As a compiler calls a copy of its own. */
+static void copied_here(void) __asm__("copied_here.isra.0");
+__attribute__((noinline)) static void copied_here(void) {
+    while (!atomic_load(&over))
+        atomic_store(&there, true);
+}
+
+__attribute__((noinline)) static void *copy(void *unused) {
+    copied_here();
+    return unused;
+}
+
+Test(stack, has_the_names_of_the_source) {
+    const char *words = words_of(copy);
+    cr_expect_eq(strncmp(words, "copied_here < copy", 18), 0, "%s", words);
+}
+
 Test(stack, of_a_thread_in_a_library_has_who_called_it) {
     const char *words = words_of(wait_long);
     cr_expect(strstr(words, "waits_here < wait_long"), "%s", words);
