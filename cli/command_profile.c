@@ -1,5 +1,6 @@
 /* vectron profile: where a running process spends its time, its memory, or holds its lanes. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static const struct args_flag flags[] = {
 struct writing {
     FILE *file;
     size_t bytes;
+    uint64_t samples;
     bool failed;
 };
 
@@ -31,6 +33,7 @@ static void take(void *context, const ProtobufCMessage *reply) {
     if (fwrite(part->data.data, 1, part->data.len, writing->file) != part->data.len)
         writing->failed = true;
     writing->bytes += part->data.len;
+    writing->samples = part->samples;
 }
 
 static int write_profile(const struct args *args, const SysProfile *ask, const char *path) {
@@ -41,7 +44,8 @@ static int write_profile(const struct args *args, const SysProfile *ask, const c
     if (fclose(writing.file) != 0 || writing.failed)
         code = command_fail("%s: %s", path, strerror(errno));
     if (code == EXIT_OK)
-        printf("%zu bytes in %s; `go tool pprof -http : %s` shows it\n", writing.bytes, path, path);
+        printf("%" PRIu64 " samples, %zu bytes in %s; `go tool pprof -http : %s` shows them\n",
+               writing.samples, writing.bytes, path, path);
     else
         remove(path);
     return code;

@@ -99,8 +99,10 @@ static int run(const struct command *command, char *const *argv) {
     buffer_init(&why);
     enum status status = args_parse(&args, command->flags, command->role, argv, &why);
     if (status != STATUS_OK) {
-        fprintf(stderr, "vectron %s: %s\n\n", command->name, (char *)why.data);
-        command_help(stderr, command);
+        char name[64];
+        snprintf(name, sizeof name, "%s%s%s", command->of ? command->of : "",
+                 command->of ? " " : "", command->name);
+        command_misuse(name, "%s: %s", name, (char *)why.data);
     }
     buffer_free(&why);
     if (status != STATUS_OK) return EXIT_USAGE;

@@ -61,8 +61,9 @@ static void check_handlers(struct cell *cell, struct lint *lint) {
     if (lint->slow) {
         const char *type = span_op_name(lint->slow_op);
         raise_it(cell, SLOW,
-                 "%" PRIu32 " turns above %d ms in the last second, one of %" PRIu64 " ms in %s",
-                 lint->slow, LANE_SLOW_US / 1000, lint->slow_us / 1000,
+                 "%" PRIu32 " turn%s above %d ms in the last second, %s %" PRIu64 " ms in %s",
+                 lint->slow, lint->slow == 1 ? "" : "s", LANE_SLOW_US / 1000,
+                 lint->slow == 1 ? "of" : "one of", lint->slow_us / 1000,
                  type ? type : "a turn without a message");
         lint->calm = 0;
     } else if (lint->calm < LINT_CALM && ++lint->calm == LINT_CALM) {

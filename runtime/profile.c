@@ -212,6 +212,10 @@ void profile_stop(struct profile *profile) {
         nanosleep(&(struct timespec){.tv_nsec = QUIET_NS}, NULL);
 }
 
+uint32_t profile_count(const struct profile *profile) {
+    return atomic_load(&profile->count);
+}
+
 void profile_free(struct profile *profile) {
     if (!profile) return;
     profile_stop(profile);

@@ -34,6 +34,8 @@ MUST_USE enum status profile_start(enum profile_kind kind, uint32_t hz, struct p
 void profile_follow(struct profile *profile);
 /* No sample is taken any more. */
 void profile_stop(struct profile *profile);
+/* Samples taken so far. */
+uint32_t profile_count(const struct profile *profile);
 /* Appends the stopped profile: gzip'd pprof. Reads the program's symbols: tens of milliseconds, and
  * files. NO_MEMORY. */
 MUST_USE enum status profile_write(struct profile *profile, struct buffer *out);

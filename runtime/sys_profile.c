@@ -40,6 +40,7 @@ on_written(void *self, void *context, const struct outcome *outcome, struct turn
         size_t left = profiling->file.size - at;
         part.data.data = (uint8_t *)profiling->file.data + at;
         part.data.len = left < PART_BYTES ? left : PART_BYTES;
+        part.samples = profile_count(profiling->profile);
         at += part.data.len;
         turn_resolve_part(turn, &profiling->promise, &part.base);
     }

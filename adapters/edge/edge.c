@@ -20,6 +20,7 @@
 #include "adapters/edge/listener.h"
 #include "adapters/edge/parser.h"
 #include "adapters/edge/socket.h"
+#include "runtime/handle.h"
 #include "runtime/memory.h"
 #include "schemas/edge.pb-c.h"
 
@@ -328,7 +329,10 @@ static enum status on_ask_stats(struct edge *self, const EdgeAskStats *message, 
 /* --- life --------------------------------------------------------------------------------- */
 static enum status spawn_parser(struct edge *self, struct turn *turn) {
     actor_handle parser = 0;
-    snprintf(self->parser, sizeof self->parser, "parser/%llx", (unsigned long long)turn_self(turn));
+    /* By the edge's slot; in a later life the parser of the one before may not have ended yet. */
+    uint32_t slot = handle_slot(turn_self(turn)), life = handle_incarnation(turn_self(turn));
+    int size = snprintf(self->parser, sizeof self->parser, "parser/%u", slot);
+    if (life > 1) snprintf(self->parser + size, sizeof self->parser - (size_t)size, ".%u", life);
     return turn_spawn(turn,
                       &(struct spawn){.type = &parser_type, .name = self->parser, .intensity = 10},
                       &parser);

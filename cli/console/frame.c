@@ -177,12 +177,17 @@ static void draw_bottom(const struct console *console, struct screen *screen) {
 
 /* --- views --- */
 
+/* Pages that are opened from a searched list are not searched themselves. */
+static const char *searched(const struct console *console) {
+    return console->view < VIEW_TABS ? console->search : "";
+}
+
 static void fill_list(struct console *console) {
     const struct view *view = view_of(console->view);
     struct list_state *state = &console->states[console->view];
     list_reset(&console->list, view->list_names[0], view->columns[0]);
     view->fill(console, 0, &console->list);
-    list_filter(&console->list, console->search);
+    list_filter(&console->list, searched(console));
     list_sort(&console->list, state->sort, state->descending);
 }
 
@@ -272,7 +277,7 @@ void console_json(struct console *console, struct buffer *out) {
         list_init(&list, view->list_names[i], view->columns[i]);
         view->fill(console, i, &list);
         if (i == 0) {
-            list_filter(&list, console->search);
+            list_filter(&list, searched(console));
             list_sort(&list, console->states[console->view].sort,
                       console->states[console->view].descending);
         }

@@ -144,18 +144,20 @@ static int draw_use(struct screen *screen, const struct process *process, int ro
     const SysReport *report = process->report;
     char text[UNITS_MAX], limit[UNITS_MAX];
     int at = screen->width - 1;
-    bool limited = report->memory_limit && screen->width >= 100;
-    units_bytes(text, (double)report->rss_bytes);
-    at -= 8;
-    screen_field(screen, &(struct field){row, at, 8, STYLE_PLAIN, .right = true}, text);
-    if (limited) {
+    if (report->memory_limit && screen->width >= 100) { /* ▏···· of 20.0 GB */
         double share = (double)report->memory_used / (double)report->memory_limit;
+        units_bytes(limit, (double)report->memory_limit);
+        at -= 8;
+        screen_field(screen, &(struct field){row, at, 8, STYLE_DIM, .right = false}, limit);
+        at -= 3;
+        screen_put(screen, row, at, STYLE_DIM, "of");
         at -= 10;
         draw_bar(screen, &(struct bar){row, at, 9, share, draw_heat(share)});
-        at -= 8;
-        screen_field(screen, &(struct field){row, at, 7, STYLE_DIM, .right = true},
-                     units_bytes(limit, (double)report->memory_limit));
+        at -= 1;
     }
+    at -= 8;
+    units_bytes(text, (double)report->rss_bytes);
+    screen_field(screen, &(struct field){row, at, 8, STYLE_PLAIN, .right = true}, text);
     at -= 4;
     screen_put(screen, row, at, STYLE_DIM, "mem");
     if (process->rated && report->cpu_us) {

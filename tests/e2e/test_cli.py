@@ -150,7 +150,17 @@ def test_wrong_command_lines_exit_2():
     run('search', code=2)
     run('import', 'x', code=2)
     run('search', 'bad', '--vector', '[1,', code=2)
-    assert 'unknown flag --no-such-flag' in run('up', '--no-such-flag', code=2).stderr
+    listed = run('help').stdout
+    commands = [line.split()[0] for line in listed.splitlines() if line.startswith('  ')]
+    assert {'up', 'worker', 'search', 'console', 'supervise', 'admin', 'version'} < set(commands), listed
+    for command in commands + ['index build']:
+        words = command.split()
+        if command == 'index':
+            continue  # its parts have flags
+        bad = run(*words, '--no-such-flag', code=2).stderr
+        assert bad == f'vectron: {command}: unknown flag --no-such-flag\nsee: vectron {command} --help\n', bad
+    assert '--dat-dir; did you mean --data-dir?\n' in run('worker', '--dat-dir', 'x', code=2).stderr
+    assert 'worker: flag --data-dir needs a value\n' in run('worker', '--data-dir', code=2).stderr
     assert 'VECTRON_IO_LANES' in run('up', code=2, env={'VECTRON_IO_LANES': 'x'}).stderr
     assert 'not loopback' in run('gateway', code=2, env={'GRPC_ADDR': '0.0.0.0:1'}).stderr
     for command in ('up', 'pd', 'worker', 'gateway', 'config', 'import', 'search', 'get', 'collections', 'stats', 'demo', 'version'):

@@ -94,6 +94,14 @@ Test(keys, search_narrows_while_typing_and_escape_ends_it) {
     cr_expect_eq(console->view, VIEW_ACTORS, "nothing to open");
 }
 
+Test(keys, a_search_stays_with_its_list) {
+    press("2/shar\n?");
+    cr_expect_eq(console->view, VIEW_HELP);
+    cr_expect_gt(console->list.n_rows, 10, "all keys are told");
+    press("\x1b");
+    cr_expect_eq(console->list.n_rows, 2);
+}
+
 Test(keys, return_opens_and_escape_goes_back) {
     press("2\n");
     cr_expect_eq(console->view, VIEW_ACTOR);
