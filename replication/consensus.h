@@ -171,8 +171,9 @@ MUST_USE enum status consensus_change(struct consensus *consensus,
                                       uint64_t now_ms,
                                       const struct consensus_change *change,
                                       struct consensus_effects *effects);
-/* Hands leadership to a voter that has the whole log (3.10). NOT_LEADER; NOT_READY: it has not,
- * again later; INVALID: not another voter; BUSY: a transfer is under way. */
+/* Hands leadership to a voter that has the whole log (3.10), and nothing else. NOT_LEADER;
+ * NOT_READY: it has not, or no entry of the own term is committed yet (which this call adds): again
+ * later; INVALID: not another voter; BUSY: a transfer is under way. */
 MUST_USE enum status consensus_transfer(struct consensus *consensus,
                                         uint64_t now_ms,
                                         uint64_t id,

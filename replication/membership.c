@@ -120,11 +120,16 @@ enum status consensus_transfer(struct consensus *self,
     const struct raft_server *server = members_find(&self->raft.configuration, id);
     if (!server || server->role != RAFT_VOTER || id == self->id) return STATUS_INVALID;
     if (raft_transferee(&self->raft) != 0) return STATUS_BUSY;
-    if (raft_match_index(&self->raft, id, &match) != 0 || match != raft_last_index(&self->raft))
-        return STATUS_NOT_READY; /* S8 */
+    /* An entry of the own term takes away what the heir has beyond: libraft's followers do not
+     * stand with a log that is longer than the one that is handed over. */
+    bool ready = false;
+    enum status s = consensus_own_term(self, &ready, effects);
+    ready = ready && raft_match_index(&self->raft, id, &match) == 0 &&
+            match == raft_last_index(&self->raft); /* S8 */
     struct raft_event event = {.type = RAFT_TRANSFER, .transfer.server_id = id};
-    enum status s = effects_step(self, &event, effects);
+    if (s == STATUS_OK && ready) s = effects_step(self, &event, effects);
+    if (s == STATUS_OK) s = reads_progress(self, effects);
     if (s == STATUS_OK) s = effects_end(self, effects);
     if (s != STATUS_OK) self->fatal = true;
-    return s;
+    return s == STATUS_OK && !ready ? STATUS_NOT_READY : s;
 }

@@ -126,7 +126,8 @@ void nemesis_change(struct world *world) {
         world_start(world, slot);
     } else if (chance(world, 300) && other.id) {
         enum status s = consensus_transfer(consensus, world->now, other.id, &effects);
-        if (s == STATUS_OK) carry_out(world, leader, &effects);
+        CHECK(world, s != STATUS_CORRUPT && s != STATUS_NO_MEMORY, "%s", status_name(s));
+        carry_out(world, leader, &effects);
         return;
     }
     if (change.id == 0 || (change.step == CONSENSUS_REMOVE && voters <= 2 && learners == 0)) return;
