@@ -32,6 +32,7 @@ struct keeper_options {
     struct watermark (*memory)(void); /* shard.h */
     uint32_t tail_max;                /* of the shards' indexes; 0 = the index's own */
     uint32_t flush_ms;                /* of the shards' points; 0 = SHARD_FLUSH_MS */
+    uint32_t save_changes;            /* of the shards' indexes; 0 = SHARD_SAVE_CHANGES_MIN */
 };
 
 extern const struct actor_type keeper_type;

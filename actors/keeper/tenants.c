@@ -141,6 +141,7 @@ static void open_tenant(struct house *self, const PdAssignment *given, struct tu
                                              .memory = self->options.memory,
                                              .tail_max = self->options.tail_max,
                                              .flush_ms = self->options.flush_ms,
+                                             .save_changes = self->options.save_changes,
                                              .doomed = &tenant->doomed};
     tenant->epoch = given->epoch;
     s = keep_founders(tenant, given);

@@ -49,6 +49,7 @@ struct shard_options {
     const char *index_dir; /* folder of index files; NULL: the index is rebuilt at every start */
     uint32_t tail_max;     /* 0 = the index's own */
     uint32_t flush_ms;     /* 0 = SHARD_FLUSH_MS */
+    uint32_t save_changes; /* 0 = SHARD_SAVE_CHANGES_MIN */
     /* Tells how near the process is to the end of its memory: at the mark points are refused
      * (NO_MEMORY), reads and removals are not. NULL: there is no mark. */
     struct watermark (*memory)(void);

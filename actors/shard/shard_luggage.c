@@ -32,6 +32,7 @@ void shard_luggage_pack(const struct shard_options *options,
     if (options->address) shard.address = (char *)(uintptr_t)options->address;
     shard.tail_max = options->tail_max;
     shard.flush_ms = options->flush_ms;
+    shard.save_changes = options->save_changes;
     shard.files = options->index_dir != NULL;
     shard.data_id = points;
     if (payload_columns_write(&options->columns, &columns) != STATUS_OK)
@@ -59,7 +60,8 @@ bool shard_luggage_options(const LuggageShard *from, struct shard_options *out) 
                                   .founders = {from->founders.data, from->founders.len},
                                   .founder = from->founder,
                                   .tail_max = from->tail_max,
-                                  .flush_ms = from->flush_ms};
+                                  .flush_ms = from->flush_ms,
+                                  .save_changes = from->save_changes};
     return from->dimension > 0 && index_metric_parse(from->metric, &out->metric) == STATUS_OK &&
            payload_columns_read(from->columns.data, from->columns.len, &out->columns) == STATUS_OK;
 }

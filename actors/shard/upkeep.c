@@ -103,10 +103,12 @@ static void on_saved(void *actor, void *context, const struct outcome *outcome, 
 }
 
 static bool worth_saving(const struct replica *self, struct turn *turn) {
-    if (!self->options.index_dir) return false;
-    if (self->changes >= SHARD_SAVE_CHANGES_MIN) return true;
+    const struct shard_options *options = &self->options;
+    uint32_t enough = options->save_changes ? options->save_changes : SHARD_SAVE_CHANGES_MIN;
+    if (!options->index_dir) return false;
+    if (self->changes >= enough) return true;
     if (!self->columns_unsaved) return false;
-    return turn_saw(turn, index_stats(self->holding->view).points >= SHARD_SAVE_CHANGES_MIN) != 0;
+    return turn_saw(turn, index_stats(self->holding->view).points >= enough) != 0;
 }
 
 static void save(struct replica *self, struct turn *turn) {

@@ -262,6 +262,10 @@ void sim_slow(struct sim *sim, uint32_t a, uint32_t b, uint64_t us) {
     sim->slow_us[pair(sim, end(sim, a), end(sim, b))] = us;
 }
 
+void sim_drop(struct sim *sim, uint32_t ppm) {
+    sim->options.drop_ppm = ppm;
+}
+
 void sim_twin(struct sim *sim, uint32_t number, uint32_t ppm) {
     end(sim, number)->twin_ppm = ppm;
 }

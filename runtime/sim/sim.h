@@ -95,6 +95,8 @@ void sim_heal(struct sim *sim, uint32_t a, uint32_t b);
 void sim_snap(struct sim *sim, uint32_t a, uint32_t b);
 /* What a sends to b takes this much longer from now on; 0: no longer. */
 void sim_slow(struct sim *sim, uint32_t a, uint32_t b, uint64_t us);
+/* So many of a million messages between nodes are lost from now on. */
+void sim_drop(struct sim *sim, uint32_t ppm);
 /* So many of a million requests that the node sends to others from now on arrive a second time, up
  * to SIM_TWIN_US later: whoever repeats them does not know that they came. */
 void sim_twin(struct sim *sim, uint32_t node, uint32_t ppm);

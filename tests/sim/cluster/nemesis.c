@@ -5,6 +5,7 @@
 
 #include "actors/raft/state.h"
 #include "schemas/sys.pb-c.h"
+#include "tests/sim/cluster/files.h"
 #include "tests/sim/cluster/trial.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
     CLOG_US = 2 * SECOND,
     STALL_US = 3 * SECOND,
     DEPOSED_US = 2 * SECOND,
+    CUT_WITHIN = 30,        /* writes, renames … of index files */
     FROZEN_US = 4 * SECOND, /* longer than an election, and than a gateway takes to find its end */
     SKEW_MS = 60 * 60 * 1000, /* either way */
 };
@@ -273,6 +275,18 @@ static void resume_all(uint32_t node) {
 
 /* --- processes --- */
 
+/* A power cut, or kill -9. */
+static void end_worker(uint32_t n, bool crash) {
+    uint32_t node = trial.world.workers[n].node;
+    resume_all(node);
+    files_die(node);
+    if (crash)
+        world_worker_crash(&trial.world, n);
+    else
+        world_worker_kill(&trial.world, n);
+    files_revive(node, crash);
+}
+
 /* With so many workers drained a shard has fewer voters than its factor. */
 static bool is_thin(void) {
     const struct profile *profile = trial.profile;
@@ -287,17 +301,14 @@ static void break_worker(const struct profile *profile, uint32_t n) {
     if (!place->up) return;
     bool crash = rolls(profile->crash);
     if (!crash && !rolls(profile->kill)) return;
-    resume_all(place->node);
-    if (crash)
-        world_worker_crash(&trial.world, n);
-    else
-        world_worker_kill(&trial.world, n);
+    end_worker(n, crash);
     /* One only: with the disks of two of three copies an acknowledged write may be gone. And only
      * while all voters of all groups have their data: while workers were away, groups are founded
      * by fewer, or by three of whom one never opened, and two of three are no majority less one. */
     if (crash && !trial.wiped && rolls(profile->wipe) && !is_thin() &&
         drivers_whole(profile->replicas)) {
         world_worker_wipe(&trial.world, n);
+        files_wipe(place->node);
         trial.wiped = true;
     }
     until.worker[n] = soon();
@@ -338,10 +349,12 @@ static void repair_processes(void) {
 
 /* --- disks --- */
 
-/* Of both stores, or of one that has a disk of its own. */
+/* Of both stores, or of one that has a disk of its own; index files lie beside the points. */
 static void set_faults(struct place *place, const struct kv_faults *faults, uint32_t which) {
     if (which != 1) kv_memory_set_faults(place->log_disk, faults);
-    if (which != 2) kv_memory_set_faults(place->points_disk, faults);
+    if (which == 2) return;
+    kv_memory_set_faults(place->points_disk, faults);
+    files_set_faults(place->node, faults);
 }
 
 /* Full, or one that refuses some, or a slow one. False: none of them, now. */
@@ -372,6 +385,21 @@ static void break_disks(const struct profile *profile) {
         until.pd_disk[n] = soon();
 }
 
+/* The power fails at one of the next things done to an index file. */
+static void cut_files(const struct profile *profile) {
+    struct world *world = &trial.world;
+    if (rolls(profile->cut_file)) {
+        uint32_t n = (uint32_t)rng_below(&trial.rng, world->n_workers);
+        files_cut_soon(world->workers[n].node, 1 + (uint32_t)rng_below(&trial.rng, CUT_WITHIN));
+    }
+    for (uint32_t i = 0; i < world->n_workers; i++) {
+        if (!world->workers[i].up || !files_are_cut(world->workers[i].node)) continue;
+        end_worker(i, true);
+        until.worker[i] = soon();
+        trial.n_faults++;
+    }
+}
+
 static void mend(struct place *place) {
     set_faults(place, &(struct kv_faults){.seed = rng_next(&trial.rng)}, 0);
     sim_stall(trial.world.sim, place->node, 0);
@@ -384,8 +412,7 @@ static void repair_disks(void) {
         mend(place);
         /* A replica that was quarantined opens anew with its process. */
         if (trial.profile->bad_disk > 0 && place->up) {
-            resume_all(place->node);
-            world_worker_crash(&trial.world, i);
+            end_worker(i, true);
             until.worker[i] = soon();
         }
     }
@@ -476,6 +503,7 @@ void nemesis_step(void) {
     break_ways(profile);
     break_processes(profile);
     break_disks(profile);
+    cut_files(profile);
     break_actors(profile);
     break_replica(profile);
     freeze_leader(profile);

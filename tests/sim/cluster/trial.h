@@ -51,6 +51,7 @@ struct profile {
     uint32_t bad_write; /* of writes, of a million, while a disk is bad */
     uint32_t bad_disk;
     uint32_t pd_disk;  /* of a placement driver: full, bad or stalled */
+    uint32_t cut_file; /* a worker loses its power in the midst of writing an index file */
     uint32_t stall;    /* a disk job takes up to STALL_US longer */
     uint32_t skew;     /* a wall clock jumps */
     uint32_t drift;    /* another speed of a node's clocks, up to DRIFT_PPM */
@@ -65,6 +66,7 @@ struct profile {
     uint32_t grace_ms; /* of silent workers; 0: the placement driver's own */
     bool named;        /* only when asked for by its name */
     uint32_t tail_max;
+    uint32_t save_changes; /* of an index, and it is saved; 0: indexes have no files */
     uint32_t flush_ms; /* points are flushed and logs cut so often: new replicas need snapshots */
 };
 const struct profile *profile_find(const char *name);

@@ -55,6 +55,14 @@ static void log_start(struct world *world, struct place *place) {
     spawn(world, place->node, "log", &log_type, &place->log_options);
 }
 
+static const char *index_dir(const struct world *world, struct place *place) {
+    if (!world->index_dir || !world->own_dirs) return world->index_dir;
+    int n =
+        snprintf(place->index_dir, sizeof place->index_dir, "%s/%u", world->index_dir, place->node);
+    assert(n > 0 && (size_t)n < sizeof place->index_dir);
+    return place->index_dir;
+}
+
 static void worker_actors_start(struct world *world, struct place *place) {
     place->raft_options.link = world->together ? "" : place->link;
     spawn(world, place->node, "raft", &raft_type, &place->raft_options);
@@ -65,7 +73,7 @@ static void worker_actors_start(struct world *world, struct place *place) {
         snprintf(name, sizeof name, "searcher/%u", i);
         spawn(world, place->node, name, &searcher_type, &place->searcher_options[i]);
         place->linker_options =
-            (struct linker_options){.shelf = place->shelf, .index_dir = world->index_dir};
+            (struct linker_options){.shelf = place->shelf, .index_dir = index_dir(world, place)};
         snprintf(name, sizeof name, "linker/%u", i);
         spawn(world, place->node, name, &linker_type, &place->linker_options);
     }
@@ -73,7 +81,7 @@ static void worker_actors_start(struct world *world, struct place *place) {
     place->keeper_options = (struct keeper_options){.log = place->log,
                                                     .points = place->points,
                                                     .shelf = place->shelf,
-                                                    .index_dir = world->index_dir,
+                                                    .index_dir = index_dir(world, place),
                                                     .pd = world->together ? "" : world->pd_links,
                                                     .link = world->together ? "" : place->link,
                                                     .grpc_address = "",
@@ -82,7 +90,8 @@ static void worker_actors_start(struct world *world, struct place *place) {
                                                     .rack = "",
                                                     .search_only = place->search_only,
                                                     .tail_max = world->tail_max,
-                                                    .flush_ms = world->flush_ms};
+                                                    .flush_ms = world->flush_ms,
+                                                    .save_changes = world->save_changes};
     spawn(world, place->node, "keeper", &keeper_type, &place->keeper_options);
 }
 
@@ -277,6 +286,8 @@ void world_open(struct world *world, const struct world_options *options) {
     world->tail_max = options->tail_max;
     world->flush_ms = options->flush_ms;
     world->index_dir = options->index_dir;
+    world->own_dirs = options->own_dirs;
+    world->save_changes = options->save_changes;
     world->sim = sim_open(
         &(struct sim_options){.seed = options->seed ? options->seed : 1,
                               .nodes = world->n_workers + options->gateways + options->others +

@@ -43,6 +43,7 @@ struct place {
     struct pd_options pd_options;
     uint64_t member; /* of a placement driver: its id, for its next start */
     char link[32];
+    char index_dir[64];
     bool search_only;
     bool up;
 };
@@ -67,8 +68,9 @@ struct world {
     struct gateway gateways[WORLD_GATEWAYS_MAX];
     struct pd_options pd_options;
     struct router_options router_options;
-    uint32_t tail_max, flush_ms;
+    uint32_t tail_max, flush_ms, save_changes;
     const char *index_dir;
+    bool own_dirs;
     bool together; /* all roles in one node */
 };
 
@@ -95,6 +97,8 @@ struct world_options {
     bool trace_time;
     enum sys_actions actions;
     const char *index_dir; /* NULL: indexes are not saved */
+    bool own_dirs;         /* in a folder in it, named as their worker's node; it is there */
+    uint32_t save_changes; /* of an index, and it is saved; 0 = the shards' own */
 };
 
 void world_open(struct world *world, const struct world_options *options);
