@@ -111,8 +111,11 @@ ProtobufCMessage *admin_ask(struct admin *admin, const ProtobufCMessage *questio
         if (answer.status == STATUS_OK || !answer.passing) break;
     }
     enum status s = answer.status;
+    admin->unanswered =
+        s == STATUS_LOST_PEER || s == STATUS_EXPIRED || (admin->patient && is_elsewhere(s));
     if (s == STATUS_OK) return answer.reply;
-    if (s == STATUS_LOST_PEER || s == STATUS_EXPIRED)
+    if (admin->unanswered && admin->patient) return NULL;
+    if (admin->unanswered)
         command_fail("no placement driver answers at %s: --pd-addrs names its link address (its "
                      "--raft-addr), or --data-dir the folder of a `vectron up`",
                      admin->addresses);

@@ -11,12 +11,15 @@ struct admin {
     struct config *config;
     struct node *node;
     char addresses[512]; /* comma separated, tried in turn */
+    bool patient;        /* that nobody answers is not said: who asks tries again */
+    bool unanswered;     /* the last question was not answered by anybody */
 };
 
 /* An exit code; says why on stderr. To be closed in any case. */
 int admin_open(const struct args *args, struct admin *out);
 void admin_close(struct admin *admin);
-/* One question; NULL: it failed and said why. Freed by node_reply_free. */
+/* One question; NULL: it failed and said why, or is to be asked again (patient, unanswered). Freed
+ * by node_reply_free. */
 ProtobufCMessage *admin_ask(struct admin *admin, const ProtobufCMessage *question);
 /* Every page of a list of shards; "" = of all collections. An exit code. The rows live as long as
  * `list`, which is closed in any case. */

@@ -25,6 +25,13 @@ def workers():
     return json.loads(admin('workers', '--json').stdout)['workers']
 
 
+def both_are_known():
+    try:
+        return len(workers()) == 2
+    except AssertionError:  # the placement driver is starting
+        return False
+
+
 def both_are_ready():
     """The processes start all at once: nobody may answer yet."""
     try:
@@ -77,6 +84,19 @@ def test_a_drained_worker_keeps_nothing_and_gets_nothing_until_it_takes_part_aga
     assert 'takes part again' in admin('drain', '2', '--stop').stdout
     wait_for(lambda: [w['shards'] for w in workers()] == [2, 2], seconds=60)
     assert len(client.Search(collection='docs', vector=[0, 0], top_k=200).results) == 100
+
+
+def test_an_order_that_no_placement_driver_takes_is_kept_by_nobody():
+    assert 'is being drained' in admin('drain', '2', '--no-wait').stdout
+    wait_for(lambda: 'drain' in next(w['state'] for w in workers() if w['worker'] == '2'))
+    cluster.pd.kill()
+    words = admin('drain', '2', '--stop', code=1).stderr
+    assert 'no placement driver answers' in words and 'nobody took the order' in words and 'a drain that was begun goes on then' in words, words
+    cluster.start_pd()
+    wait_for(both_are_known)
+    assert 'worker 2 is drained' in admin('drain', '2', '--quiet', '--timeout', '50').stdout, 'it went on'
+    assert 'takes part again' in admin('drain', '2', '--stop').stdout
+    wait_for(lambda: [w['shards'] for w in workers()] == [2, 2], seconds=60)
 
 
 def test_a_replica_is_moved():
