@@ -12,7 +12,8 @@
  * --quick: the two real sets that have more than a few points. --alone: no peers, for tuning.
  * --all: faiss also on sets of more than 60,000 points, where building it takes many minutes.
  * --peers: builds graphs of peers alone, each for so many seconds, from where the last run ended.
- * --kept: our graph is taken from build/peers as theirs are; with --peers it is built there anew.
+ * --kept: our graph is taken from build/peers as theirs are, and what is not there whole of a peer
+ * is left out; with --peers ours is built there anew.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -158,6 +159,12 @@ static bool load_ours(struct bench *bench, struct curve *curve) {
     return true;
 }
 
+static void path_of_peer(const struct bench *bench, const struct peer *peer, char path[512]) {
+    char what[64];
+    snprintf(what, sizeof what, "%zu.%s", bench->set.n, peer->name);
+    path_of(bench, what, path, 512);
+}
+
 static void build_peer(struct bench *bench, struct side *side, double limit) {
     const struct vectors *set = &bench->set;
     struct peer_options options = {
@@ -167,9 +174,8 @@ static void build_peer(struct bench *bench, struct side *side, double limit) {
         .ef_construction = EF_CONSTRUCTION,
         .inner_product = set->metric != INDEX_EUCLIDEAN, /* the sets with cosine have unit length */
     };
-    char what[64], path[512];
-    snprintf(what, sizeof what, "%zu.%s", set->n, side->peer->name);
-    path_of(bench, what, path, sizeof path);
+    char path[512];
+    path_of_peer(bench, side->peer, path);
     struct peer_source source = {.vectors = set->base, .path = path, .limit = limit};
     struct peer_cost cost;
     side->graph = peer_obtain(side->peer, &options, &source, &cost);
@@ -354,9 +360,22 @@ static void make_ours(struct bench *bench) {
     index_close(bench->index);
 }
 
+/* A run of kept graphs builds none of a peer. */
+static bool
+is_left_out(const struct bench *bench, const struct peer *peer, const struct arguments *arguments) {
+    char path[512];
+    if (!peer || !arguments->kept || arguments->peers > 0) return false;
+    path_of_peer(bench, peer, path);
+    size_t n = peer_kept(path);
+    if (n == bench->set.n) return false;
+    fprintf(stderr, "%s: %zu of %zu points, left out (--peers)\n", path, n, bench->set.n);
+    return true;
+}
+
 static void
 add_side(struct bench *bench, const struct peer *peer, const struct arguments *arguments) {
     double limit = arguments->peers > 0 ? arguments->peers : INFINITY;
+    if (is_left_out(bench, peer, arguments)) return;
     struct side *side = &bench->sides[bench->n_sides++];
     *side = (struct side){.curve.name = peer ? peer->name : "ours", .peer = peer};
     if (peer)

@@ -28,6 +28,12 @@ static void write_progress(const char *path, const struct progress *progress) {
     fclose(file);
 }
 
+size_t peer_kept(const char *path) {
+    char seconds[520];
+    snprintf(seconds, sizeof seconds, "%s.cpu", path);
+    return read_progress(seconds).n;
+}
+
 void peer_pass(const struct peer *peer,
                void *graph,
                const struct peer_queries *queries,

@@ -62,6 +62,9 @@ void peer_pass(const struct peer *peer,
                uint64_t *labels);
 double peer_seconds(const struct peer *peer, void *graph);
 
+/* Points that the graph in a file has; 0: there is none. */
+size_t peer_kept(const char *path);
+
 /* The graph of all vectors, from its file at `path`, which goes on where it ends for `limit`
  * seconds; what it cost in all, memory being that of a loaded one. */
 struct peer_source {
