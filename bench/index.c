@@ -31,7 +31,7 @@
 
 enum { K = 10, M = 16, EF_CONSTRUCTION = 200, WINDOWS = 5, FAISS_MAX = 60000, PEERS_MAX = 3 };
 
-static const double enough_recall = 0.9975, window_seconds = 0.1;
+static const double enough_recall = 0.9975, window_seconds = 0.1, long_pass_seconds = 1;
 static const uint32_t efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900};
 
 struct side {
@@ -237,40 +237,42 @@ static double run_window(struct bench *bench, struct side *side, uint32_t ef, ui
     return (double)n / seconds;
 }
 
-static int rising(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return a < b ? -1 : a > b;
+/* Does a pass over the queries take long by itself, at so many a second? */
+static bool is_slow(const struct bench *bench, double qps) {
+    return (double)bench->set.n_queries > long_pass_seconds * qps;
 }
 
-static bool is_running(const struct curve *curve) {
-    return curve->n == 0 || curve->recall[curve->n - 1] < enough_recall;
+/* Of a slow one the last recall that a row asks for is enough. */
+static bool is_running(const struct bench *bench, const struct curve *curve) {
+    if (curve->n == 0) return true;
+    double enough = is_slow(bench, curve->qps[curve->n - 1]) ? 0.99 : enough_recall;
+    return curve->recall[curve->n - 1] < enough;
 }
 
-/* One more point of every curve that has not got to the top; false when none is left. */
+/* One more point of every curve that has not got to the top; false when none is left. A slow one
+ * has one window. */
 static bool run_point(struct bench *bench, uint32_t ef) {
-    double qps[1 + PEERS_MAX][WINDOWS];
+    double qps[1 + PEERS_MAX] = {0};
+    size_t n_labels = bench->set.n_queries * K;
     bool some = false;
-    uint64_t *found = calloc(bench->set.n_queries * K, sizeof *found);
+    uint64_t *found = calloc(n_labels * bench->n_sides, sizeof *found);
     for (int window = 0; window < WINDOWS; window++) {
         for (size_t s = 0; s < bench->n_sides; s++) {
-            struct curve *curve = &bench->sides[s].curve;
-            if (!is_running(curve)) continue;
-            qps[s][window] = run_window(bench, &bench->sides[s], ef, found);
-            if (window == WINDOWS - 1) curve->ef[curve->n] = ef;
+            if (!is_running(bench, &bench->sides[s].curve)) continue;
+            if (window > 0 && is_slow(bench, qps[s])) continue;
+            double now = run_window(bench, &bench->sides[s], ef, found + s * n_labels);
+            if (now > qps[s]) qps[s] = now;
         }
     }
     fprintf(stderr, "%-14s ef %4" PRIu32, bench->set.name, ef);
     for (size_t s = 0; s < bench->n_sides; s++) {
         struct curve *curve = &bench->sides[s].curve;
-        if (!is_running(curve)) continue;
+        if (!is_running(bench, curve)) continue;
         some = true;
-        (void)run_window(bench, &bench->sides[s], ef, found);
-        qsort(qps[s], WINDOWS, sizeof **qps, rising);
-        curve->recall[curve->n] = recall_of(bench, found);
-        curve->qps[curve->n] = qps[s][WINDOWS - 1];
-        fprintf(stderr, "  %s %.4f %8.0f/s", curve->name, curve->recall[curve->n],
-                curve->qps[curve->n]);
-        curve->n++;
+        curve->ef[curve->n] = ef;
+        curve->recall[curve->n] = recall_of(bench, found + s * n_labels);
+        curve->qps[curve->n++] = qps[s];
+        fprintf(stderr, "  %s %.4f %8.0f/s", curve->name, curve->recall[curve->n - 1], qps[s]);
     }
     fprintf(stderr, "\n");
     free(found);
