@@ -93,6 +93,10 @@ static uint32_t send(struct seat *seat,
                      uint32_t n,
                      struct turn *turn) {
     struct consensus_state state;
+    consensus_state(seat->consensus, &state);
+    /* A reading may come back to one that leads no more, or in another term: what it read is the
+     * old term's, the commit that goes with it would be the new one's, of other entries. */
+    if (state.role != CONSENSUS_LEADER || state.term != feed->term) return 0;
     struct consensus_entry *entries = turn_alloc(turn, n * sizeof *entries);
     RaftEntry *rows = turn_alloc(turn, n * sizeof *rows);
     RaftEntry **pointers = turn_alloc(turn, n * sizeof *pointers);
@@ -109,7 +113,6 @@ static uint32_t send(struct seat *seat,
             (ProtobufCBinaryData){entries[i].size, (uint8_t *)(uintptr_t)entries[i].data};
         pointers[i] = &rows[i];
     }
-    consensus_state(seat->consensus, &state);
     RaftAppend append = RAFT_APPEND__INIT;
     RaftMessage message = RAFT_MESSAGE__INIT;
     message.group = seat->options.group;

@@ -518,6 +518,43 @@ Test(replication, who_hands_over_has_an_entry_of_its_own_term) {
     consensus_close(consensus);
 }
 
+/* It has entries 6 and 7 of term 10; who leads in term 11 has another 7, and says that it is
+ * committed before it sent it ("min(leaderCommit, index of last new entry)", Raft, figure 2). */
+Test(replication, a_commit_reaches_no_further_than_what_was_compared) {
+    struct consensus *consensus = open_one(1, 10);
+    struct consensus_effects effects;
+    RaftEntry entry = RAFT_ENTRY__INIT, *entries[] = {&entry, &entry};
+    RaftAppend append = RAFT_APPEND__INIT;
+    RaftMessage message = RAFT_MESSAGE__INIT;
+    entry.term = 10;
+    entry.kind = CONSENSUS_BARRIER;
+    append.prev_index = SNAPSHOT;
+    append.prev_term = 1;
+    append.n_entries = 2;
+    append.entries = entries;
+    message.group = 7;
+    message.from = 3;
+    message.to = 1;
+    message.term = 10;
+    message.body_case = RAFT_MESSAGE__BODY_APPEND;
+    message.append = &append;
+    cr_assert_eq(consensus_receive(consensus, 2, &message, &effects), STATUS_OK);
+    cr_assert_eq(effects.n_entries, 2);
+    cr_assert_eq(consensus_persisted(consensus, 3, effects.persist, &effects), STATUS_OK);
+    append.n_entries = 0;
+    append.commit = SNAPSHOT + 2;
+    message.from = 2;
+    message.term = 11;
+    cr_assert_eq(consensus_receive(consensus, 4, &message, &effects), STATUS_OK);
+    cr_expect_eq(effects.apply, SNAPSHOT);
+    cr_assert_eq(consensus_persisted(consensus, 5, UINT64_MAX, &effects), STATUS_OK);
+    cr_expect_eq(effects.apply, SNAPSHOT);
+    append.n_entries = 1;
+    cr_assert_eq(consensus_receive(consensus, 6, &message, &effects), STATUS_OK);
+    cr_expect_eq(effects.apply, SNAPSHOT + 1);
+    consensus_close(consensus);
+}
+
 /* --- hostile peers ------------------------------------------------------------------------------
  */
 
