@@ -22,7 +22,7 @@ static const struct args_flag flags[] = {
     {"ef", "N",
      "width of the search in the graph: higher finds more, slower (default: the server's)"},
     {"target-recall", "SHARE",
-     "without --ef: search as widely as this recall takes, from 0 to below 1 (default: the "
+     "instead of --ef: search as widely as this recall takes, from 0 to below 1 (default: the "
      "collection's)"},
     {"preset", "NAME",
      "instead of --ef, --target-recall and --exact: fast, balanced, accurate or exact"},
@@ -279,6 +279,16 @@ static int run_search(const struct args *args, struct wanted *wanted) {
     return code;
 }
 
+/* Two flags that exclude each other; NULL: there are none. */
+static const char *width_twice(const struct args *args) {
+    bool preset = args_text(args, "preset") != NULL;
+    if (args_text(args, "ef") && args_text(args, "target-recall"))
+        return "--ef and --target-recall";
+    if (preset && args_text(args, "ef")) return "--preset and --ef";
+    if (preset && args_text(args, "target-recall")) return "--preset and --target-recall";
+    return preset && args_on(args, "exact") ? "--preset and --exact" : NULL;
+}
+
 static int run(const struct args *args) {
     bool many = args_text(args, "batch") != NULL;
     bool vector = args_text(args, "vector") || args_text(args, "file");
@@ -295,6 +305,10 @@ static int run(const struct args *args) {
         return command_misuse("search", "give one TEXT (in quotes), --vector, --file or --batch");
     if (vector && args->n_words != 1)
         return command_misuse("search", "a text and a vector cannot both be searched for");
+    const char *twice = width_twice(args);
+    if (twice)
+        return command_misuse("search", "%s both say how widely to search: give one of them",
+                              twice);
     struct wanted wanted = {.ranged = args_text(args, "within") != NULL};
     double within = 0, recall = 0, rescore = 0;
     int64_t k = wanted.ranged ? 0 : 10; /* 0: as many as the server gives */

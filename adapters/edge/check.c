@@ -179,6 +179,11 @@ static enum status check_width(struct check *check, const Vectron__V1__SearchReq
                          : request->exact              ? "exact"
                          : request->target_recall != 0 ? "target_recall"
                                                        : NULL;
+    if (request->ef && request->target_recall != 0)
+        return fail(check, STATUS_INVALID,
+                    "ef %u and target_recall %g are given: both say how widely to search, ef as a "
+                    "number and target_recall as what it is for; give one of them",
+                    request->ef, (double)request->target_recall);
     if (!request->preset[0] || !beside) return STATUS_OK;
     return fail(check, STATUS_INVALID,
                 "preset \"%.*s\" and %s are given: both say how widely to search, give one of them",

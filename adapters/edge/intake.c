@@ -12,6 +12,7 @@
 #include "adapters/edge/job.h"
 
 enum { INTAKE_TEXT_MAX = 192, INTAKE_RETRY_MS = 1000 };
+#define WARNING_HEADER "vectron-warning" /* what the request has in vain */
 
 static size_t body_max(const struct edge_call *call) {
     size_t max = call->entry.method->body_max;
@@ -79,6 +80,7 @@ void intake_outcome(struct edge_call *call, struct edge_job *job, struct turn *t
     arena_init(&job->arena, 0);
     job->held = 0;
     if (status == STATUS_OK) {
+        if (job->text[0]) edge_call_set_header(call, WARNING_HEADER, job->text);
         call_run(call, turn);
         return;
     }

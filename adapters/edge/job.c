@@ -73,7 +73,7 @@ static void decode_json(struct edge_job *job) {
     const char *text = job->body.data ? (const char *)job->body.data : "";
     enum status status =
         json_read(job->type, text, job->body.size, &job->arena, &job->request, &error);
-    finish(job, status, error.text);
+    finish(job, status, status == STATUS_OK ? error.unknown : error.text);
 }
 
 static void decode_protobuf(struct edge_job *job) {

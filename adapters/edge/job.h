@@ -24,7 +24,7 @@ struct edge_job {
     ProtobufCMessage *request; /* the outcome of the others */
     size_t held;               /* of the budget, for what the arena holds */
     enum status status;
-    char text[JOB_TEXT_MAX]; /* words of a failure */
+    char text[JOB_TEXT_MAX]; /* words of a failure, or on what a decoded body has in vain */
 
     struct gunzip *gunzip; /* owned; while unpacking */
     bool done;

@@ -12,14 +12,17 @@
 #include "runtime/buffer.h"
 #include "runtime/status.h"
 
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_DEPTH_MAX = 64, JSON_UNKNOWN_MAX = 144 };
 
 struct json_error {
-    size_t offset;  /* into the text */
-    char text[160]; /* "points[3].vector[17]: number is out of range of float" */
+    size_t offset;                  /* into the text */
+    char text[160];                 /* "points[3].vector[17]: number is out of range of float" */
+    char unknown[JSON_UNKNOWN_MAX]; /* of what was read: words on the first member that its message
+                                       does not have (json_unknown.h), "": there was none */
 };
 
-/* An empty text is an empty message. Memory from the arena. INVALID (error filled), NO_MEMORY. */
+/* An empty text is an empty message. Memory from the arena. INVALID (error filled), NO_MEMORY; OK
+ * fills error->unknown. */
 MUST_USE enum status json_read(const ProtobufCMessageDescriptor *type,
                                const char *text,
                                size_t size,

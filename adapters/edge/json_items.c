@@ -21,6 +21,7 @@ void json_items_init(struct json_items *items,
     assert(items->field->label == PROTOBUF_C_LABEL_REPEATED);
     json_text_init(&items->reader.json, text, size, NULL);
     buffer_init(&items->reader.scratch);
+    items->reader.unknown[0] = '\0';
 }
 
 /* Behind a member. */

@@ -11,6 +11,7 @@
 
 #include "adapters/edge/json_name.h"
 #include "adapters/edge/json_number.h"
+#include "adapters/edge/json_unknown.h"
 #include "adapters/edge/json_value.h"
 #include "runtime/assert.h"
 #include "runtime/poison.h"
@@ -84,6 +85,7 @@ enum status json_value_member(struct json_reader *reader,
     if (s != STATUS_OK) return s;
     unsigned i = find_field(type, &name, last_seen(seen));
     *field = i < type->n_fields ? &type->fields[i] : NULL;
+    if (!*field && !reader->unknown[0]) json_unknown_words(type, &name, reader->unknown);
     if (!*field) return STATUS_OK;
     uint64_t bit = UINT64_C(1) << (i % 64);
     if (seen->bits[i / 64] & bit)
@@ -345,6 +347,7 @@ enum status json_read(const ProtobufCMessageDescriptor *type,
     struct json_reader reader;
     json_text_init(&reader.json, text, size, arena);
     buffer_init(&reader.scratch);
+    reader.unknown[0] = '\0';
     json_text_peek(&reader.json);
     enum status s;
     ProtobufCMessage *message;
@@ -356,6 +359,8 @@ enum status json_read(const ProtobufCMessageDescriptor *type,
         s = json_text_fail(&reader.json, "text goes on behind its end");
     buffer_free(&reader.scratch);
     if (s == STATUS_INVALID) json_text_error(&reader.json, error);
-    if (s == STATUS_OK) *out = message;
-    return s;
+    if (s != STATUS_OK) return s;
+    memcpy(error->unknown, reader.unknown, sizeof error->unknown);
+    *out = message;
+    return STATUS_OK;
 }

@@ -7,7 +7,8 @@
 
 struct json_reader {
     struct json_text json;
-    struct buffer scratch; /* owned: a stack of the elements of the arrays being read */
+    struct buffer scratch;          /* owned: a stack of the elements of the arrays being read */
+    char unknown[JSON_UNKNOWN_MAX]; /* the first unknown member */
 };
 
 enum { JSON_FIELDS_MAX = 128 }; /* of one message type */

@@ -78,6 +78,8 @@ def test_both_given_is_refused_and_bounds_hold():
     for more in {'ef': 5}, {'exact': True}, {'target_recall': 0.5}:
         with fails('INVALID_ARGUMENT', 'preset "fast" and', 'give one of them'):
             search('plain', preset='fast', **more)
+    with fails('INVALID_ARGUMENT', 'ef 5 and target_recall 0.5', 'give one of them'):
+        search('plain', ef=5, target_recall=0.5)
     with fails('INVALID_ARGUMENT', 'quick', 'fast, balanced, accurate or exact'):
         search('plain', preset='quick')
     with fails('INVALID_ARGUMENT', 'preset and target_recall'):
@@ -91,10 +93,13 @@ def test_http_and_the_command_line():
     body = {'vector': ROWS[7].tolist(), 'preset': 'exact', 'explain': True, 'topK': 1}
     status, told = vectron.http('POST', f'{server.url}/v1/collections/plain/points/search', body)
     assert status == 200 and told['explain']['shards'][0]['plan'] == 'scan' and told['results'][0]['id'] == 'p7', told
+    status, told = vectron.http('POST', f'{server.url}/v1/collections/plain/points/search', body | {'target_recal': 0.9}, arguments=('-D', '-'))
+    assert status == 200 and 'field "target_recal" is unknown and was ignored; targetRecall is meant?' in told, told
     vector = json.dumps(ROWS[7].tolist())
     told = json.loads(server.run('search', 'plain', '--vector', vector, '--preset', 'exact', '--explain', '--json').stdout)
     assert told['explain']['shards'][0]['plan'] == 'scan'
-    assert 'give one of them' in server.run('search', 'plain', '--vector', vector, '--preset', 'fast', '--ef', '9', code=1).stderr
+    assert 'give one of them' in server.run('search', 'plain', '--vector', vector, '--preset', 'fast', '--ef', '9', code=2).stderr
+    assert 'give one of them' in server.run('search', 'plain', '--vector', vector, '--target-recall', '0.9', '--ef', '9', code=2).stderr
     server.run('collections', 'create', 'made', '--dimension', '4', '--preset', 'balanced', '--rescore', '2.5')
     told = json.loads(server.run('collections', 'status', 'made', '--json').stdout)
     assert told['preset'] == 'balanced' and told['rescore'] == 2.5, told

@@ -49,6 +49,32 @@ Test(json_read, takes_both_names_and_ignores_unknown_ones) {
     arena_free(&arena);
 }
 
+Test(json_read, says_which_member_was_in_vain) {
+    static const struct {
+        const char *text, *words;
+    } rows[] = {
+        {"{}", ""},
+        {"{\"topK\":1,\"top_k\":2}", NULL},
+        {"{\"topK\":1}", ""},
+        {"{\"topk\":1}", "field \"topk\" is unknown and was ignored; topK is meant?"},
+        {"{\"target_recal\":1}",
+         "field \"target_recal\" is unknown and was ignored; targetRecall is meant?"},
+        {"{\"vektor\":[1],\"topp\":[2]}",
+         "field \"vektor\" is unknown and was ignored; vector is meant?"},
+        {"{\"fe\":1}", "field \"fe\" is unknown and was ignored"},
+        {"{\"a\\nb\\\"\u00e4\":1}", "field \"a?b???\" is unknown and was ignored"},
+        {"{\"an_unheard_of_name_that_is_longer_than_is_shown\":1}",
+         "field \"an_unheard_of_name_that_is_longer_than_i...\" is unknown and was ignored"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const ProtobufCMessageDescriptor *type = &vectron__v1__search_request__descriptor;
+        bool read = read_sized(type, rows[i].text, strlen(rows[i].text)) != NULL;
+        cr_expect_eq(read, rows[i].words != NULL, "%s", rows[i].text);
+        if (read) cr_expect_str_eq(error.unknown, rows[i].words);
+        arena_free(&arena);
+    }
+}
+
 Test(json_read, accepts) {
     static const char *const rows[] = {
         "{\"aInt32\":\"5\"}",
