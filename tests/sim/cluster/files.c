@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ enum {
     NODES = 1 + WORLD_WORKERS_MAX, /* the workers', from 2 on */
     FDS = 1024,
     PATH_SIZE = 128,
+    FOLDER_SIZE = 40,
 };
 
 struct change {
@@ -57,7 +59,7 @@ static struct disk {
     bool cut;           /* … because its power failed */
 } disks[NODES + 1];
 
-static char folder[40];
+static char folder[FOLDER_SIZE];
 static struct file *all; /* owned */
 static struct rng rng;
 static struct opened {
@@ -348,10 +350,25 @@ static void node_folder(uint32_t node, char path[PATH_SIZE]) {
     snprintf(path, PATH_SIZE, "%s/%u", folder, node);
 }
 
+static void folder_of_process(long process, char path[FOLDER_SIZE]) {
+    const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(path, FOLDER_SIZE, "%s/vectron-sim-%ld", memory, process);
+}
+
+static int drop(const char *path, const struct stat *about, int kind, struct FTW *where) {
+    (void)about, (void)kind, (void)where;
+    return remove(path);
+}
+
+void files_sweep(long process) {
+    char path[FOLDER_SIZE];
+    folder_of_process(process, path);
+    if (access(path, F_OK) == 0) (void)nftw(path, drop, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void files_begin(uint64_t seed) {
     char path[PATH_SIZE];
-    const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(folder, sizeof folder, "%s/vectron-sim-%ld", memory, (long)getpid());
+    folder_of_process(getpid(), folder);
     memset(disks, 0, sizeof disks);
     rng_init(&rng, seed);
     int made = mkdir(folder, 0700);

@@ -13,6 +13,8 @@
 void files_begin(uint64_t seed);
 /* Nothing is left. */
 void files_end(void);
+/* What a process left that did not come to its end. */
+void files_sweep(long process);
 /* The folder of the nodes' folders. */
 const char *files_folder(void);
 

@@ -12,6 +12,7 @@
 
 #include "runtime/log.h"
 #include "runtime/parcel.h"
+#include "tests/sim/cluster/files.h"
 #include "tests/sim/cluster/plant.h"
 #include "tests/sim/cluster/trial.h"
 
@@ -130,6 +131,7 @@ static void finish(const struct order *order, struct job *job) {
     if (read(job->told, &tally, sizeof tally) == sizeof tally) add(&tally);
     close(job->told);
     waitpid(job->child, &status, 0);
+    files_sweep(job->child);
     job->child = 0;
     if (status == 0) return;
     n_failed++;
