@@ -120,6 +120,16 @@ void coder_query(const struct coder *coder, const float *vector, float *units, u
         codes[i] = (uint8_t)(level_of(units[i], end) >> surplus);
 }
 
+void coder_stretch(const struct coder *coder, const float *units, float scale, uint8_t *codes) {
+    uint32_t surplus = coder->bits > 8 ? coder->bits - 8 : 0;
+    float end = 2 * coder->middle;
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        float unit = (units[i] - coder->middle) * scale + coder->middle;
+        codes[i] = (uint8_t)(level_of(unit, end) >> surplus);
+    }
+    memset(codes + coder->dimension, 0, coder->n - coder->dimension);
+}
+
 void coder_coordinates(
     const struct coder *coder, const uint8_t *top, const uint8_t *fine, size_t n, float *out) {
     for (size_t i = 0; i < n; i++) {

@@ -54,6 +54,8 @@ float coder_encode_halves(const struct coder *coder,
 /* A query: n codes of eight bits, all there are of shorter ones (NULL: not wanted), and n floats in
  * units of the code. */
 void coder_query(const struct coder *coder, const float *vector, float *units, uint8_t *codes);
+/* The codes of a query whose coordinates, as coder_query gave them, are taken times `scale`. */
+void coder_stretch(const struct coder *coder, const float *units, float scale, uint8_t *codes);
 /* The coordinates that `n` codes stand for, a multiple of KERNEL_CODES. */
 void coder_coordinates(
     const struct coder *coder, const uint8_t *top, const uint8_t *fine, size_t n, float *out);
@@ -62,8 +64,8 @@ void coder_half_coordinates(const struct coder *coder,
                             const uint16_t *halves,
                             size_t n,
                             float *out);
-/* How far the squared distance of a query to a code may be from that to its vector, where neither is
- * beyond the bound: five standard deviations of the rounding, and what it adds. */
+/* How far the squared distance of a query to a code may be from that to its vector, where neither
+ * is beyond the bound: five standard deviations of the rounding, and what it adds. */
 float coder_error(const struct coder *coder, float gap);
 /* From coordinates to the vector, in place. */
 void coder_undo(const struct coder *coder, float *vector);

@@ -27,7 +27,8 @@
 #define FILE_MAGIC "VECTRIDX"
 
 enum {
-    FILE_VERSION = 4, /* 1 had no codes, 2 other ones; 3 was a stream that had to be read whole */
+    FILE_VERSION = 5, /* 1 had no codes, 2 other ones; 3 was a stream that had to be read whole; 4
+                         had other squares behind rows of dot, and codes of zero vectors */
     FILE_ROOT = 512,
     FILE_ROOTS = 2,
     FILE_ALIGN = 4096,        /* of pages that are mapped */
@@ -61,7 +62,7 @@ struct file_root {
     float bound;    /* of the codes, as the next three */
     uint64_t seed;
     uint64_t n_trained;
-    uint32_t n_zero;
+    uint32_t unused_word; /* 0 */
     uint32_t n_sections;
     uint32_t strides[FILE_SECTIONS_MAX]; /* of the arrays */
     unsigned char unused[296];           /* 0 */

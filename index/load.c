@@ -136,7 +136,6 @@ static enum status get_codes(struct load *load, struct stream *stream) {
     }
     store->keeps_all = view->options.originals == INDEX_ORIGINALS_RAM;
     store_free(view_store(view));
-    atomic_store_explicit(&store->n_zero, root->n_zero, memory_order_relaxed);
     atomic_store_explicit(&view->store, store, memory_order_release);
     return STATUS_OK;
 }

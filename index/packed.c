@@ -54,14 +54,14 @@ void packed_join(const uint8_t *top, const uint8_t *fine, size_t n, uint8_t *out
     }
 }
 
-struct packed_factors packed_factors(const struct coder *coder, const float *units, float whole) {
+struct packed_factors packed_factors(const struct coder *coder, const float *units) {
     double square = 0, size = 0;
     for (uint32_t i = 0; i < coder->dimension; i++) {
         double x = ((double)units[i] - (double)coder->middle) * (double)coder->step;
         square += x * x;
         size += fabs(x);
     }
-    struct packed_factors factors = {.whole = whole, .square = FLT_MAX};
+    struct packed_factors factors = {.square = FLT_MAX};
     if (square <= (double)FLT_MAX) factors.square = (float)square;
     if (size > 0 && square / size <= (double)FLT_MAX) factors.factor = (float)(square / size);
     return factors;

@@ -1,7 +1,7 @@
 /* packed: rows of codes whose top is less than a byte a dimension: four bits (sq4), or one with
  * what makes an estimate of a distance of it (RaBitQ: Gao & Long 2024).
  *
- *     sq4      n / 2 nibbles                                   fine elsewhere; dot: f32 square
+ *     sq4      n / 2 nibbles                                   fine elsewhere; dot: struct store_dot
  *     rabitq   n / 8 bits | struct packed_factors | n / 2 fine
  *
  * An estimate: x is the coordinates of a vector, b their signs (±1), q those of a query. Then
@@ -19,7 +19,7 @@
 struct packed_factors {
     float square; /* of the coordinates */
     float factor; /* square over the sum of their sizes */
-    float whole;  /* square of the vector itself */
+    float whole;  /* of the coordinates of the whole code */
 };
 
 /* A query of bits. */
@@ -38,8 +38,8 @@ void packed_spread_bits(const uint8_t *row, size_t n, uint8_t *top);
 /* Whole codes of at most eight bits, in a byte each. */
 void packed_join(const uint8_t *top, const uint8_t *fine, size_t n, uint8_t *out);
 
-/* From coordinates in units of the code. */
-struct packed_factors packed_factors(const struct coder *coder, const float *units, float whole);
+/* From coordinates in units of the code; `whole` is left to the caller. */
+struct packed_factors packed_factors(const struct coder *coder, const float *units);
 void packed_query(const struct coder *coder, const float *units, struct packed_query *query);
 /* Estimates of squared L2. */
 void packed_estimate(const struct coder *coder,

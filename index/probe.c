@@ -21,8 +21,8 @@ enum status probe_set(struct probe *probe, const struct metric *metric, const vo
     if (n > probe->room) {
         probe_reset(probe);
         probe->floats = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->floats);
-        probe->units = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->units);
-        probe->codes = mem_aligned(KERNEL_ALIGN, n);
+        probe->units = mem_aligned(KERNEL_ALIGN, n * sizeof *probe->units + PROBE_BEHIND);
+        probe->codes = mem_aligned(KERNEL_ALIGN, n + PROBE_BEHIND);
         probe->bits.planes = mem_aligned(KERNEL_ALIGN, KERNEL_PLANES * n / 8);
         if (!probe->floats || !probe->units || !probe->codes || !probe->bits.planes) {
             probe_reset(probe);

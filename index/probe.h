@@ -10,6 +10,8 @@
 #include "index/packed.h"
 #include "runtime/status.h"
 
+enum { PROBE_BEHIND = 64 /* bytes behind units and codes: struct store_dot */ };
+
 struct probe {
     float *floats;            /* owned; prepared (metric.h) */
     float *units;             /* owned; in units of the code */

@@ -206,7 +206,9 @@ static void step_centre(struct linker *linker) {
             return;
         }
         const float *vector = vector_of(linker, slot);
-        if (metric_square(&linker->view->points.metric, vector) > recode->square_max) continue;
+        const struct metric *metric = &linker->view->points.metric;
+        if (metric->kind == INDEX_DOT) continue; /* products are those from the origin */
+        if (metric_square(metric, vector) > recode->square_max) continue;
         for (uint32_t d = 0; d < dimension; d++)
             recode->sum[d] += (double)vector[d];
         recode->n_sampled++;
@@ -214,14 +216,16 @@ static void step_centre(struct linker *linker) {
 }
 
 /* A bound for the sample. A few points far outside must not take the levels of all others. */
-static float choose_bound(struct recode *recode) {
+static float choose_bound(struct recode *recode, enum index_metric metric) {
     size_t n = recode->n_sampled;
     if (n == 0) return 0;
     qsort(recode->reaches, n, sizeof *recode->reaches, rising);
     float all = recode->reaches[n - 1], most = recode->reaches[n - 1 - n / TAIL_SHARE];
     if (most > 0 && all > TAIL_REACH * most) all = TAIL_REACH * most;
-    /* Few levels are worth more close together than far apart: what lies beyond is cut off. */
-    if (recode->coder.bits < 12) return narrow * recode->reaches[n - 1 - n / 10];
+    /* Few levels are worth more close together than far apart: what lies beyond is cut off. Not of
+     * dot, whose nearest are the longest. */
+    if (recode->coder.bits < 12 && metric != INDEX_DOT)
+        return narrow * recode->reaches[n - 1 - n / 10];
     return margin * all;
 }
 
@@ -240,14 +244,14 @@ static bool is_as_good(const struct coder *current, const struct coder *trained)
 static enum status end_bound(struct linker *linker) {
     struct recode *recode = &linker->recode;
     const struct store *current = view_store(linker->view);
-    bool useful = coder_set_bound(&recode->coder, choose_bound(recode));
+    const struct index_options *options = &linker->view->options;
+    bool useful = coder_set_bound(&recode->coder, choose_bound(recode, options->metric));
     if (useful && store_is_coded(current)) useful = !is_as_good(&current->coder, &recode->coder);
     if (!useful) {
         end_training(recode);
         recode->phase = RECODE_REST;
         return STATUS_OK;
     }
-    const struct index_options *options = &linker->view->options;
     enum status s = store_new_codes(&linker->view->points.metric, recode_kind(options),
                                     &recode->coder, &recode->next);
     if (s != STATUS_OK) return s;

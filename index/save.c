@@ -96,7 +96,6 @@ static void take_root(struct index_save *save, uint64_t applied) {
         .bound = save->store->coder.bound,
         .seed = save->store->coder.seed,
         .n_trained = n_trained(&index->linker.recode),
-        .n_zero = atomic_load(&save->store->n_zero),
     };
     save->root.n_sections = file_sections(index->view, save->store, &save->root, save->sections);
     for (unsigned i = 0; i < save->root.n_sections; i++)

@@ -163,7 +163,7 @@ static bool ends_within(const struct index_reader *reader) {
         if (reader->view->options.metric == INDEX_DOT) slack += probe->square;
         slack *= range_slack[reader->store->kind];
     }
-    return store_near_distance(reader->store, probe, worst) <= reader->within + slack;
+    return store_near_distance(reader->store, worst) <= reader->within + slack;
 }
 
 static enum status widen(struct index_reader *reader) {

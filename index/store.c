@@ -13,6 +13,7 @@
 #include "runtime/assert.h"
 #include "runtime/memory.h"
 #include "runtime/poison.h"
+#include "runtime/rng.h"
 
 enum {
     ROW = 32,    /* bytes that rows of bits are padded to */
@@ -39,7 +40,6 @@ static enum status fresh(const struct metric *metric, struct store **out) {
     if (!store) return STATUS_NO_MEMORY;
     store->metric = *metric;
     store->kernel = kernel_best();
-    atomic_init(&store->n_zero, 0);
     atomic_init(&store->n_kept, 0);
     slots_init(&store->kept, sizeof(store_whole_vector));
     *out = store;
@@ -72,7 +72,7 @@ static bool store_is_split(const struct store *store) {
     return store->kind == STORE_SQ8 || store->kind == STORE_SQ4;
 }
 
-/* Tops, or halves, and a square behind them where dot needs it. */
+/* Tops, or halves, and what dot needs behind them. */
 static void lay_out(struct store *store, const struct coder *coder) {
     size_t square = store->metric.kind == INDEX_DOT ? LINE : 0, row = coder->n + square;
     store->near_bytes = row;
@@ -101,13 +101,11 @@ enum status store_new_codes(const struct metric *metric,
     lay_out(store, coder);
     store->tops = mem_aligned(KERNEL_ALIGN, coder->n);
     store->scratch = mem_aligned(KERNEL_ALIGN, bytes);
-    store->origin = mem_aligned(KERNEL_ALIGN, bytes);
-    if (!store->tops || !store->scratch || !store->origin) {
+    store->stand_in = mem_aligned(KERNEL_ALIGN, bytes);
+    if (!store->tops || !store->scratch || !store->stand_in) {
         store_free(store);
         return STATUS_NO_MEMORY;
     }
-    memset(store->scratch, 0, bytes);
-    coder_query(coder, store->scratch, store->origin, NULL);
     store->coder = *coder;
     *coder = (struct coder){0};
     *out = store;
@@ -124,7 +122,7 @@ void store_free(struct store *store) {
     coder_reset(&store->coder);
     mem_free(store->tops);
     mem_free(store->scratch);
-    mem_free(store->origin);
+    mem_free(store->stand_in);
     mem_free(store);
 }
 
@@ -139,18 +137,26 @@ size_t store_stride(const struct store *store) {
     return store->rows.stride + store->fine.stride;
 }
 
-/* Where the square of a point lies in its row. */
-static size_t square_at(const struct store *store) {
-    if (store->kind == STORE_RABITQ)
-        return store->coder.n / 8 + offsetof(struct packed_factors, whole);
+/* Where a code of dot ends in its row; of bits all is in the factors. */
+static size_t dot_at(const struct store *store) {
     if (store->kind == STORE_F16) return 2 * (size_t)store->coder.n;
     return store->kind == STORE_SQ4 ? store->coder.n / 2 : store->coder.n;
 }
 
-static float row_square(const struct store *store, const void *row) {
-    float square;
-    memcpy(&square, (const uint8_t *)row + square_at(store), sizeof square);
-    return square;
+static struct packed_factors row_factors(const struct store *store, const void *row) {
+    struct packed_factors factors;
+    memcpy(&factors, (const uint8_t *)row + store->coder.n / 8, sizeof factors);
+    return factors;
+}
+
+static struct store_dot row_dot(const struct store *store, const void *row) {
+    struct store_dot dot;
+    if (store->kind == STORE_RABITQ) {
+        struct packed_factors factors = row_factors(store, row);
+        return (struct store_dot){factors.square, factors.whole, 1, -factors.square};
+    }
+    memcpy(&dot, (const uint8_t *)row + dot_at(store), sizeof dot);
+    return dot;
 }
 
 static bool is_square(float square) {
@@ -159,12 +165,15 @@ static bool is_square(float square) {
 
 bool store_row_is_valid(const struct store *store, uint32_t slot) {
     const uint8_t *row = store_row(store, slot);
-    struct packed_factors factors;
     if (store->kind == STORE_F32) return true;
-    if (store->kind != STORE_RABITQ)
-        return store->metric.kind != INDEX_DOT || is_square(row_square(store, row));
-    memcpy(&factors, row + store->coder.n / 8, sizeof factors);
-    return is_square(factors.square) && is_square(factors.factor) && is_square(factors.whole);
+    if (store->kind == STORE_RABITQ) {
+        struct packed_factors factors = row_factors(store, row);
+        return is_square(factors.square) && is_square(factors.factor) && is_square(factors.whole);
+    }
+    if (store->metric.kind != INDEX_DOT) return true;
+    struct store_dot dot = row_dot(store, row);
+    return is_square(dot.near_square) && is_square(dot.whole_square) && dot.scale == 1 &&
+           dot.shift == -dot.near_square;
 }
 
 unsigned store_arrays(struct store *store, struct slots **out) {
@@ -174,26 +183,66 @@ unsigned store_arrays(struct store *store, struct slots **out) {
     return n;
 }
 
+/* What the near distance of codes counts in: the root of it. */
+static float near_unit(const struct store *store) {
+    if (store->kind == STORE_RABITQ) return 1;
+    return store->kind == STORE_SQ8 ? store->coder.step * (1 << CODER_FINE_BITS)
+                                    : store->coder.step;
+}
+
+static float square_of(const float *coordinates, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)coordinates[i] * (double)coordinates[i];
+    return sum < (double)FLT_MAX ? (float)sum : FLT_MAX;
+}
+
+/* What a query's codes and rows' tops count from: a level's middle is half a unit up. */
+static const float near_zero = 127.5f;
+
+/* Of the coordinates that a row of tops, or a query, has for near distances, in units. */
+static float near_square(const uint8_t *codes, size_t n, unsigned times, unsigned plus) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        float x = (float)(codes[i] * times + plus) - near_zero;
+        sum += x * x;
+    }
+    return sum;
+}
+
 /* From the tops and coordinates that the encoder left; of halves, what else there is. */
-static void write_row(struct store *store, uint8_t *row, float square) {
+static void write_row(struct store *store, uint32_t slot, uint8_t *row) {
     const struct coder *coder = &store->coder;
+    size_t n = coder->dimension;
+    float unit = near_unit(store);
+    struct store_dot dot = {0, 0, 1, 0};
     struct packed_factors factors;
+    if (store->kind == STORE_RABITQ) factors = packed_factors(coder, store->scratch);
+    if (store->kind == STORE_F16)
+        coder_half_coordinates(coder, (const uint16_t *)(const void *)row, coder->n,
+                               store->scratch);
+    else
+        coder_coordinates(coder, store->tops, store_fine(store, slot), coder->n, store->scratch);
+    dot.near_square = dot.whole_square = square_of(store->scratch, n);
     switch (store->kind) {
     case STORE_SQ8:
         memcpy(row, store->tops, coder->n);
+        dot.near_square = near_square(store->tops, n, 1, 0) * unit * unit;
         break;
     case STORE_SQ4:
         packed_nibbles(store->tops, coder->n, row);
+        dot.near_square = near_square(store->tops, n, 16, 8) * unit * unit;
         break;
     case STORE_F16:
         break;
     default:
         packed_bits(store->tops, coder->n, row);
-        factors = packed_factors(coder, store->scratch, square);
+        factors.whole = dot.whole_square;
         memcpy(row + coder->n / 8, &factors, sizeof factors);
         return;
     }
-    if (store->metric.kind == INDEX_DOT) memcpy(row + square_at(store), &square, sizeof square);
+    dot.shift = -dot.near_square;
+    if (store->metric.kind == INDEX_DOT) memcpy(row + dot_at(store), &dot, sizeof dot);
 }
 
 /* Dimensions of a code from `at` on, at most PART: a byte each. */
@@ -208,6 +257,23 @@ tops_of(const struct store *store, const uint8_t *row, size_t at, uint8_t *sprea
     return spread;
 }
 
+/* A zero vector is as far from every other of cosine as one at a right angle; its code would be
+ * nearer. One of any direction is as far from nearly all, and each has its own, so that no query
+ * meets them together. */
+static const float *direction_of(struct store *store, uint32_t slot) {
+    uint32_t n = store->metric.n_floats;
+    uint64_t dice = rng_mix(store->coder.seed ^ slot);
+    memset(store->stand_in, 0, n * sizeof *store->stand_in);
+    for (uint32_t i = 0; i < store->metric.dimension; i++) {
+        dice = rng_mix(dice);
+        store->stand_in[i] = (float)(dice >> 40) / (float)(1 << 23) - 1;
+    }
+    float square = metric_square(&store->metric, store->stand_in);
+    for (uint32_t i = 0; i < n && square > 0; i++)
+        store->stand_in[i] /= sqrtf(square);
+    return store->stand_in;
+}
+
 enum status store_write(struct store *store, uint32_t slot, const float *prepared) {
     uint8_t *row = slots_at(&store->rows, slot);
     slots_touch(&store->rows, slot);
@@ -216,16 +282,15 @@ enum status store_write(struct store *store, uint32_t slot, const float *prepare
         return STATUS_OK;
     }
     if (store->fine.stride > 0) slots_touch(&store->fine, slot);
+    bool zero = store->metric.kind == INDEX_COSINE && metric_square(&store->metric, prepared) == 0;
+    const float *vector = zero ? direction_of(store, slot) : prepared;
     float farthest =
         store->kind == STORE_F16
-            ? coder_encode_halves(&store->coder, prepared, store->scratch, (uint16_t *)(void *)row)
-            : coder_encode(&store->coder, prepared, store->scratch, store->tops,
+            ? coder_encode_halves(&store->coder, vector, store->scratch, (uint16_t *)(void *)row)
+            : coder_encode(&store->coder, vector, store->scratch, store->tops,
                            store_fine(store, slot));
-    float square = metric_square(&store->metric, prepared);
-    write_row(store, row, square);
-    if (store->metric.kind == INDEX_COSINE && square == 0)
-        atomic_fetch_add_explicit(&store->n_zero, 1, memory_order_relaxed);
-    bool keep = store->keeps_all || farthest > too_far[store->kind];
+    write_row(store, slot, row);
+    bool keep = store->keeps_all || zero || farthest > too_far[store->kind];
     return keep ? store_keep(store, slot, prepared) : STATUS_OK;
 }
 
@@ -260,19 +325,39 @@ void store_read(const struct store *store, uint32_t slot, float *out) {
         out[i] = 0;
 }
 
-/* What the near distance of codes counts in: the root of it. */
-static float near_unit(const struct store *store) {
-    if (store->kind == STORE_RABITQ) return 1;
-    return store->kind == STORE_SQ8 ? store->coder.step * (1 << CODER_FINE_BITS)
-                                    : store->coder.step;
-}
-
 /* A query may be farther away than float32 goes. */
 static void measure_halves(
     const struct store *store, const void *query, const void *const *rows, size_t n, float *out) {
     store->kernel->halves(query, (const uint16_t *const *)rows, n, store->coder.n, out);
     for (size_t i = 0; i < n; i++)
         out[i] = out[i] < HALF_FAR ? out[i] : HALF_FAR;
+}
+
+static float as_number(float value) {
+    float low = value > -FLT_MAX ? value : -FLT_MAX;
+    return value < FLT_MAX ? low : FLT_MAX; /* also what is none */
+}
+
+/* What lies behind a query; a row may be one. */
+static struct store_dot query_dot(const struct store *store, const void *query) {
+    struct store_dot dot = {.scale = 1};
+    if (store->kind == STORE_RABITQ) {
+        dot.shift = -((const struct packed_query *)query)->square;
+        return dot;
+    }
+    size_t bytes = store->kind == STORE_F16 ? store->coder.n * sizeof(float) : store->coder.n;
+    memcpy(&dot, (const uint8_t *)query + bytes, sizeof dot);
+    return dot;
+}
+
+static void near_of_dot(
+    const struct store *store, const void *query, const void *const *rows, size_t n, float *out) {
+    struct store_dot asked = query_dot(store, query);
+    float unit = near_unit(store);
+    for (size_t i = 0; i < n; i++) {
+        float gap = out[i] * (unit * unit) - row_dot(store, rows[i]).near_square;
+        out[i] = as_number(gap / asked.scale + asked.shift);
+    }
 }
 
 void store_near(
@@ -290,20 +375,17 @@ void store_near(
         measure_halves(store, query, rows, n, out);
     else
         packed_estimate(&store->coder, store->kernel, query, codes, n, out);
-    if (store->metric.kind != INDEX_DOT) return;
-    float unit = near_unit(store);
-    for (size_t i = 0; i < n; i++)
-        out[i] = out[i] * (unit * unit) - row_square(store, rows[i]);
+    if (store->metric.kind == INDEX_DOT) near_of_dot(store, query, rows, n, out);
 }
 
-float store_near_distance(const struct store *store, const struct probe *probe, float near) {
+float store_near_distance(const struct store *store, float near) {
     if (store->kind == STORE_F32) return near;
     float unit = near_unit(store);
     switch (store->metric.kind) {
     case INDEX_COSINE:
         return near * (unit * unit) / 2;
     case INDEX_DOT:
-        return (near - probe->square) / 2;
+        return near / 2;
     default:
         return near * (unit * unit);
     }
@@ -331,6 +413,9 @@ static float joined_gap(const struct store *store, uint32_t a, uint32_t b) {
 void store_pair(
     const struct store *store, uint32_t slot, const uint32_t *slots, size_t n, float *out) {
     const void *rows[PAIRS];
+    bool dot = store->metric.kind == INDEX_DOT;
+    float own =
+        dot && store_is_coded(store) ? row_dot(store, store_row(store, slot)).whole_square : 0;
     for (size_t at = 0; at < n; at += PAIRS) {
         size_t some = n - at < PAIRS ? n - at : PAIRS;
         for (size_t i = 0; i < some; i++) {
@@ -348,7 +433,8 @@ void store_pair(
         for (size_t i = 0; i < some; i++) {
             if (store->kind != STORE_F16) out[at + i] = joined_gap(store, slot, slots[at + i]);
             out[at + i] *= unit;
-            if (store->metric.kind == INDEX_DOT) out[at + i] -= row_square(store, rows[i]);
+            if (store->metric.kind == INDEX_DOT)
+                out[at + i] -= own + row_dot(store, rows[i]).whole_square;
         }
     }
 }
@@ -391,6 +477,33 @@ void store_near_below(const struct store *store,
         out[at[i]] += more[i];
 }
 
+/* A query of dot may have any length: its codes are stretched until they take all levels. */
+static float stretch(const struct store *store, struct probe *probe) {
+    const struct coder *coder = &store->coder;
+    float far = 0;
+    for (uint32_t i = 0; i < coder->dimension; i++) {
+        float size = fabsf(probe->units[i] - coder->middle);
+        far = size <= far ? far : size;
+    }
+    float scale = far > 0 && far <= FLT_MAX ? coder->span / far : 1;
+    coder_stretch(coder, probe->units, scale, probe->codes);
+    return scale;
+}
+
+static void probe_dot(const struct store *store, struct probe *probe) {
+    const struct coder *coder = &store->coder;
+    float unit = near_unit(store);
+    struct store_dot dot = {.scale = 1, .shift = -probe->square};
+    if (store->kind == STORE_F16) {
+        memcpy(probe->units + coder->n, &dot, sizeof dot);
+        return;
+    }
+    dot.scale = stretch(store, probe);
+    float square = near_square(probe->codes, coder->dimension, 1, 0) * unit * unit;
+    dot.shift = as_number(-square / dot.scale);
+    memcpy(probe->codes + coder->n, &dot, sizeof dot);
+}
+
 void store_probe(const struct store *store, struct probe *probe) {
     if (store->kind == STORE_F32) {
         probe->near = probe->floats;
@@ -405,6 +518,7 @@ void store_probe(const struct store *store, struct probe *probe) {
     }
     probe->square = metric_square(&store->metric, probe->floats);
     probe->slack = 0;
+    if (store->metric.kind == INDEX_DOT && store->kind != STORE_RABITQ) probe_dot(store, probe);
 }
 
 /* Squared L2 of a query and a whole code. */
@@ -427,13 +541,6 @@ static float fine_gap(const struct store *store, const float *units, uint32_t sl
     return sum * coder->step * coder->step;
 }
 
-/* One of the two has no direction: 1, as the metric says. */
-static bool is_aside(const struct store *store, const struct probe *probe, uint32_t slot) {
-    if (probe->square == 0) return true;
-    if (atomic_load_explicit(&store->n_zero, memory_order_relaxed) == 0) return false;
-    return fine_gap(store, store->origin, slot) < 0.25f;
-}
-
 /* A few codes ahead: each is some dozen lines, from anywhere. */
 __attribute__((always_inline)) static inline void prefetch_code(const struct store *store,
                                                                 uint32_t slot) {
@@ -448,25 +555,21 @@ gap_distance(const struct store *store, const struct probe *probe, uint32_t slot
     case INDEX_EUCLIDEAN:
         break;
     case INDEX_COSINE:
-        gap = is_aside(store, probe, slot) ? 1 : gap / 2;
+        gap = probe->square == 0 ? 1 : gap / 2; /* zero vectors are kept whole */
         break;
     case INDEX_DOT:
-        gap = gap / 2 - (probe->square / 2 + row_square(store, store_row(store, slot)) / 2);
+        gap =
+            gap / 2 - (probe->square / 2 + row_dot(store, store_row(store, slot)).whole_square / 2);
         break;
     }
     return gap < FLT_MAX ? gap : FLT_MAX;
 }
 
-/* The longest vectors that codes have, nearly: rotated coordinates are some normal distribution, of
- * which the bound is beyond the fourth standard deviation. */
+/* What the rounding of a code is multiplied with: of products the query alone. */
 static float gap_at(const struct store *store, const float *query, float distance) {
-    const struct coder *coder = &store->coder;
     if (store->metric.kind == INDEX_EUCLIDEAN) return distance;
     if (store->metric.kind == INDEX_COSINE) return 2 * distance;
-    float away = 0, longest = coder->bound / 4 * sqrtf((float)coder->dimension);
-    for (uint32_t i = 0; i < coder->dimension; i++)
-        away += (query[i] - coder->centre[i]) * (query[i] - coder->centre[i]);
-    return (sqrtf(away) + longest) * (sqrtf(away) + longest);
+    return metric_square(&store->metric, query);
 }
 
 float store_error(const struct store *store, const float *query, float distance) {

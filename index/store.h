@@ -26,28 +26,36 @@
 enum { STORE_BATCH = 64 };
 enum store_kind { STORE_F32, STORE_SQ8, STORE_SQ4, STORE_RABITQ, STORE_F16, STORE_KINDS };
 
+/* Behind a row of dot, and a query: -2 q·x comes out of a squared distance by the squares of what
+ * the codes of both stand for; a long vector's own differs from its code's by more than a short
+ * query's product. A query is stretched to all levels there are. So the near distance is (gap - the
+ * row's square) / scale + shift. */
+struct store_dot {
+    float near_square, whole_square; /* of a row */
+    float scale, shift;              /* 1 and -near_square of a row that is the query */
+};
+
 struct store {
     enum store_kind kind;
     struct metric metric;
     const struct kernel *kernel;
-    struct slots rows; /* floats, or tops of codes; of dot with the vector's square behind */
+    struct slots rows; /* floats, or tops of codes; of dot with struct store_dot behind */
     struct slots fine; /* codes: the last four bits; not of bits, which have them in their rows, nor
                           of halves, which are whole */
     struct slots kept; /* codes: pointers to vectors kept whole; owned */
     size_t near_bytes; /* of a row, that `near` reads */
     bool keeps_all;    /* not only vectors beyond the bound */
     struct coder coder;
-    float *scratch;          /* owned; codes: one vector, the linker's */
-    uint8_t *tops;           /* owned; codes: of one vector, the linker's */
-    float *origin;           /* owned; codes of cosine: the zero vector as a query */
-    _Atomic uint32_t n_zero; /* codes of cosine: zero vectors ever written */
+    float *scratch;  /* owned; codes: one vector, the linker's */
+    uint8_t *tops;   /* owned; codes: of one vector, the linker's */
+    float *stand_in; /* owned; codes of cosine: of the zero vector, the linker's */
     _Atomic uint32_t n_kept;
     uint32_t kept_end; /* after the last kept slot */
 };
 
 /* Of float32. NO_MEMORY. */
 MUST_USE enum status store_new(const struct metric *metric, struct store **out);
-/* Of codes; takes the coder, which is trained for store_bits, when OK. */
+/* Of codes; takes the coder, which is trained for store_bits, when OK. Of dot its centre is 0. */
 MUST_USE enum status store_new_codes(const struct metric *metric,
                                      enum store_kind kind,
                                      struct coder *coder,
@@ -131,8 +139,8 @@ void store_near_below(const struct store *store,
                       size_t n,
                       float limit,
                       float *out);
-/* What store_near gave for the probe, as a distance of the metric: of codes, nearly. */
-float store_near_distance(const struct store *store, const struct probe *probe, float near);
+/* What store_near gave, as a distance of the metric: of codes, nearly. */
+float store_near_distance(const struct store *store, float near);
 /* How far a whole distance may be from the vector's own, near a distance of the query (prepared):
  * rounding, not what is cut off at the bound; 0 of float32. */
 float store_error(const struct store *store, const float *query, float distance);
