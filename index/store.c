@@ -1,6 +1,6 @@
 /* store: a squared L2 of codes serves all metrics. Cosine: half of it, for unit vectors. Dot:
- * q·x = (q² + x² - |q - x|²) / 2, with x² kept beside the code, which moving the centre leaves
- * alone. */
+ * q·x = (q² + x² - |q - x|²) / 2, where x² is that of the code, kept behind it, and the centre is
+ * 0. */
 #include "index/store.h"
 
 #include <float.h>
@@ -12,8 +12,9 @@
 #include "index/prefetch.h"
 #include "runtime/assert.h"
 #include "runtime/memory.h"
-#include "runtime/poison.h"
 #include "runtime/rng.h"
+
+#include "runtime/poison.h"
 
 enum {
     ROW = 32,    /* bytes that rows of bits are padded to */
