@@ -88,7 +88,7 @@ def run(data, seconds, rounds, folder):
     with vectron.Up() as server:
         alone = InProcess(data, folder, seconds)
         server.client().CreateCollection(name='bench', dimension=data.base.shape[1], distance=data.distance)
-        service.import_npy(server, data.base, 'bench')
+        service.import_npy(server, data.base, 'bench', '--bulk')
         alone.measure()  # it is built when this returns
         service.wait_linked(server, len(data.base))
         requests, replies = os.path.join(folder, 'requests'), os.path.join(folder, 'replies')
@@ -130,7 +130,7 @@ def main():
         sys.exit(f'search: no set {options.only!r}; have {", ".join(makers)}')
     for name, make in makers.items():
         if not options.only or options.only == name:
-            bench(make(), 3, 3 if options.quick else 9)
+            bench(make(), 1.5 if options.quick else 3, 3 if options.quick else 9)
 
 
 if __name__ == '__main__':
