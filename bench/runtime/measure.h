@@ -46,6 +46,9 @@ double ours_fiftieth_of_a_hop(const struct load *load);
 
 /* Microseconds from the first send to the last answer of load.actors receivers. */
 double ours_rtt(const struct load *load);
+/* Microseconds of a loop of always the same 1,350 instructions with next to nothing to wait
+ * for: how fast the machine computes just now. */
+double machine_loop(const struct load *load);
 double ours_rtt_one(const struct load *load); /* of one receiver */
 double ours_remote_rtt(const struct load *load);
 double zmq_rtt(const struct load *load);

@@ -99,6 +99,26 @@ double ours_rtt(const struct load *load) {
     return run(load, load->actors ? load->actors : 1, NULL);
 }
 
+double machine_loop(const struct load *load) {
+    uint64_t *ns = mem_zero(load->messages, sizeof *ns);
+    assert(ns);
+    measure_pin(0);
+    for (uint64_t i = 0; i < load->messages; i++) {
+        uint64_t a = i, b = 1, c = 2, d = 3, began = measure_now_ns();
+        for (unsigned k = 0; k < 150; k++) {
+            a += k, b ^= k, c += 3, d ^= k;
+            __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+            a ^= 5, b += 7; /* with the loop's own three: nine */
+        }
+        __asm__ volatile("" : "+r"(a), "+r"(b));
+        ns[i] = measure_now_ns() - began;
+    }
+    measure_pin(-1);
+    double us = measure_us(ns, load->messages, load->percentile);
+    mem_free(ns);
+    return us;
+}
+
 double ours_rtt_one(const struct load *load) {
     return run(load, 1, NULL);
 }
