@@ -19,7 +19,7 @@
 struct packed_factors {
     float square; /* of the coordinates */
     float factor; /* square over the sum of their sizes */
-    float whole;  /* of the coordinates of the whole code */
+    float whole;  /* dot: of the coordinates of the whole code */
 };
 
 /* A query of bits. */
@@ -38,7 +38,7 @@ void packed_spread_bits(const uint8_t *row, size_t n, uint8_t *top);
 /* Whole codes of at most eight bits, in a byte each. */
 void packed_join(const uint8_t *top, const uint8_t *fine, size_t n, uint8_t *out);
 
-/* From coordinates in units of the code; `whole` is left to the caller. */
+/* From coordinates in units of the code; `whole` is 0, the caller's to set. */
 struct packed_factors packed_factors(const struct coder *coder, const float *units);
 void packed_query(const struct coder *coder, const float *units, struct packed_query *query);
 /* Estimates of squared L2. */

@@ -211,39 +211,40 @@ static float near_square(const uint8_t *codes, size_t n, unsigned times, unsigne
     return sum;
 }
 
-/* From the tops and coordinates that the encoder left; of halves, what else there is. */
-static void write_row(struct store *store, uint32_t slot, uint8_t *row) {
+/* Of dot. Takes the coordinates that the encoder left away. */
+static struct store_dot squares_of(struct store *store, uint32_t slot, const uint8_t *row) {
     const struct coder *coder = &store->coder;
     size_t n = coder->dimension;
-    float unit = near_unit(store);
-    struct store_dot dot = {0, 0, 1, 0};
-    struct packed_factors factors;
-    if (store->kind == STORE_RABITQ) factors = packed_factors(coder, store->scratch);
+    float unit = near_unit(store) * near_unit(store);
+    struct store_dot dot = {.scale = 1};
     if (store->kind == STORE_F16)
         coder_half_coordinates(coder, (const uint16_t *)(const void *)row, coder->n,
                                store->scratch);
     else
         coder_coordinates(coder, store->tops, store_fine(store, slot), coder->n, store->scratch);
     dot.near_square = dot.whole_square = square_of(store->scratch, n);
-    switch (store->kind) {
-    case STORE_SQ8:
-        memcpy(row, store->tops, coder->n);
-        dot.near_square = near_square(store->tops, n, 1, 0) * unit * unit;
-        break;
-    case STORE_SQ4:
-        packed_nibbles(store->tops, coder->n, row);
-        dot.near_square = near_square(store->tops, n, 16, 8) * unit * unit;
-        break;
-    case STORE_F16:
-        break;
-    default:
+    if (store->kind == STORE_SQ8) dot.near_square = near_square(store->tops, n, 1, 0) * unit;
+    if (store->kind == STORE_SQ4) dot.near_square = near_square(store->tops, n, 16, 8) * unit;
+    dot.shift = -dot.near_square;
+    return dot;
+}
+
+/* From the tops and coordinates that the encoder left; of halves, what else there is. */
+static void write_row(struct store *store, uint32_t slot, uint8_t *row) {
+    const struct coder *coder = &store->coder;
+    bool products = store->metric.kind == INDEX_DOT;
+    if (store->kind == STORE_RABITQ) {
+        struct packed_factors factors = packed_factors(coder, store->scratch);
         packed_bits(store->tops, coder->n, row);
-        factors.whole = dot.whole_square;
+        if (products) factors.whole = squares_of(store, slot, row).whole_square;
         memcpy(row + coder->n / 8, &factors, sizeof factors);
         return;
     }
-    dot.shift = -dot.near_square;
-    if (store->metric.kind == INDEX_DOT) memcpy(row + dot_at(store), &dot, sizeof dot);
+    if (store->kind == STORE_SQ8) memcpy(row, store->tops, coder->n);
+    if (store->kind == STORE_SQ4) packed_nibbles(store->tops, coder->n, row);
+    if (!products) return;
+    struct store_dot dot = squares_of(store, slot, row);
+    memcpy(row + dot_at(store), &dot, sizeof dot);
 }
 
 /* Dimensions of a code from `at` on, at most PART: a byte each. */
