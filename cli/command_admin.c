@@ -98,15 +98,30 @@ static int forget(struct admin *admin, const struct args *args) {
     return EXIT_OK;
 }
 
+/* Shards on the move, for whatever reason. */
+static uint32_t on_the_move(struct admin *admin) {
+    PdAskLeader question = PD_ASK_LEADER__INIT;
+    ProtobufCMessage *reply = admin_ask(admin, &question.base);
+    uint32_t n = reply ? ((const PdLeader *)reply)->moving : 0;
+    node_reply_free(reply);
+    return n;
+}
+
 static int rebalance(struct admin *admin, const struct args *args) {
     PdRebalance question = PD_REBALANCE__INIT;
     ProtobufCMessage *reply = admin_ask(admin, &question.base);
     if (!reply) return EXIT_FAILED;
     const PdRebalancing *answer = (const void *)reply;
+    bool nothing = answer->replicas + answer->leaders == 0;
+    uint32_t moving = nothing ? on_the_move(admin) : 0;
     if (args_on(args, "json"))
         command_print_json(reply);
-    else if (answer->replicas + answer->leaders == 0)
-        puts("replicas and leaders are even");
+    else if (moving > 0)
+        printf("%" PRIu32 " shards are on the move already, what is uneven then comes after them: "
+               "vectron admin workers tells how far it is\n",
+               moving);
+    else if (nothing)
+        puts("nothing is to be evened out now");
     else
         printf("begun with %" PRIu32 " replicas and %" PRIu32 " leaders: vectron admin workers "
                "tells how far it is\n",

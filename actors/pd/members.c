@@ -51,6 +51,15 @@ static enum status step_down(struct driver *self, struct turn *turn) {
     return turn_fail(turn, STATUS_NOT_LEADER, "leadership goes to member %" PRIu64 " first", to);
 }
 
+static enum status hand_over(struct driver *self, uint64_t member, struct turn *turn) {
+    enum status s = seat_transfer(self->seat, member, turn);
+    if (s != STATUS_INVALID) return explain(self, s, turn);
+    if (member == self->options.member)
+        return turn_fail(turn, s, "member %" PRIu64 " leads already", member);
+    return turn_fail(turn, s, "member %" PRIu64 " is no voter of the group (vectron admin pd)",
+                     member);
+}
+
 enum status members_change(struct driver *self, const PdChangeMember *msg, struct turn *turn) {
     struct consensus_change change = {.id = msg->member, .address = msg->link};
     switch (msg->step) {
@@ -64,7 +73,7 @@ enum status members_change(struct driver *self, const PdChangeMember *msg, struc
         if (msg->member == self->options.member) return step_down(self, turn);
         return explain(self, seat_change(self->seat, &change, turn), turn);
     case STEP_TRANSFER:
-        return explain(self, seat_transfer(self->seat, msg->member, turn), turn);
+        return hand_over(self, msg->member, turn);
     default:
         return turn_fail(turn, STATUS_INVALID, "step %" PRIu32 " is unknown", msg->step);
     }

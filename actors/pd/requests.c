@@ -176,7 +176,8 @@ list_shard(const struct driver *self, const struct catalog_shard *shard, struct 
     out->wanted = reconcile_wanted(&self->catalog, shard->collection);
     out->n_replicas = shard->n_replicas;
     out->replicas = list;
-    out->last_error = (char *)(uintptr_t)shard->words;
+    bool over = !strcmp(out->state, "ready"); /* what was refused on the way there */
+    out->last_error = (char *)(uintptr_t)(over ? "" : shard->words);
     return out;
 }
 
