@@ -435,8 +435,7 @@ void store_pair(
         for (size_t i = 0; i < some; i++) {
             if (store->kind != STORE_F16) out[at + i] = joined_gap(store, slot, slots[at + i]);
             out[at + i] *= unit;
-            if (store->metric.kind == INDEX_DOT)
-                out[at + i] -= own + row_dot(store, rows[i]).whole_square;
+            if (dot) out[at + i] -= own + row_dot(store, rows[i]).whole_square;
         }
     }
 }

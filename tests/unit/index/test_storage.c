@@ -226,48 +226,53 @@ static void expect_near_float32(const struct set *set,
     index_close(oracle);
 }
 
-/* One vector in ninety is garbage: its own place is far away, and the others keep their codes. */
-Test(storage, knows_vectors_apart_beside_wild_ones) {
-    enum { DIMENSION = 40, N = 1500, WILD = 90 };
+/* Makes something else of vector i. */
+typedef void (*spoil_vector)(struct rng *rng, float *vector, uint32_t dimension, size_t i);
+
+static void try_spoilt(uint64_t seed, enum index_metric metric, double least, spoil_vector spoil) {
+    enum { DIMENSION = 40, N = 1500, QUERIES = 60 };
     struct rng rng;
-    rng_init(&rng, 4);
-    struct set set = random_set(&rng, DIMENSION, N), queries = random_set(&rng, DIMENSION, 60);
-    for (size_t i = 0; i < N; i += WILD) {
-        for (uint32_t d = 0; d < DIMENSION; d++)
-            set.vectors[i * DIMENSION + d] = i % (2 * WILD) == 0 ? 1e15f : -1e10f;
-    }
-    expect_near_float32(&set, &queries, INDEX_EUCLIDEAN, 0.8);
+    rng_init(&rng, seed);
+    struct set set = random_set(&rng, DIMENSION, N);
+    struct set queries = random_set(&rng, DIMENSION, QUERIES);
+    for (size_t i = 0; i < N; i++)
+        spoil(&rng, set.vectors + i * DIMENSION, DIMENSION, i);
+    expect_near_float32(&set, &queries, metric, least);
     free(set.vectors);
     free(queries.vectors);
+}
+
+static void make_garbage(struct rng *rng, float *vector, uint32_t dimension, size_t i) {
+    (void)rng;
+    for (uint32_t d = 0; d < dimension && i % 90 == 0; d++)
+        vector[d] = i % 180 == 0 ? 1e15f : -1e10f;
+}
+
+static void make_any_length(struct rng *rng, float *vector, uint32_t dimension, size_t i) {
+    float length = expf((float)rng_normal(rng));
+    (void)i;
+    for (uint32_t d = 0; d < dimension; d++)
+        vector[d] *= length;
+}
+
+static void make_zero(struct rng *rng, float *vector, uint32_t dimension, size_t i) {
+    (void)rng;
+    if (i % 6 == 0) memset(vector, 0, dimension * sizeof *vector);
+}
+
+/* One vector in ninety is garbage: its own place is far away, and the others keep their codes. */
+Test(storage, knows_vectors_apart_beside_wild_ones) {
+    try_spoilt(4, INDEX_EUCLIDEAN, 0.8, make_garbage);
 }
 
 /* Products of short queries with long vectors, of all lengths. */
 Test(storage, knows_products_of_vectors_of_any_length) {
-    enum { DIMENSION = 40, N = 1500 };
-    struct rng rng;
-    rng_init(&rng, 6);
-    struct set set = random_set(&rng, DIMENSION, N), queries = random_set(&rng, DIMENSION, 60);
-    for (size_t i = 0; i < N; i++) {
-        float length = expf((float)rng_normal(&rng));
-        for (uint32_t d = 0; d < DIMENSION; d++)
-            set.vectors[i * DIMENSION + d] *= length;
-    }
-    expect_near_float32(&set, &queries, INDEX_DOT, 0.85);
-    free(set.vectors);
-    free(queries.vectors);
+    try_spoilt(6, INDEX_DOT, 0.85, make_any_length);
 }
 
 /* The distance of a zero vector is 1; its code must not be nearer. */
 Test(storage, knows_directions_beside_zero_vectors) {
-    enum { DIMENSION = 40, N = 1500 };
-    struct rng rng;
-    rng_init(&rng, 7);
-    struct set set = random_set(&rng, DIMENSION, N), queries = random_set(&rng, DIMENSION, 60);
-    for (size_t i = 0; i < N; i += 6)
-        memset(set.vectors + i * DIMENSION, 0, DIMENSION * sizeof(float));
-    expect_near_float32(&set, &queries, INDEX_COSINE, 0.85);
-    free(set.vectors);
-    free(queries.vectors);
+    try_spoilt(7, INDEX_COSINE, 0.85, make_zero);
 }
 
 /* How far a code may be from its vector is known, for nearly all pairs. */
