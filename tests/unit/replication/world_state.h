@@ -1,5 +1,5 @@
-/* world_state: what is behind struct world. world.c moves replicas, disks and messages; nemesis.c
- * is what goes wrong, and the clients. */
+/* world_state: what is behind struct world. world.c moves events and starts and ends replicas,
+ * effects.c does what they ask for; nemesis.c is what goes wrong, and the clients. */
 #ifndef TESTS_UNIT_REPLICATION_WORLD_STATE_H
 #define TESTS_UNIT_REPLICATION_WORLD_STATE_H
 
@@ -128,7 +128,23 @@ _Noreturn void broken(struct world *world, const char *condition, const char *fo
     __attribute__((format(printf, 3, 4)));
 bool chance(struct world *world, uint32_t of_1000);
 void push(struct world *world, struct event event);
+/* effects.c */
+struct cell *cell_at(struct log *log, uint64_t index);
+void cell_set(struct cell *to, const struct cell *from);
+void snapshot_copy(struct snapshot *to, const struct snapshot *from);
+struct consensus_entry entry_of(const struct cell *cell);
+uint32_t slot_of(const struct world *world, uint64_t id);
+void arm(struct world *world, uint32_t slot);
+void must(struct world *world,
+          uint32_t slot,
+          enum status s,
+          const struct consensus_effects *effects);
+void write_to_disk(struct replica *self, const struct pending *pending);
+void drop_pending(struct replica *self);
+void on_written(struct world *world, uint32_t slot, uint64_t number);
+void on_installed(struct world *world, uint32_t slot);
 void carry_out(struct world *world, uint32_t slot, const struct consensus_effects *effects);
+/* world.c, nemesis.c */
 uint32_t add_replica(struct world *world);
 void client(struct world *world);
 void client_ask(struct world *world, uint32_t slot);
