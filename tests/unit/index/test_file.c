@@ -45,13 +45,6 @@ static void reopen(struct fixture *f, uint64_t applied) {
     cr_assert_eq(stored, applied);
 }
 
-static struct index_stats stats_of(struct fixture *f) {
-    const struct index_view *view = index_view_hold(f->index);
-    struct index_stats stats = index_stats(view);
-    index_view_drop(view);
-    return stats;
-}
-
 Test(index_file, a_missing_file_is_an_empty_index) {
     struct index *index;
     uint64_t applied = 7;
@@ -76,10 +69,10 @@ Test(index_file, comes_back_as_it_was) {
         fixture_settle(&f);
         fixture_remove_random(&f, 40); /* too few to be repaired: they are in the file */
         fixture_append_random(&f, 60); /* and these are its tail */
-        struct index_stats before = stats_of(&f);
+        struct index_stats before = fixture_stats(&f);
         save(&f, 17);
         reopen(&f, 17);
-        struct index_stats after = stats_of(&f);
+        struct index_stats after = fixture_stats(&f);
         cr_expect_eq(after.storage, coded ? INDEX_SQ8 : INDEX_F32);
         cr_expect_eq(after.storage, before.storage);
         cr_expect_eq(after.points, before.points);
@@ -105,7 +98,7 @@ Test(index_file, an_index_without_points_can_be_kept) {
     fixture_remove_random(&f, 10);
     save(&f, 6);
     reopen(&f, 6);
-    cr_expect_eq(stats_of(&f).points, 0);
+    cr_expect_eq(fixture_stats(&f).points, 0);
     fixture_settle(&f);
     fixture_validate(&f);
     fixture_close(&f);
@@ -168,7 +161,7 @@ Test(index_file, a_tail_beyond_the_limit_comes_back) {
     save(&f, 3);
     f.options.tail_extra = 0;
     reopen(&f, 3);
-    cr_expect_eq(stats_of(&f).tail, INDEX_TAIL_MAX + 50);
+    cr_expect_eq(fixture_stats(&f).tail, INDEX_TAIL_MAX + 50);
     fixture_validate(&f);
     fixture_close(&f);
 }
@@ -185,7 +178,7 @@ Test(index_file, an_abandoned_save_leaves_the_old_file) {
     cr_assert_eq(index_save_step(job, 100, &done), STATUS_OK);
     index_save_end(job);
     reopen(&f, 1);
-    cr_expect_eq(stats_of(&f).points, 100);
+    cr_expect_eq(fixture_stats(&f).points, 100);
     fixture_close(&f);
 }
 
@@ -433,13 +426,13 @@ Test(index_file, a_large_file_answers_before_it_is_verified) {
     (void)write_large_file(&options, &f);
     uint64_t right = digest(f.index, LARGE_DIMENSION);
     reopen(&f, 1);
-    cr_expect_gt(stats_of(&f).unverified, 4 << 20);
+    cr_expect_gt(fixture_stats(&f).unverified, 4 << 20);
     cr_expect_eq(digest(f.index, LARGE_DIMENSION), right);
     cr_assert_eq(index_wake(f.index), STATUS_OK);
     cr_expect_eq(digest(f.index, LARGE_DIMENSION), right);
     fixture_append_random(&f, 10); /* the linker has not looked yet */
     fixture_settle(&f);
-    cr_expect_eq(stats_of(&f).unverified, 0);
+    cr_expect_eq(fixture_stats(&f).unverified, 0);
     fixture_validate(&f);
     fixture_remove_random(&f, 2000);
     fixture_append_random(&f, 2000);
@@ -686,7 +679,7 @@ Test(index_file, points_that_only_wait_make_a_page_longer) {
         fixture_append_random(&f, 7);
         save(&f, 3);
         reopen(&f, 3);
-        cr_expect_eq(stats_of(&f).points, 1514);
+        cr_expect_eq(fixture_stats(&f).points, 1514);
         fixture_validate(&f);
         fixture_settle(&f);
         fixture_validate(&f);
